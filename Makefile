@@ -1,0 +1,88 @@
+# The commands of the course. `make` or `make help` lists them.
+# Written for GNU make 3.81 as well, which is what macOS has.
+
+# The Python that .venv is made with; any other: make PYTHON=python3.12 lab
+PYTHON ?= python3
+# Passed on to JupyterLab: make lab LAB_ARGS="--no-browser --port 8899"
+LAB_ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+FIRST := notebooks/00_start_here.ipynb
+
+# The networks are small: a second BLAS thread costs more than it gives, and it would compete
+# with the worker threads that the course is about. One name for each BLAS that NumPy may have.
+export OPENBLAS_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export VECLIB_MAXIMUM_THREADS := 1
+
+.PHONY: help lab test lint types test-browser notebooks pins clean FORCE
+
+help:
+	@echo "make lab           open the course in JupyterLab, setting everything up first"
+	@echo "                   (LAB_ARGS=\"--no-browser --port 8899\" passes options on)"
+	@echo "make test          run all tests, and every cell of every notebook"
+	@echo "make lint          check the style and the format of code and notebooks"
+	@echo "make types         check the types of the package"
+	@echo "make test-browser  work the course's panels in a real browser (needs Chromium)"
+	@echo "make notebooks     run the committed notebooks again and keep their outputs"
+	@echo "make pins          move every pinned version up to the newest"
+	@echo "make clean         remove what these commands made"
+	@echo
+	@echo "Everything is installed into .venv, by $(PYTHON). Another one: make PYTHON=python3.12 lab"
+
+# The first address opens the first notebook; JupyterLab's own news are not fetched.
+# It listens on localhost only and asks for its token: those are its defaults.
+lab: $(VENV)/.course
+	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(FIRST) \
+	  --LabApp.news_url=None $(LAB_ARGS)
+
+test: $(VENV)/.test
+	$(PY) -m pytest
+
+lint: $(VENV)/.lint
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: $(VENV)/.lint
+	$(PY) -m mypy
+
+test-browser: $(VENV)/.test $(VENV)/.browser
+	$(PY) -m pytest tests/browser
+
+notebooks: $(VENV)/.test
+	$(PY) tools/execute_notebooks.py
+
+pins:
+	$(PYTHON) tools/check_python.py
+	$(PYTHON) tools/update_pins.py
+
+clean:
+	rm -rf $(VENV) browser-artifacts build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Setting up. Each file below stands for something that is installed; it is made again when what
+# it was made from has changed.
+
+$(VENV)/.course: EXTRA :=
+$(VENV)/.test: EXTRA := [test]
+$(VENV)/.lint: EXTRA := [lint]
+$(VENV)/.browser: EXTRA := [browser]
+$(VENV)/.course $(VENV)/.test $(VENV)/.lint $(VENV)/.browser: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing into $(VENV): dnilab$(EXTRA). The first time takes a minute or two."
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(EXTRA)"
+	@touch $@
+
+$(VENV)/.made:
+	@command -v "$(PYTHON)" > /dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11 or newer: https://www.python.org/downloads/"; exit 1; }
+	@"$(PYTHON)" tools/check_python.py
+	rm -rf $(VENV)
+	"$(PYTHON)" -m venv $(VENV)
+	@pwd -P > $@
+
+# An environment knows where it lies and which Python made it: where this folder was moved, or
+# that Python is gone, it is made anew.
+ifneq ($(shell test -x $(PY) && cat $(VENV)/.made),$(shell pwd -P))
+$(VENV)/.made: FORCE
+endif
