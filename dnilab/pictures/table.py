@@ -1,0 +1,198 @@
+"""Results as a table: settings by columns, mean ± standard deviation over seeds.
+
+The numbers come from runs, never typed; the table only counts and writes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dnilab.pictures.style import listing
+
+
+@dataclass(frozen=True)
+class Results:
+    """Measured values of settings (rows) under conditions (columns), several seeds each.
+
+    Parameters
+    ----------
+    values:
+        ``{row: {column: values over seeds}}``; every row needs the same columns, in one order.
+        A NaN or infinity is a seed that diverged.
+    quantity:
+        What was measured, such as "test error".
+    rows, columns:
+        What the rows and columns are, such as "what is trained" and "layers".
+    percent:
+        Values are fractions and are shown as percentages.
+    better:
+        "lower" or "higher".
+
+    Raises
+    ------
+    ValueError
+        If it is empty, a row lacks a column, or a cell holds no value.
+    """
+
+    values: Mapping[str, Mapping[object, Sequence[float]]]
+    quantity: str
+    rows: str = "setting"
+    columns: str = ""
+    percent: bool = False
+    better: str = "lower"
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError("values: got no row, need at least one")
+        if self.better not in ("lower", "higher"):
+            raise ValueError(f"better: got {self.better!r}, need 'lower' or 'higher'")
+        names = self.column_names
+        for row, cells in self.values.items():
+            if list(cells) != names:
+                raise ValueError(
+                    f"values[{row!r}]: got columns {list(cells)}, need {names} as in the first row"
+                )
+            for column, seeds in cells.items():
+                if np.ndim(seeds) != 1 or np.size(seeds) == 0:
+                    raise ValueError(
+                        f"values[{row!r}][{column!r}]: got shape {np.shape(seeds)}, "
+                        "need (seeds,), at least one"
+                    )
+
+    @property
+    def row_names(self) -> list[str]:
+        """The settings, in order."""
+        return list(self.values)
+
+    @property
+    def column_names(self) -> list[object]:
+        """The conditions, in order."""
+        return list(next(iter(self.values.values())))
+
+    def mean_std(self, row: str, column: object) -> tuple[float, float]:
+        """Mean and sample standard deviation (0 for one seed) of the seeds that did not diverge.
+
+        NaN, NaN if more than half of them diverged.
+        """
+        values = np.asarray(self.values[row][column], dtype=float)
+        finite = values[np.isfinite(values)]
+        if 2 * finite.size <= values.size and finite.size < values.size:
+            return float("nan"), float("nan")
+        return float(finite.mean()), float(finite.std(ddof=1)) if finite.size > 1 else 0.0
+
+    def diverged(self, row: str, column: object) -> int:
+        """How many seeds diverged."""
+        return int((~np.isfinite(np.asarray(self.values[row][column], dtype=float))).sum())
+
+    def cell(self, row: str, column: object, digits: int = 1) -> str:
+        """``1.6 ± 0.2``, with a remark where seeds diverged."""
+        mean, std = self.mean_std(row, column)
+        factor = 100.0 if self.percent else 1.0
+        count = np.size(self.values[row][column])
+        gone = self.diverged(row, column)
+        if not np.isfinite(mean):
+            return f"diverged ({gone} of {count})"
+        text = f"{factor * mean:.{digits}f}"
+        if count - gone > 1:
+            text += f" ± {factor * std:.{digits}f}"
+        return text + (f" ({gone} of {count} diverged)" if gone else "")
+
+    def best(self, column: object) -> str | None:
+        """The row with the best mean in a column, None if all diverged."""
+        means = {row: self.mean_std(row, column)[0] for row in self.values}
+        finite = {row: mean for row, mean in means.items() if np.isfinite(mean)}
+        if not finite:
+            return None
+        pick = min if self.better == "lower" else max
+        return pick(finite, key=lambda row: finite[row])
+
+    @property
+    def seeds_note(self) -> str:
+        """What the numbers are, such as ``test error (%), mean ± standard deviation of 5 seeds``."""
+        counts = {np.size(v) for cells in self.values.values() for v in cells.values()}
+        text = self.quantity + (" (%)" if self.percent else "")
+        if counts == {1}:
+            return text
+        seeds = "-".join(str(c) for c in sorted({min(counts), max(counts)}))
+        return f"{text}, mean ± standard deviation of {seeds} seeds"
+
+    @property
+    def sentence(self) -> str:
+        """For each column: which row is best, which is worst."""
+        parts = []
+        for column in self.column_names:
+            best = self.best(column)
+            where = f"{self.columns} {column}".strip()
+            if best is None:
+                parts.append(f"{where}: all diverged")
+                continue
+            others = [row for row in self.row_names if row != best]
+            rest = listing([f"{row} {self.cell(row, column)}" for row in others])
+            parts.append(
+                f"{where}: {best} is best with {self.cell(best, column)}"
+                + (f", against {rest}" if rest else "")
+            )
+        note = self.seeds_note
+        return f"{note[:1].upper()}{note[1:]}. " + "; ".join(parts) + "."
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text in rows and columns. Shows as Markdown on a page, as aligned text elsewhere."""
+
+    head: tuple[str, ...]
+    body: tuple[tuple[str, ...], ...]
+    caption: str = ""
+
+    def __post_init__(self) -> None:
+        for row in self.body:
+            if len(row) != len(self.head):
+                raise ValueError(
+                    f"body: got a row of {len(row)} cells, need {len(self.head)} as in the head"
+                )
+
+    def markdown(self) -> str:
+        """A pipe table, numbers to the right, the caption above."""
+        lines = [self.caption, ""] if self.caption else []
+        escape = [[cell.replace("|", "\\|") for cell in row] for row in (self.head, *self.body)]
+        lines.append("| " + " | ".join(escape[0]) + " |")
+        lines.append("|" + "|".join(["---"] + ["---:"] * (len(self.head) - 1)) + "|")
+        lines += ["| " + " | ".join(row) + " |" for row in escape[1:]]
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        rows = [self.head, *self.body]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(self.head))]
+        lines = [self.caption] if self.caption else []
+        for row in rows:
+            cells = [row[0].ljust(widths[0])]
+            cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+            lines.append("  ".join(cells).rstrip())
+        lines.insert(len(lines) - len(self.body), "-" * max(len(line) for line in lines[-len(rows) :]))
+        return "\n".join(lines)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return {"text/plain": str(self), "text/markdown": self.markdown()}
+
+
+def table(results: Results, *, digits: int = 1, caption: str | None = None) -> Table:
+    """The results as a :class:`Table`; the best mean of each column carries a star."""
+    head = (results.rows, *(f"{results.columns} {c}".strip() for c in results.column_names))
+    best = {column: results.best(column) for column in results.column_names}
+    body = tuple(
+        (
+            row,
+            *(
+                results.cell(row, column, digits) + (" *" if best[column] == row else "")
+                for column in results.column_names
+            ),
+        )
+        for row in results.row_names
+    )
+    if caption is None:
+        note = results.seeds_note
+        caption = f"{note[:1].upper()}{note[1:]}; * the best mean of a column."
+    return Table(head, body, caption)

@@ -1,0 +1,574 @@
+"""A panel: controls, a run that they set off, and a picture with a sentence that follows it.
+
+Who runs where:
+
+- The thread that handles the controls (in JupyterLab 4 with ipykernel 7 not the thread of the
+  cell) only counts up the run number and leaves a job behind; it never computes or draws.
+- One worker thread a panel, alive only while there is work, pulls snapshots from the run and
+  draws them. It publishes a picture only after checking, under the lock that guards the run
+  number, that its job is still the current one. So nothing of an old run shows up afterwards.
+- Only the worker writes the output widgets, only the reader and ``Control.value`` the controls.
+
+There is no ``with output:`` anywhere: it redirects by thread and cell, and loses text from both.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import os
+import struct
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+import ipywidgets as widgets
+
+from dnilab.pictures import Picture, show
+from dnilab.widgets.controls import Control, Spec
+
+S = TypeVar("S")
+S_contra = TypeVar("S_contra", contravariant=True)
+
+STATIC = "DNILAB_STATIC"
+"""Environment variable: when set (and not "0"), a panel shows a still picture, no widgets."""
+
+
+class View(Protocol[S_contra]):
+    """Turns a snapshot into a picture and into words.
+
+    A view may also have ``picture(snapshot) -> Picture``; the still form of a panel then uses
+    that, at twice the pixels, instead of a live frame.
+    """
+
+    def update(self, snapshot: S_contra) -> bytes:
+        """PNG bytes of the picture."""
+
+    def sentence(self, snapshot: S_contra) -> str:
+        """What the picture shows, in words."""
+
+
+class Budget:
+    """How often to draw: at most ``rate`` frames a second and ``share`` of the time.
+
+    A frame that took d seconds is followed by a pause until d / share seconds after its start.
+    """
+
+    def __init__(
+        self,
+        rate: float = 20.0,
+        share: float = 0.25,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        if not rate > 0:
+            raise ValueError(f"rate: got {rate}, need frames a second above 0")
+        if not 0 < share <= 1:
+            raise ValueError(f"share: got {share}, need a number above 0 and at most 1")
+        self._period, self._share, self._clock = 1 / rate, share, clock
+        self._next = -math.inf
+
+    def due(self) -> bool:
+        """Whether a frame may be drawn now."""
+        return self._clock() >= self._next
+
+    def reset(self) -> None:
+        """Let the next frame be drawn at once: the first one after a changed control."""
+        self._next = -math.inf
+
+    def __enter__(self) -> Budget:
+        self._start = self._clock()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        cost = self._clock() - self._start
+        self._next = self._start + max(self._period, cost / self._share)
+
+
+class _Job:
+    """One run of one setting."""
+
+    def __init__(self, number: int, values: dict[str, Any], allowed: float) -> None:
+        self.number = number
+        self.values = values
+        self.allowed = allowed
+        """Snapshots that may still be pulled; infinity while playing, 0 when paused."""
+        self.steps: Iterator[Any] | None = None
+        self.last: Any = None
+        self.undrawn = False
+        self.unsaid = False
+        self.over = False
+        self.seconds = 0.0
+        """Time spent running, for the estimate of what is left."""
+
+    def close(self) -> None:
+        close = getattr(self.steps, "close", None)
+        self.steps = None
+        if close is not None:
+            close()
+
+
+_open_panels: weakref.WeakValueDictionary[str, Panel[Any]] = weakref.WeakValueDictionary()
+
+
+class Panel(Generic[S]):
+    """Controls beside a picture that follows them.
+
+    Parameters
+    ----------
+    controls:
+        Name -> :class:`Slider`, :class:`Choice` or :class:`Toggle`, in the order shown.
+    run:
+        ``run(values)`` gets ``{name: value}`` and gives snapshots: a generator, or a list of one
+        for a panel that only computes. It runs on the panel's worker thread. It is cancelled
+        between two snapshots, so it should give one at least every 50 ms or so; a generator
+        is closed when it is cancelled (``finally`` blocks run).
+    view:
+        Draws a snapshot: see :class:`View`. :class:`dnilab.pictures.LiveCurves` and
+        :class:`dnilab.pictures.Redrawn` are views.
+    title:
+        Shown above the controls.
+    name:
+        A new panel closes the open panel of the same name, so that running a cell again leaves
+        nothing of the old one behind. By default the title.
+    player:
+        Add the buttons play/pause, step and reset.
+    play:
+        Whether the run goes on by itself when the panel is first shown. If not, its first
+        snapshot is shown and the buttons take it from there (needs ``player``).
+    progress:
+        ``progress(snapshot)`` gives the fraction done, 0 to 1; adds a progress bar.
+
+    Plain state, for tests: ``controls[name].value`` (settable), ``values``, ``snapshot``,
+    ``png``, ``sentence``, ``message`` (what the panel says went wrong, or ""), ``error`` (the
+    exception behind it), ``running``.
+    """
+
+    def __init__(
+        self,
+        controls: Mapping[str, Spec],
+        run: Callable[[dict[str, Any]], Iterable[S]],
+        view: View[S],
+        *,
+        title: str,
+        name: str | None = None,
+        player: bool = False,
+        play: bool = True,
+        progress: Callable[[S], float] | None = None,
+        rate: float = 20.0,
+    ) -> None:
+        if not callable(run):
+            raise TypeError(f"run: got {run!r}, need a function of the values")
+        for method in ("update", "sentence"):
+            if not callable(getattr(view, method, None)):
+                raise TypeError(f"view: got {view!r}, which has no method {method}(snapshot)")
+        if not title:
+            raise ValueError("title: got an empty string, need a few words")
+        if not play and not player:
+            raise ValueError("play: got False without player=True, so nothing could start it")
+        self.title = title
+        self.name = name or title
+        self._run, self._view, self._progress = run, view, progress
+        self._player = player
+        self._playing = play
+        self._budget = Budget(rate)
+        self._lock = threading.RLock()
+        self._calm = threading.Condition(self._lock)
+        self._drawing = threading.Lock()
+        self._number = 0
+        self._job: _Job | None = None
+        self._stale: list[_Job] = []
+        self._worker: threading.Thread | None = None
+        self._started = self._closed = False
+        self._said_at = -math.inf
+        self.snapshot: S | None = None
+        self.sentence = ""
+        self.message = ""
+        self.error: BaseException | None = None
+
+        # Names are checked before any widget exists, so that an error leaves none behind.
+        for key, spec in controls.items():
+            if not isinstance(spec, Spec):
+                raise TypeError(f"controls[{key!r}]: got {spec!r}, need Slider, Choice or Toggle")
+        old = _open_panels.get(self.name)
+        if old is not None:
+            old.close()
+        self.controls = {key: Control(key, spec, self._moved) for key, spec in controls.items()}
+        self._build()
+        _open_panels[self.name] = self
+
+    # -- what a reader sees ------------------------------------------------------------------
+
+    def _build(self) -> None:
+        heading = widgets.HTML(f"<h3>{html.escape(self.title)}</h3>")
+        heading.add_class("dnilab-title")
+        style = widgets.HTML(f"<style>{STYLE}</style>")
+        style.add_class("dnilab-style")
+        grid = widgets.Box([control.widget for control in self.controls.values()])
+        grid.add_class("dnilab-controls")
+        self._image = widgets.Image(format="png", tooltip=f"{self.title}: described below")
+        self._image.layout.display = "none"  # an image without data shows as broken
+        self._image.add_class("dnilab-picture")
+        self._sentence = widgets.HTML()
+        self._sentence.add_class("dnilab-sentence")
+        self._alert = widgets.HTML()
+        self._alert.add_class("dnilab-alert")
+        rows: list[Any] = [style, heading, grid]
+        if self._player:
+            self._play_button = widgets.Button(icon="play", description="Play")
+            self._step_button = widgets.Button(icon="step-forward", description="Step")
+            self._reset_button = widgets.Button(icon="undo", description="Reset")
+            self._play_button.on_click(lambda _: self.pause() if self.playing else self.play())
+            self._step_button.on_click(lambda _: self.step())
+            self._reset_button.on_click(lambda _: self.reset())
+            buttons = widgets.Box([self._play_button, self._step_button, self._reset_button])
+            buttons.add_class("dnilab-buttons")
+            rows.append(buttons)
+            self._label_play()
+        if self._progress is not None:
+            self._bar = widgets.FloatProgress(min=0, max=1, value=0)
+            self._left = widgets.HTML()
+            bar = widgets.Box([self._bar, self._left])
+            bar.add_class("dnilab-progress")
+            rows.append(bar)
+        self.widget = widgets.VBox([*rows, self._alert, self._image, self._sentence])
+        self.widget.add_class("dnilab-panel")
+
+    def _ipython_display_(self) -> None:
+        if self._closed:
+            raise RuntimeError(f"The panel {self.title!r} is closed; make a new one to show it.")
+        if os.environ.get(STATIC, "0") not in ("", "0"):
+            self.show_still()
+            return
+        from IPython.display import display
+
+        display(self.widget)
+        self.start()
+
+    def show_still(self) -> None:
+        """Run the setting as it is to its end, here, and show its last picture and sentence.
+
+        For a page without a kernel. Errors of the run or the view are raised.
+        """
+        values = self.values
+        steps = self._run(values)
+        last, any_ = None, False
+        for last in steps:  # noqa: B007
+            any_ = True
+        if not any_:
+            raise RuntimeError(f"The run of panel {self.title!r} gave no snapshot for {values}.")
+        with self._drawing:
+            setting = "; ".join(control.words for control in self.controls.values())
+            note = f" Setting shown: {setting}. In a running notebook these are controls."
+            picture = getattr(self._view, "picture", None)
+            if picture is not None:
+                drawn: Picture = picture(last)
+                width, height = drawn.pixels
+                png, sentence = drawn.png(scale=2.0, compress_level=9), drawn.sentence
+            else:
+                png, sentence = self._view.update(last), self._view.sentence(last)  # type: ignore[arg-type]
+                width, height = struct.unpack(">II", png[16:24])
+        alt = f"{self.title}: still picture, described in the text that follows"
+        show(png, sentence + (note if setting else ""), alt=alt, width=width, height=height)
+
+    # -- plain state -------------------------------------------------------------------------
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The value of every control."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    @property
+    def png(self) -> bytes:
+        """The picture shown now, or b"" before the first."""
+        return bytes(self._image.value)
+
+    @property
+    def running(self) -> bool:
+        """Whether the worker is at it."""
+        with self._lock:
+            return self._worker is not None
+
+    @property
+    def playing(self) -> bool:
+        """Whether the run is going on by itself, neither paused nor over."""
+        with self._lock:
+            return self._job is not None and not self._job.over and self._job.allowed > 0
+
+    def wait(self, timeout: float = 30.0) -> None:
+        """Block until the panel is idle: finished, paused, stopped by an error, or closed.
+
+        Raises
+        ------
+        TimeoutError
+            If it still runs after ``timeout`` seconds.
+        """
+        with self._calm:
+            thread = self._worker
+            if not self._calm.wait_for(lambda: self._worker is None, timeout):
+                raise TimeoutError(f"The panel {self.title!r} still runs after {timeout} s.")
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+
+    # -- what a reader or a test does --------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin, if it has not begun; displaying the panel does this."""
+        with self._lock:
+            if not self._started:
+                self._restart()
+
+    def play(self) -> None:
+        """Go on; from the beginning if the run is over."""
+        with self._lock:
+            self._playing = True
+            if self._job is None or self._job.over:
+                self._restart()
+            else:
+                self._job.allowed = math.inf
+                self._wake()
+            self._label_play()
+
+    def pause(self) -> None:
+        """Stop after the snapshot that is being computed; :meth:`play` goes on from there."""
+        with self._lock:
+            self._playing = False
+            if self._job is not None:
+                self._job.allowed = 0
+            self._label_play()
+
+    def step(self) -> None:
+        """One snapshot further, then pause."""
+        with self._lock:
+            self._playing = False
+            if self._job is None or self._job.over:
+                self._restart()
+            else:
+                self._job.allowed = 1
+                self._wake()
+            self._label_play()
+
+    def reset(self) -> None:
+        """Back to the first snapshot, and pause there."""
+        with self._lock:
+            self._playing = False
+            self._restart()
+
+    def close(self) -> None:
+        """Cancel the run, join the worker, close every widget and its comm. May be called twice."""
+        with self._lock:
+            if self._closed:
+                return
+            self._drop_job()
+            if self._stale:
+                self._wake()
+            self._closed = True
+            thread = self._worker
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(10.0)
+            if thread.is_alive():
+                warnings.warn(
+                    f"The run of panel {self.title!r} gave no snapshot for 10 s and could not be "
+                    "cancelled. It will end at its next one.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+        if _open_panels.get(self.name) is self:
+            del _open_panels[self.name]
+        close_tree(self.widget)
+
+    # -- the machinery -----------------------------------------------------------------------
+
+    def _moved(self, name: str) -> None:
+        """A control has a new value: what runs is stale."""
+        with self._lock:
+            if self._started and not self._closed:
+                self._restart()
+
+    def _drop_job(self) -> None:
+        """Make the current job stale at once; the worker closes it. The lock is held."""
+        self._number += 1
+        if self._job is not None and not self._job.over:
+            self._stale.append(self._job)
+        self._job = None
+
+    def _restart(self) -> None:
+        """A new job for the values as they are. The lock is held."""
+        if self._closed:
+            return
+        self._started = True
+        self._drop_job()
+        self._job = _Job(self._number, self.values, math.inf if self._playing else 1)
+        self._label_play()
+        self._wake()
+
+    def _wake(self) -> None:
+        """See that a worker is there. The lock is held."""
+        if self._worker is None and not self._closed:
+            self._worker = threading.Thread(
+                target=self._work, name=f"dnilab-panel-{self.name}", daemon=True
+            )
+            self._worker.start()
+
+    def _work(self) -> None:
+        """The worker: close what is stale, advance what is current, end when there is neither."""
+        while True:
+            with self._lock:
+                stale, self._stale = self._stale, []
+                job = self._job
+                if job is not None and (job.over or job.allowed <= 0):
+                    job = None
+                if job is None and not stale:
+                    self._worker = None
+                    self._calm.notify_all()
+                    return
+            for old in stale:
+                try:
+                    old.close()
+                except Exception:  # noqa: BLE001
+                    pass  # the clean-up of a run that nobody looks at any more
+            if job is not None:
+                self._advance(job)
+
+    def _is_current(self, job: _Job) -> bool:
+        """Whether ``job`` may still show anything. The lock is held."""
+        return job is self._job and not self._closed
+
+    def _advance(self, job: _Job) -> None:
+        """Pull snapshots until the job is stale, paused, over or broken."""
+        began = time.perf_counter()
+        before = job.seconds
+        try:
+            if job.steps is None:
+                self._budget.reset()
+                self._said_at = -math.inf
+                job.steps = iter(self._run(dict(job.values)))
+            while True:
+                with self._lock:
+                    if not self._is_current(job):
+                        return
+                    if job.allowed <= 0:
+                        break
+                    job.allowed -= 1
+                try:
+                    job.last = next(job.steps)
+                except StopIteration:
+                    job.over = True
+                    break
+                job.undrawn = job.unsaid = True
+                job.seconds = before + time.perf_counter() - began
+                if self._budget.due():
+                    self._draw(job, last=False)
+            if job.undrawn or job.unsaid:
+                self._draw(job, last=True)
+            if job.over:
+                self._finish(job)
+        except BaseException as error:  # noqa: BLE001 - also SystemExit: controls stay alive
+            self._fail(job, error)
+
+    def _draw(self, job: _Job, *, last: bool) -> None:
+        """Draw the job's latest snapshot and publish it, if the job is still the current one."""
+        snapshot = job.last
+        # A screen reader reads every new sentence out, so it changes at most twice a second.
+        speak = last or time.perf_counter() - self._said_at >= 0.5
+        with self._drawing, self._budget:
+            png = self._view.update(snapshot)
+            sentence = self._view.sentence(snapshot) if speak else None
+            done = self._progress(snapshot) if self._progress is not None else None
+        with self._lock:
+            if not self._is_current(job):
+                return
+            job.undrawn = False
+            self.snapshot = snapshot
+            self._image.value = png
+            self._image.layout.display = None
+            self._image.remove_class("dnilab-old")
+            if sentence is not None:
+                job.unsaid = False
+                self._said_at = time.perf_counter()
+                self.sentence = sentence
+                self._sentence.value = f'<p aria-live="polite">{html.escape(sentence)}</p>'
+            if done is not None:
+                self._show_progress(job, done)
+            self._show_message("", None)
+
+    def _show_progress(self, job: _Job, done: float) -> None:
+        done = min(max(float(done), 0.0), 1.0)
+        self._bar.value = done
+        if done >= 1 or job.seconds < 0.5 or done <= 0:
+            self._left.value = f"{100 * done:.0f} %"
+        else:
+            left = job.seconds * (1 - done) / done
+            self._left.value = f"{100 * done:.0f} %, about {max(left, 1):.0f} s left"
+
+    def _show_message(self, message: str, error: BaseException | None) -> None:
+        self.error = error
+        if message != self.message:
+            self.message = message
+            self._alert.value = f'<p role="alert">{html.escape(message)}</p>' if message else ""
+
+    def _finish(self, job: _Job) -> None:
+        with self._lock:
+            if self._is_current(job):
+                if job.last is None:
+                    self._show_message("The run gave nothing to show for this setting.", None)
+                self._label_play()
+
+    def _fail(self, job: _Job, error: BaseException) -> None:
+        """Say in the panel what went wrong; the next change of a control works again."""
+        try:
+            job.close()
+        except Exception:  # noqa: BLE001
+            pass  # the first error is the one to tell
+        with self._lock:
+            job.over = True
+            if not self._is_current(job):
+                return
+            what = str(error) or type(error).__name__
+            if isinstance(error, ValueError):
+                message = f"This setting cannot be run. {what}"
+            else:
+                message = f"The run stopped with {type(error).__name__}: {what}"
+            self._show_message(message.rstrip(".") + ". Change a control to go on.", error)
+            self.sentence = ""
+            self._sentence.value = ""
+            self._image.add_class("dnilab-old")
+            self._label_play()
+
+    def _label_play(self) -> None:
+        if self._player and not self._closed:
+            over = self._job is not None and self._job.over
+            words = "Pause" if self.playing and self._playing else "Play again" if over else "Play"
+            self._play_button.description = words
+            self._play_button.icon = "pause" if words == "Pause" else "play"
+
+
+def close_tree(widget: widgets.Widget) -> None:
+    """Close a widget, its children, layouts and styles, so that no comm stays open."""
+    for name in widget.keys:
+        value = getattr(widget, name, None)
+        for part in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(part, widgets.Widget) and part.comm is not None:
+                close_tree(part)
+    widget.close()
+
+
+STYLE = """
+.dnilab-panel { max-width: 760px; padding: 4px 2px 8px; overflow: hidden; }
+.dnilab-panel .dnilab-style { display: none; }
+.dnilab-panel .dnilab-title h3 { margin: 0 0 4px; font-size: 1.1em; line-height: 1.3; }
+.dnilab-panel .dnilab-controls { display: flex; flex-flow: row wrap; gap: 4px 24px; }
+.dnilab-panel .dnilab-control {
+  flex: 1 1 300px; min-width: 240px; max-width: 100%;
+  display: flex; align-items: flex-end; gap: 4px; overflow: visible;
+}
+.dnilab-panel .dnilab-picture { max-width: 100%; height: auto; margin: 8px 0 0; }
+.dnilab-panel .dnilab-picture.dnilab-old { opacity: 0.35; }
+.dnilab-panel .dnilab-sentence p { margin: 4px 0 0; line-height: 1.45; max-width: 700px; }
+.dnilab-panel .dnilab-alert p {
+  margin: 6px 0 0; padding: 6px 10px; line-height: 1.45; max-width: 680px;
+  border-left: 4px solid #D55E00; background: #FFF4EC; color: #222222;
+}
+"""
