@@ -1,0 +1,8 @@
+"""Data: what the networks of the course learn from.  ``(rng, n) -> Dataset``."""
+
+from dnilab.data.addition import binary_addition
+from dnilab.data.batches import batches
+from dnilab.data.dataset import Dataset
+from dnilab.data.digits import digits
+
+__all__ = ["Dataset", "batches", "binary_addition", "digits"]
