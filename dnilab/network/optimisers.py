@@ -1,0 +1,125 @@
+"""Optimisers: how a gradient becomes a change of the parameters.
+
+An optimiser is a frozen description, for instance ``Adam(1e-3)``.  ``start(thetas)`` gives an
+updater, which keeps whatever memory the method needs, one for each network that is trained:
+``updater(grads, batch_size)`` changes the parameters in place.  Gradients are those of the
+summed loss; here they are divided by the batch size, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dnilab.checks import one_of, real_number
+
+Updater = Callable[[Sequence[np.ndarray], int], None]
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """What the optimisers have in common.  ``rate`` is above 0, else ValueError."""
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        real_number("rate", self.rate, 0, above=True)
+
+    def start(self, thetas: Sequence[np.ndarray]) -> Updater:
+        """An updater for these parameter vectors."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class SGD(Optimiser):
+    """theta -= rate * mean gradient."""
+
+    def start(self, thetas: Sequence[np.ndarray]) -> Updater:
+        thetas, rate = list(thetas), self.rate
+
+        def update(grads: Sequence[np.ndarray], batch_size: int) -> None:
+            for theta, grad in zip(thetas, grads, strict=True):
+                theta -= grad * (rate / batch_size)
+
+        return update
+
+
+@dataclass(frozen=True)
+class Momentum(Optimiser):
+    """velocity = momentum * velocity + mean gradient; theta -= rate * velocity."""
+
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        real_number("momentum", self.momentum, 0, 1)
+
+    def start(self, thetas: Sequence[np.ndarray]) -> Updater:
+        thetas = list(thetas)
+        velocities = [np.zeros_like(theta) for theta in thetas]
+
+        def update(grads: Sequence[np.ndarray], batch_size: int) -> None:
+            for theta, velocity, grad in zip(thetas, velocities, grads, strict=True):
+                velocity *= self.momentum
+                velocity += grad / batch_size
+                theta -= self.rate * velocity
+
+        return update
+
+
+@dataclass(frozen=True)
+class Adam(Optimiser):
+    """Adam (Kingma and Ba, 2015, arXiv 1412.6980, Algorithm 1, in the order of section 2)."""
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        real_number("beta1", self.beta1, 0, 0.9999)
+        real_number("beta2", self.beta2, 0, 0.99999)
+        real_number("epsilon", self.epsilon, 0, above=True)
+
+    def start(self, thetas: Sequence[np.ndarray]) -> Updater:
+        thetas = list(thetas)
+        firsts = [np.zeros_like(theta) for theta in thetas]
+        seconds = [np.zeros_like(theta) for theta in thetas]
+        scratch = [np.empty_like(theta) for theta in thetas]
+        step = 0
+
+        def update(grads: Sequence[np.ndarray], batch_size: int) -> None:
+            nonlocal step
+            step += 1
+            # Both moments start at zero; these factors take that bias out again.
+            unbias = (1 - self.beta2**step) ** 0.5
+            rate = self.rate * unbias / (1 - self.beta1**step)
+            epsilon = self.epsilon * unbias
+            for theta, m, v, work, grad in zip(
+                thetas, firsts, seconds, scratch, grads, strict=True
+            ):
+                m *= self.beta1
+                np.multiply(grad, (1 - self.beta1) / batch_size, out=work)
+                m += work
+                v *= self.beta2
+                np.multiply(grad, grad, out=work)
+                work *= (1 - self.beta2) / batch_size**2
+                v += work
+                np.sqrt(v, out=work)
+                work += epsilon
+                np.divide(m, work, out=work)
+                work *= rate
+                theta -= work
+
+        return update
+
+
+OPTIMISERS = {"sgd": SGD, "momentum": Momentum, "adam": Adam}
+
+
+def optimiser_named(name: str, rate: float) -> Optimiser:
+    """The optimiser called ``name``: "sgd", "momentum" or "adam"."""
+    kind: type[Optimiser] = OPTIMISERS[one_of("optimiser", name, tuple(OPTIMISERS))]
+    return kind(rate)

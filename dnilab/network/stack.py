@@ -1,0 +1,200 @@
+"""A stack of decoupled modules, numbered from 1 at the input to K at the output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from dnilab.checks import matrix, one_of, true_or_false, whole_number
+from dnilab.network.activations import activation as activation_named
+from dnilab.network.chain import Chain
+from dnilab.network.generators import Generator
+from dnilab.network.layers import Dense, Layer, Pullback
+from dnilab.network.losses import Loss
+from dnilab.network.normalisation import BatchNorm
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module: its layers, and the generator that guesses the gradient at its output.
+
+    ``generator`` is None for the top module, which has the true gradient of the loss, and in
+    networks that are trained without synthetic gradients.
+    """
+
+    body: Chain
+    generator: Generator | None = None
+
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]:
+        """``h, pullback = module(x)``: the body's contract."""
+        return self.body(x)
+
+    @property
+    def thetas(self) -> list[np.ndarray]:
+        """The parameter vectors of body and generator."""
+        return self.body.thetas + (self.generator.thetas if self.generator else [])
+
+    def copy(self, dtype: Any = None) -> Module:
+        """An independent copy, in another dtype if one is given."""
+        return Module(self.body.copy(dtype), self.generator.copy(dtype) if self.generator else None)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The gradients at one module's output on one batch, all (batch, width).
+
+    ``true``: g, of the summed loss, by backpropagation through the modules above.
+    ``guess``: g_hat, from the generator.
+    ``told``: what the module above sends down, which is what the generator is fitted to.
+    """
+
+    true: np.ndarray
+    guess: np.ndarray
+    told: np.ndarray
+
+
+class Stack:
+    """Modules one above the other, and the loss at the top.
+
+    ``stack.modules[k - 1]`` is module k.  Read ``Stack.build`` for the usual way to make one.
+    """
+
+    def __init__(self, modules: Sequence[Module], loss: Loss) -> None:
+        if not modules:
+            raise ValueError("modules is empty; it accepts one module or more")
+        self.modules = tuple(modules)
+        self.loss = loss
+
+    @classmethod
+    def build(
+        cls,
+        widths: Sequence[int],
+        loss: Loss,
+        rng: np.random.Generator,
+        *,
+        activation: str = "tanh",
+        batch_norm: bool = False,
+        context: Sequence[str] | None = None,
+        generator_hidden: Sequence[int] = (),
+        dtype: Any = np.float64,
+    ) -> Stack:
+        """A stack of dense modules; ``widths`` (24, 128, 64, 12) makes three.
+
+        Every module but the top one is Dense, then BatchNorm if asked for, then the activation;
+        the top one is Dense alone, for its output goes into the loss as logits.  With a
+        ``context``, each module but the top one gets a generator that sees it.
+
+        The bodies draw from ``rng`` before the generators do, so the same seed gives the same
+        weights with and without generators.
+
+        Raises ValueError, naming the argument, for sizes below 1, fewer than two widths, an
+        unknown activation, context or dtype.
+        """
+        widths = [whole_number("widths", width, 1) for width in widths]
+        if len(widths) < 2:
+            raise ValueError(f"widths is {widths}; it accepts two numbers or more, input to output")
+        one_of("dtype", np.dtype(dtype).name, ("float32", "float64"))
+        true_or_false("batch_norm", batch_norm)
+        squash = activation_named(activation)
+        bodies = []
+        for n_in, n_out in pairwise(widths[:-1]):
+            layers: list[Layer] = [Dense(n_in, n_out, rng, gain=squash.gain, dtype=dtype)]
+            if batch_norm:
+                layers.append(BatchNorm(n_out, dtype=dtype))
+            bodies.append(Chain([*layers, squash]))
+        bodies.append(Chain([Dense(widths[-2], widths[-1], rng, dtype=dtype)]))
+        generators: list[Generator | None] = [None] * len(bodies)
+        if context is not None:
+            for k, width in enumerate(widths[1:-1]):
+                generators[k] = Generator(
+                    width,
+                    context,
+                    inputs=widths[0],
+                    outputs=widths[-1],
+                    hidden=generator_hidden,
+                    rng=rng,
+                    dtype=dtype,
+                )
+        return cls([Module(b, g) for b, g in zip(bodies, generators, strict=True)], loss)
+
+    def __len__(self) -> int:
+        return len(self.modules)
+
+    @property
+    def decoupled(self) -> bool:
+        """Whether every module below the top has a generator."""
+        return all(module.generator is not None for module in self.modules[:-1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the parameters."""
+        return self.modules[0].body.thetas[0].dtype
+
+    @property
+    def thetas(self) -> list[np.ndarray]:
+        """All parameter vectors, module by module, body before generator."""
+        return [theta for module in self.modules for theta in module.thetas]
+
+    def copy(self, dtype: Any = None) -> Stack:
+        """An independent copy, in another dtype if one is given."""
+        return Stack([module.copy(dtype) for module in self.modules], self.loss)
+
+    def calibrate(self, x: np.ndarray) -> None:
+        """Set what batch normalisation uses in evaluation mode, from the rows of x."""
+        for module in self.modules:
+            x = module.body.calibrate(x)
+
+    def outputs(self, x: np.ndarray) -> np.ndarray:
+        """The output of the top module, in evaluation mode: x (rows, inputs) -> (rows, outputs)."""
+        x = matrix("x", x)
+        for module in self.modules:
+            x = module.body.predict(x)
+        return x
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """The output in the units of y, for instance probabilities."""
+        return self.loss.prediction(self.outputs(x))
+
+    def gradients(
+        self, x: np.ndarray, y: np.ndarray
+    ) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
+        """Backpropagation through the whole stack, in training mode; nothing is changed.
+
+        Returns, module by module, the gradient g of the summed loss with respect to h, and the
+        gradients of the body's parameter vectors.
+        """
+        h, pullbacks = x, []
+        for module in self.modules:
+            h, pullback = module(h)
+            pullbacks.append(pullback)
+        g = self.loss.gradient(h, y)
+        at_outputs, of_parameters = [], []
+        for pullback in reversed(pullbacks):
+            at_outputs.append(g)
+            g, grads = pullback(g)
+            of_parameters.append(grads)
+        return at_outputs[::-1], of_parameters[::-1]
+
+    def probe(self, x: np.ndarray, y: np.ndarray) -> list[Probe]:
+        """True, guessed and passed-down gradients at modules 1 to K - 1; nothing is changed.
+
+        Raises ValueError if a module has no generator.
+        """
+        if not self.decoupled:
+            raise ValueError("this stack has no generators; probe accepts a decoupled stack")
+        true, _ = self.gradients(x, y)
+        h, guesses, told = x, [], []
+        for k, module in enumerate(self.modules):
+            h, pullback = module(h)
+            if module.generator is None:
+                g = self.loss.gradient(h, y)
+            else:
+                g, _ = module.generator(h, x, y)
+                guesses.append(g)
+            if k > 0:
+                told.append(pullback(g)[0])
+        return [Probe(*three) for three in zip(true[:-1], guesses, told, strict=True)]
