@@ -1,0 +1,89 @@
+"""Steps, values and programs: the words in which an ordering is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dnilab.checks import one_of, whole_number
+
+OPERATIONS = {
+    "forward_update": "forward, guess the gradient at the output, pull it back, update",
+    "fit": "update the generator with the gradient that came from the module above",
+    "forward": "forward alone",
+    "backward": "pull the gradient that came from above (or the loss) back through the module",
+    "update": "update the module with what backward found",
+}
+"""The operations a step can name, and what each does to one module on one batch."""
+
+
+class Value(NamedTuple):
+    """Something that one step makes and one other step needs.
+
+    ``kind`` is "h" (activation of the module), "message" (gradient with respect to the module's
+    input, sent down), "guess" (g_hat with its pullback), "pullback" (of the module) or "grads".
+    """
+
+    kind: str
+    module: int
+    batch: int
+
+    def __str__(self) -> str:
+        return f"{self.kind} of module {self.module}, batch {self.batch}"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation on one module and one batch.
+
+    ``module`` counts from 1 at the input.  In a program's turn, ``batch`` is relative to the
+    turn: 0 is the turn's own (first) batch, -2 the batch two before it.
+    """
+
+    op: str
+    module: int
+    batch: int = 0
+
+    def __post_init__(self) -> None:
+        one_of("op", self.op, tuple(OPERATIONS))
+        whole_number("module", self.module, 1)
+
+    def __str__(self) -> str:
+        return f"{self.op} of module {self.module}, batch {self.batch}"
+
+
+@dataclass(frozen=True)
+class Program:
+    """An ordering: for each worker, the steps of one turn.
+
+    ``modules``: how many modules the network has.  ``workers``: one tuple of steps a worker, run
+    from first to last.  A turn covers ``batches_per_turn`` batches; then the next turn begins.
+    Steps whose batch would be before the first or after the last batch of a run are left out.
+    """
+
+    name: str
+    modules: int
+    workers: tuple[tuple[Step, ...], ...]
+    batches_per_turn: int = 1
+
+    def __post_init__(self) -> None:
+        whole_number("modules", self.modules, 1)
+        whole_number("batches_per_turn", self.batches_per_turn, 1)
+        for step in self.steps():
+            if step.module > self.modules:
+                raise ValueError(f"{step} is not among the {self.modules} modules")
+
+    def steps(self) -> Iterator[Step]:
+        """All steps of a turn, worker by worker."""
+        for worker in self.workers:
+            yield from worker
+
+    @property
+    def lag(self) -> int:
+        """How many batches the latest step of a turn is behind the turn's first batch."""
+        return max(0, *(-step.batch for step in self.steps()))
+
+    def turns(self, batches: int) -> int:
+        """How many turns it takes to finish ``batches`` batches, the late steps included."""
+        return -(-(batches + self.lag) // self.batches_per_turn)
