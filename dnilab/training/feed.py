@@ -1,0 +1,54 @@
+"""A worker's own view of the data: batch t, whoever asks and whenever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dnilab.data import Dataset, batches
+
+
+class Feed:
+    """Gives the rows of x and y of batch t, and forgets them when told to.
+
+    Every worker has a feed of its own, made with the same seed: all see the same batches without
+    a word between them, and each gathers only what its modules look at.
+    """
+
+    def __init__(self, data: Dataset, batch_size: int, seed: int) -> None:
+        self._data = data
+        self._stream = self._shuffles(np.random.default_rng(seed), batch_size)
+        self._drawn = 0
+        self._rows: dict[int, np.ndarray] = {}
+        self._x: dict[int, np.ndarray] = {}
+        self._y: dict[int, np.ndarray] = {}
+
+    def _shuffles(self, rng: np.random.Generator, batch_size: int) -> Iterator[np.ndarray]:
+        while True:
+            yield from batches(rng, len(self._data.x_train), batch_size)
+
+    def _rows_of(self, t: int) -> np.ndarray:
+        while self._drawn <= t:
+            self._rows[self._drawn] = next(self._stream)
+            self._drawn += 1
+        return self._rows[t]
+
+    def x(self, t: int) -> np.ndarray:
+        """Inputs of batch t, (batch, inputs)."""
+        if t not in self._x:
+            # take() is the quickest way to gather whole rows
+            self._x[t] = self._data.x_train.take(self._rows_of(t), axis=0)
+        return self._x[t]
+
+    def y(self, t: int) -> np.ndarray:
+        """Labels of batch t, (batch, outputs)."""
+        if t not in self._y:
+            self._y[t] = self._data.y_train.take(self._rows_of(t), axis=0)
+        return self._y[t]
+
+    def forget(self, before: int) -> None:
+        """Let go of all batches with a smaller number."""
+        for kept in (self._rows, self._x, self._y):
+            for t in [t for t in kept if t < before]:
+                del kept[t]

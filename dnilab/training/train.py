@@ -1,0 +1,165 @@
+"""Train a network by an ordering: an iterator of events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from dnilab.checks import whole_number
+from dnilab.data import Dataset
+from dnilab.data.batches import check_batch_size
+from dnilab.network import Optimiser, Stack
+from dnilab.orderings import Program, check
+from dnilab.training.events import Diverged, Event, Report
+from dnilab.training.feed import Feed
+from dnilab.training.metrics import alignment, scores
+from dnilab.training.one_thread import one_thread
+from dnilab.training.worker import ParametersExploded, Worker
+
+LOSS_ROWS = 2000  # training rows on which a report measures the loss: enough, and quick
+
+
+def _check_fit(stack: Stack, data: Dataset, program: Program, batch_size: int) -> None:
+    """Raise ValueError, naming the argument, unless stack, data and program go together."""
+    if data.x_train.dtype != stack.dtype:
+        raise ValueError(
+            f"data is {data.x_train.dtype} and stack is {stack.dtype}; "
+            "train accepts equal dtypes: use data.astype(...)"
+        )
+    if program.modules != len(stack):
+        raise ValueError(
+            f"program is written for {program.modules} modules; this stack has {len(stack)}"
+        )
+    for step in program.steps():
+        guesses = step.op == "forward_update" and step.module < len(stack)
+        if guesses and stack.modules[step.module - 1].generator is None:
+            raise ValueError(
+                f"stack has no generator at module {step.module}; program {program.name!r} "
+                "accepts stacks with a generator at every module below the top"
+            )
+    h = data.x_train[:batch_size]
+    for module in stack.modules:
+        h, _ = module(h)  # a layer that does not fit says so itself
+    if h.shape[1] != data.outputs:
+        raise ValueError(
+            f"stack has {h.shape[1]} outputs; the labels accept {data.outputs}, the width of y"
+        )
+
+
+def _in_words(
+    fault: ParametersExploded, epoch: float, optimiser: Optimiser, generator_optimiser: Optimiser
+) -> str:
+    rates = (
+        f"the generators' rate (now {generator_optimiser.rate:g})",
+        f"the modules' rate (now {optimiser.rate:g})",
+    )
+    first, second = rates if fault.part == "generator" else rates[::-1]
+    what = "the generator" if fault.part == "generator" else "the weights"
+    return (
+        f"Diverged: {what} of module {fault.module} grew without bound at batch {fault.batch} "
+        f"(epoch {epoch:.1f}), and the run was stopped. Lower {first}; if that does not help, "
+        f"{second}."
+    )
+
+
+class _Reporter:
+    """Measures the stack whenever the workers are at rest."""
+
+    def __init__(self, stack: Stack, data: Dataset, per_epoch: int, probe_rows: int) -> None:
+        self.stack, self.data, self.per_epoch = stack, data, per_epoch
+        self.probe = data.x_train[:probe_rows], data.y_train[:probe_rows]
+        self.has_probe = probe_rows > 0 and stack.decoupled and len(stack) > 1
+
+    def report(self, batch: int, workers: Sequence[Worker]) -> Report:
+        stack, data = self.stack, self.data
+        stack.calibrate(data.x_train)
+        output = stack.outputs(data.x_train[:LOSS_ROWS])
+        test_output = stack.outputs(data.x_test)
+        cosine = generator_error = None
+        if self.has_probe:
+            cosine, generator_error = alignment(stack, *self.probe)
+        spans = tuple(span for worker in workers for span in worker.spans)
+        for worker in workers:
+            worker.spans.clear()
+        return Report(
+            batch=batch,
+            epoch=batch / self.per_epoch,
+            seconds=sum(worker.nanoseconds for worker in workers) / 1e9,
+            loss=float(stack.loss.per_row(output, data.y_train[:LOSS_ROWS]).mean()),
+            test_loss=float(stack.loss.per_row(test_output, data.y_test).mean()),
+            scores=scores(data.kind, stack.loss.prediction(test_output), data.y_test),
+            cosine=cosine,
+            generator_error=generator_error,
+            spans=spans,
+        )
+
+
+def train(
+    stack: Stack,
+    data: Dataset,
+    program: Program,
+    *,
+    optimiser: Optimiser,
+    generator_optimiser: Optimiser | None = None,
+    batch_size: int = 32,
+    epochs: int = 10,
+    seed: int = 0,
+    report_every: int | None = None,
+    probe_rows: int = 0,
+) -> Iterator[Event]:
+    """Train ``stack`` in place, on one thread, and yield an event now and then.
+
+    The first report comes before the first batch, then one every ``report_every`` batches (an
+    epoch's worth if None), and one at the end.  A run that diverges ends with a ``Diverged``
+    event instead.  Nothing happens between two events unless the next one is asked for; closing
+    the iterator ends the run and leaves the stack as it is then.
+
+    ``seed`` shuffles the batches.  ``generator_optimiser`` is ``optimiser`` if None.  With
+    ``probe_rows`` above 0 and a decoupled stack, each report compares the synthetic gradients
+    with the true ones on that many training rows.
+
+    Raises ValueError at once, naming the argument, if something is out of range or does not go
+    together.
+    """
+    owners = check(program)
+    batch_size = check_batch_size(batch_size, len(data.x_train))
+    per_epoch = len(data.x_train) // batch_size
+    batches = whole_number("epochs", epochs, 1) * per_epoch
+    every = per_epoch if report_every is None else whole_number("report_every", report_every, 1)
+    whole_number("seed", seed, 0)
+    whole_number("probe_rows", probe_rows, 0, len(data.x_train))
+    _check_fit(stack, data, program, batch_size)
+    for_generators = optimiser if generator_optimiser is None else generator_optimiser
+    workers = [
+        Worker(
+            index,
+            program,
+            owners,
+            stack,
+            Feed(data, batch_size, seed),
+            optimiser,
+            for_generators,
+            batches,
+        )
+        for index in range(len(program.workers))
+    ]
+    reporter = _Reporter(stack, data, per_epoch, probe_rows)
+
+    def events() -> Iterator[Event]:
+        per_turn = program.batches_per_turn
+        stops = sorted({-(-b // per_turn) for b in range(0, batches, every)})
+        stops.append(program.turns(batches))
+        try:
+            for turn in one_thread(workers, program, owners, stops):
+                # every worker has had this many batches, and finished the run at the last stop
+                batch = min(turn * program.batches_per_turn, batches)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    report = reporter.report(batch, workers)
+                yield report
+        except ParametersExploded as fault:
+            epoch = fault.batch / per_epoch
+            message = _in_words(fault, epoch, optimiser, for_generators)
+            yield Diverged(fault.batch, epoch, fault.module, fault.part, message)
+
+    return events()
