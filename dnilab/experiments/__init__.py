@@ -1,0 +1,6 @@
+"""Experiments: settings, runs over seeds, and what the published codes did."""
+
+from dnilab.experiments.compare import Run, compare, run, stream, summary
+from dnilab.experiments.settings import Settings
+
+__all__ = ["Run", "Settings", "compare", "run", "stream", "summary"]

@@ -1,0 +1,172 @@
+"""What the best known tutorial code does, written anew so that it can be measured.
+
+Trask's "Deep Learning without Backpropagation" (2017) trains a 24-128-64-12 network of sigmoids
+on binary addition with a class whose every layer, the top one too, has a linear generator.  Two
+of its signs point uphill.  This module runs that computation with each sign as it was printed or
+turned, and, beside what it prints as its error, measures what was learned.
+
+The course's own network is in ``dnilab.network``; nothing here is a model to follow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dnilab.checks import one_of, real_number, whole_number
+from dnilab.data import Dataset, batches
+from dnilab.network.activations import sigmoid
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Which way the two updates go: +1 adds the product (as printed), -1 subtracts it.
+
+    ``weights``: W += sign * alpha * x^T (g_hat * s'(h)).
+    ``generator``: S += sign * alpha * h^T (g_hat - g).
+
+    ``corrected`` uses the true gradient at the top layer, starts the generators at zero, lets
+    them see h, y and a constant 1, and gives them a rate of their own: the version that works.
+    """
+
+    name: str
+    weights: int = +1
+    generator: int = +1
+    corrected: bool = False
+
+    def __post_init__(self) -> None:
+        one_of("weights", self.weights, (-1, +1))
+        one_of("generator", self.generator, (-1, +1))
+
+
+AS_PRINTED = Variant("as printed")
+WEIGHTS_TURNED = Variant("weights' sign turned", weights=-1)
+GENERATOR_TURNED = Variant("generator's sign turned", generator=-1)
+BOTH_TURNED = Variant("both signs turned", weights=-1, generator=-1)
+CORRECTED = Variant("corrected", weights=-1, generator=-1, corrected=True)
+VARIANTS = (AS_PRINTED, WEIGHTS_TURNED, GENERATOR_TURNED, BOTH_TURNED, CORRECTED)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run's story, one number for each epoch, each an array (epochs,).
+
+    ``printed_error``: the sum over the epoch of |output - y| * output * (1 - output).
+    ``true_error``: the same without the last two factors, the sum of |output - y|.
+    ``bit_accuracy``: share of bits right on the test rows.
+    ``saturation``: mean of 4 * output * (1 - output): 1 undecided, 0 saturated.
+    ``generator_size``: largest absolute weight of any generator.
+    ``majority``: bit accuracy of always giving each bit's most frequent value (one number).
+    """
+
+    variant: Variant
+    printed_error: np.ndarray
+    true_error: np.ndarray
+    bit_accuracy: np.ndarray
+    saturation: np.ndarray
+    generator_size: np.ndarray
+    majority: float
+
+
+class _Layer:
+    """One layer with its generator; it remembers its last input, as the published one does."""
+
+    def __init__(
+        self, n_in: int, n_out: int, labels: int, variant: Variant, rng: np.random.Generator
+    ) -> None:
+        self.W = rng.standard_normal((n_in, n_out)) * 0.2 - 0.1  # as published, off centre too
+        self.variant = variant
+        if variant.corrected:
+            self.S = np.zeros((n_out + labels + 1, n_out))
+        else:
+            self.S = rng.standard_normal((n_out, n_out)) * 0.2 - 0.1
+
+    def context(self, y: np.ndarray) -> np.ndarray:
+        if not self.variant.corrected:
+            return self.h
+        return np.hstack([self.h, y, np.ones((len(y), 1))])
+
+    def forward_and_update(
+        self, x: np.ndarray, y: np.ndarray, alpha: float, g: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Forward, update by the guess (or by g where it is given), message down and output."""
+        self.x, self.h = x, sigmoid(x @ self.W)
+        self.g_hat = self.context(y) @ self.S if g is None else g
+        delta = self.g_hat * self.h * (1 - self.h)
+        # The published code updates first, and sends down a message made with the new weights.
+        message_weights = self.W if not self.variant.corrected else self.W.copy()
+        self.W += self.variant.weights * alpha * (x.T @ delta)
+        return delta @ message_weights.T, self.h
+
+    def fit(self, y: np.ndarray, g: np.ndarray, alpha: float) -> None:
+        self.S += self.variant.generator * alpha * (self.context(y).T @ (self.g_hat - g))
+
+
+def _train_batch(
+    layers: list[_Layer], x: np.ndarray, y: np.ndarray, alpha: float, generator_alpha: float
+) -> np.ndarray:
+    """One batch, in the published order.  Returns the top layer's output."""
+    first, second, third = layers
+    _, h1 = first.forward_and_update(x, y, alpha)
+    message1, h2 = second.forward_and_update(h1, y, alpha)
+    if first.variant.corrected:
+        output = sigmoid(h2 @ third.W)
+        # The true gradient of the cross-entropy at the output, given the sigmoid that follows.
+        g = (output - y) / np.maximum(output * (1 - output), 1e-12)
+        message2, _ = third.forward_and_update(h2, y, alpha, g)
+    else:
+        message2, output = third.forward_and_update(h2, y, alpha)
+        third.fit(y, output - y, generator_alpha)
+    second.fit(y, message2, generator_alpha)
+    first.fit(y, message1, generator_alpha)
+    return output
+
+
+def run_published(
+    data: Dataset,
+    variant: Variant = AS_PRINTED,
+    *,
+    epochs: int = 100,
+    batch_size: int = 1000,
+    alpha: float = 1e-4,
+    generator_alpha: float | None = None,
+    hidden: tuple[int, int] = (128, 64),
+    seed: int = 0,
+) -> Record:
+    """Train by the published computation and record what it prints and what is true.
+
+    ``data``: binary addition with inputs in {0, 1}, as published.  ``alpha`` multiplies sums over
+    the batch.  ``generator_alpha`` is ``alpha`` if None.
+
+    Raises ValueError for arguments out of range.
+    """
+    whole_number("epochs", epochs, 1)
+    real_number("alpha", alpha, 0, above=True)
+    rate = alpha if generator_alpha is None else real_number("generator_alpha", generator_alpha, 0)
+    rng = np.random.default_rng(seed)
+    widths = (data.inputs, *hidden, data.outputs)
+    layers = [
+        _Layer(n_in, n_out, data.outputs, variant, rng)
+        for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
+    ]
+    rows = np.zeros((epochs, 5))
+    for epoch in range(epochs):
+        printed = true = 0.0
+        for batch in batches(rng, len(data.x_train), batch_size):
+            x, y = data.x_train[batch], data.y_train[batch]
+            with np.errstate(over="ignore", invalid="ignore"):
+                output = _train_batch(layers, x, y, alpha, rate)
+            printed += np.abs((output - y) * output * (1 - output)).sum()
+            true += np.abs(output - y).sum()
+        h = data.x_test
+        with np.errstate(over="ignore", invalid="ignore"):
+            for layer in layers:
+                h = sigmoid(h @ layer.W)
+        accuracy = ((h > 0.5) == (data.y_test > 0.5)).mean()
+        largest = max(float(np.abs(layer.S).max()) for layer in layers)
+        rows[epoch] = printed, true, accuracy, (4 * h * (1 - h)).mean(), largest
+    frequent = (data.y_train.mean(axis=0) > 0.5).astype(float)
+    majority = float((frequent == data.y_test).mean())
+    printed_error, true_error, bit_accuracy, saturation, size = rows.T
+    return Record(variant, printed_error, true_error, bit_accuracy, saturation, size, majority)

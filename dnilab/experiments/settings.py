@@ -1,0 +1,150 @@
+"""Every choice a panel or a notebook can make, in one frozen, validated object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dnilab.checks import one_of, real_number, true_or_false, whole_number
+from dnilab.data import Dataset, binary_addition, digits
+from dnilab.network import Optimiser, Stack, loss_named, optimiser_named
+from dnilab.network.activations import ACTIVATIONS
+from dnilab.network.generators import check_context
+from dnilab.network.losses import LOSSES
+from dnilab.network.optimisers import OPTIMISERS
+from dnilab.orderings import Program, backprop, last_layer_only, sequential
+
+ORDERINGS: dict[str, Callable[[int], Program]] = {
+    "backprop": backprop,
+    "sequential": sequential,
+    "last layer only": last_layer_only,
+}
+DECOUPLED = ("sequential",)  # the orderings that train on synthetic gradients
+TASKS = ("addition", "digits")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One experiment, complete: equal settings and an equal seed give equal numbers.
+
+    Raises ValueError, naming the field, what it got and what it accepts.
+    """
+
+    # the task
+    task: str = "addition"
+    bits: int = 12  # of each number and of the sum; addition only
+    examples: int = 10_000  # training sums; addition only
+    test_examples: int = 1_000  # unseen sums; addition only
+    inputs: str = "centred"  # "centred" (-1, +1) or "binary" (0, 1); addition only
+    # the network
+    hidden: tuple[int, ...] = (128, 64)  # widths of the hidden layers: one module each
+    activation: str = "tanh"
+    batch_norm: bool = False
+    loss: str | None = None  # None: the cross-entropy that fits the task
+    dtype: str = "float64"
+    # the generators
+    context: tuple[str, ...] = ("h", "y")  # what they see; unused by other orderings
+    generator_hidden: tuple[int, ...] = ()  # widths of their hidden layers; none: linear
+    # the training
+    ordering: str = "sequential"
+    optimiser: str = "adam"
+    rate: float = 3e-3
+    generator_rate: float | None = None  # None: the same as rate
+    batch_size: int = 32
+    epochs: int = 20
+    seed: int = 0  # of the weights, of the data that is drawn and of the shuffling
+    probe_rows: int = 0  # training rows on which synthetic and true gradients are compared
+
+    def __post_init__(self) -> None:
+        one_of("task", self.task, TASKS)
+        whole_number("bits", self.bits, 2, 64)
+        whole_number("examples", self.examples, 1)
+        whole_number("test_examples", self.test_examples, 1)
+        one_of("inputs", self.inputs, ("centred", "binary"))
+        self._widths("hidden")
+        one_of("activation", self.activation, tuple(ACTIVATIONS))
+        true_or_false("batch_norm", self.batch_norm)
+        one_of("loss", self.loss, (None, *LOSSES))
+        one_of("dtype", self.dtype, ("float32", "float64"))
+        object.__setattr__(self, "context", check_context(self.context))
+        self._widths("generator_hidden")
+        one_of("ordering", self.ordering, tuple(ORDERINGS))
+        one_of("optimiser", self.optimiser, tuple(OPTIMISERS))
+        real_number("rate", self.rate, 0, above=True)
+        if self.generator_rate is not None:
+            real_number("generator_rate", self.generator_rate, 0, above=True)
+        whole_number("batch_size", self.batch_size, 1)
+        if self.task == "addition" and self.batch_size > self.examples:
+            raise ValueError(
+                f"batch_size is {self.batch_size}; it accepts 1 to {self.examples}, the number "
+                "of examples"
+            )
+        if (self.batch_norm or "h_norm" in self.context) and self.batch_size < 2:
+            raise ValueError("batch_size is 1; batch normalisation and h_norm accept 2 or more")
+        whole_number("epochs", self.epochs, 1)
+        whole_number("seed", self.seed, 0)
+        whole_number("probe_rows", self.probe_rows, 0)
+
+    def _widths(self, name: str) -> None:
+        value = getattr(self, name)
+        if isinstance(value, (str, int)) or not hasattr(value, "__iter__"):
+            raise ValueError(f"{name} is {value!r}; it accepts a tuple of widths, as (128, 64)")
+        object.__setattr__(self, name, tuple(whole_number(name, width, 1) for width in value))
+
+    def but(self, **changes: Any) -> Settings:
+        """The same settings with some fields changed."""
+        unknown = set(changes) - set(self.__dataclass_fields__)
+        if unknown:
+            raise ValueError(
+                f"{sorted(unknown)[0]} is not a setting; Settings accepts "
+                + ", ".join(self.__dataclass_fields__)
+            )
+        return replace(self, **changes)
+
+    @property
+    def decoupled(self) -> bool:
+        """Whether the ordering trains on synthetic gradients."""
+        return self.ordering in DECOUPLED
+
+    @property
+    def name(self) -> str:
+        """A short name, as the field says it: "backprop", "DNI(h, y)", "last layer only"."""
+        return f"DNI({', '.join(self.context)})" if self.decoupled else self.ordering
+
+    def data(self) -> Dataset:
+        """The dataset; drawn sums depend on the seed, the digits do not."""
+        if self.task == "digits":
+            return digits().astype(self.dtype)
+        rng = np.random.default_rng([self.seed, 1])
+        return binary_addition(
+            rng, self.examples, bits=self.bits, n_test=self.test_examples, inputs=self.inputs
+        ).astype(self.dtype)
+
+    def stack(self, data: Dataset) -> Stack:
+        """A new network for this data; equal seeds give equal weights in every ordering."""
+        fitting = {"bits": "binary cross-entropy", "classes": "softmax cross-entropy"}
+        return Stack.build(
+            (data.inputs, *self.hidden, data.outputs),
+            loss_named(self.loss or fitting[data.kind]),
+            np.random.default_rng([self.seed, 2]),
+            activation=self.activation,
+            batch_norm=self.batch_norm,
+            context=self.context if self.decoupled else None,
+            generator_hidden=self.generator_hidden,
+            dtype=np.dtype(self.dtype),
+        )
+
+    def program(self) -> Program:
+        """The ordering, written down for this number of modules."""
+        return ORDERINGS[self.ordering](len(self.hidden) + 1)
+
+    def optimisers(self) -> tuple[Optimiser, Optimiser]:
+        """The optimiser of the modules and that of the generators."""
+        generator_rate = self.rate if self.generator_rate is None else self.generator_rate
+        return (
+            optimiser_named(self.optimiser, self.rate),
+            optimiser_named(self.optimiser, generator_rate),
+        )
