@@ -11,6 +11,7 @@ The course's own network is in ``dnilab.network``; nothing here is a model to fo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -146,10 +147,7 @@ def run_published(
     rate = alpha if generator_alpha is None else real_number("generator_alpha", generator_alpha, 0)
     rng = np.random.default_rng(seed)
     widths = (data.inputs, *hidden, data.outputs)
-    layers = [
-        _Layer(n_in, n_out, data.outputs, variant, rng)
-        for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
-    ]
+    layers = [_Layer(n_in, n_out, data.outputs, variant, rng) for n_in, n_out in pairwise(widths)]
     rows = np.zeros((epochs, 5))
     for epoch in range(epochs):
         printed = true = 0.0
