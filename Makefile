@@ -32,11 +32,12 @@ help:
 	@echo
 	@echo "Everything is installed into .venv, by $(PYTHON). Another one: make PYTHON=python3.12 lab"
 
-# The first address opens the first notebook; JupyterLab's own news are not fetched.
+# The first address opens the first notebook. tools/jupyterlab/ answers No, before JupyterLab asks,
+# to whether it should fetch its news and look for updates.
 # It listens on localhost only and asks for its token: those are its defaults.
 lab: $(VENV)/.course
-	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(FIRST) \
-	  --LabApp.news_url=None $(LAB_ARGS)
+	$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/$(FIRST) \
+	  --LabApp.app_settings_dir=tools/jupyterlab $(LAB_ARGS)
 
 test: $(VENV)/.test
 	$(PY) -m pytest
@@ -48,7 +49,7 @@ lint: $(VENV)/.lint
 types: $(VENV)/.lint
 	$(PY) -m mypy
 
-test-browser: $(VENV)/.test $(VENV)/.browser
+test-browser: $(VENV)/.course $(VENV)/.test $(VENV)/.browser
 	$(PY) -m pytest tests/browser
 
 notebooks: $(VENV)/.test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -172,19 +173,35 @@ class TestBinder:
         assert done.stdout == "1 ['two words', '3']\n"
 
     @pytest.mark.skipif(sys.platform == "win32", reason="a bash script")
-    def test_post_build_installs_only_ourselves_and_fails_where_pip_does(self, tmp_path: Path):
-        pip = tmp_path / "pip"
-        pip.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
+    def test_post_build_installs_only_ourselves(self, tmp_path: Path):
+        done, settings = self.post_build(tmp_path, pip_ends_with=0)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "install --no-cache-dir --no-deps -e .\n"
+        ours = ROOT / "tools" / "jupyterlab" / "overrides.json"
+        assert settings.read_bytes() == ours.read_bytes()
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="a bash script")
+    def test_post_build_fails_where_pip_does(self, tmp_path: Path):
+        done, settings = self.post_build(tmp_path, pip_ends_with=3)
+        assert done.returncode == 3
+        assert not settings.exists()
+
+    def post_build(
+        self, folder: Path, pip_ends_with: int
+    ) -> tuple[subprocess.CompletedProcess[str], Path]:
+        """Run postBuild with a pip that only prints; also where JupyterLab's settings go."""
+        pip = folder / "pip"
+        pip.write_text(f'#!/bin/sh\necho "$@"\nexit {pip_ends_with}\n')
         pip.chmod(0o755)
         done = subprocess.run(
-            [ROOT / "binder" / "postBuild"],
-            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+            ["bash", "binder/postBuild"],
+            cwd=ROOT,
+            env={"PATH": f"{folder}:/usr/bin:/bin", "NB_PYTHON_PREFIX": str(folder)},
             capture_output=True,
             text=True,
             timeout=60,
         )
-        assert done.returncode == 3
-        assert done.stdout == "install --no-cache-dir --no-deps -e .\n"
+        return done, folder / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
 
 
 class TestPython:
@@ -254,6 +271,9 @@ class TestMakefile:
         words = shown.replace("\\\n", " ").split()
         assert words[:3] == [".venv/bin/python", "-m", "jupyterlab"]
         assert "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb" in words
+        # There it finds its settings.
+        assert "--LabApp.app_settings_dir=tools/jupyterlab" in words
+        assert json.loads(read("tools/jupyterlab/overrides.json"))
         assert words[-3:] == ["--no-browser", "--port", "8899"]
         # It keeps JupyterLab's token, and its address on this machine only.
         assert not re.search(r"token|password|ip=|allow", shown, re.I)

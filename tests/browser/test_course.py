@@ -1,0 +1,36 @@
+"""The course in a browser: it opens where it should, and its panels answer."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.server import ROOT, Lab
+from tests.browser.steps import complaints, in_the_way, run_all, wait_for_kernel, work_the_panel
+
+NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+WITH_PANEL = [name for name in NOTEBOOKS if name[:2] in ("01", "03", "04")]
+
+
+@pytest.mark.skipif(not NOTEBOOKS, reason="there are no notebooks yet")
+def test_the_course_opens_on_its_first_notebook(page: Page, course: Lab):
+    # The address that JupyterLab prints, without the name of any notebook.
+    page.goto(f"{course.url}/?token={course.token}")
+    wait_for_kernel(page)
+    expect(page).to_have_url(re.compile(r"/lab/tree/notebooks/00_start_here\.ipynb"))
+    expect(page.locator(".jp-Notebook h1").first).to_be_visible()
+    run_all(page)
+    assert complaints(page) == []
+    assert in_the_way(page) == []
+
+
+def test_a_visitor_without_the_token_is_not_let_in(page: Page, course: Lab):
+    page.goto(f"{course.url}/lab")
+    expect(page).to_have_url(re.compile(r"/login"))
+
+
+@pytest.mark.parametrize("name", WITH_PANEL)
+def test_the_panel_follows_its_slider(page: Page, course: Lab, name: str):
+    work_the_panel(page, course, f"notebooks/{name}")
