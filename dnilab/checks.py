@@ -28,10 +28,14 @@ def real_number(
         accepts += f" and at most {high:g}"
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise ValueError(f"{name} is {value!r}; it accepts {accepts}")
-    inside = low < value <= high if above else low <= value <= high
-    if not (math.isfinite(value) and inside):
+    try:
+        number = float(value)
+    except OverflowError:  # an int that is larger than any float
+        number = math.inf
+    inside = low < number <= high if above else low <= number <= high
+    if not (math.isfinite(number) and inside):
         raise ValueError(f"{name} is {value}; it accepts {accepts}")
-    return float(value)
+    return number
 
 
 def one_of(name: str, value: Any, choices: Collection[Any]) -> Any:
@@ -49,9 +53,36 @@ def true_or_false(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def random_generator(name: str, value: Any) -> np.random.Generator:
+    """Return ``value``; raise ValueError unless it is a numpy.random.Generator."""
+    if not isinstance(value, np.random.Generator):
+        raise ValueError(
+            f"{name} is {value!r}; it accepts a numpy.random.Generator, "
+            "for instance numpy.random.default_rng(0)"
+        )
+    return value
+
+
+def float_type(name: str, value: Any) -> np.dtype[Any]:
+    """Return ``value`` as a dtype; raise ValueError unless it is float32 or float64."""
+    known = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
+    if isinstance(value, (type, np.dtype)):
+        called = np.dtype(value).name
+    else:
+        called = value if isinstance(value, str) else ""
+    if called not in known:
+        raise ValueError(f"{name} is {value!r}; it accepts float32 or float64")
+    return known[called]
+
+
 def matrix(name: str, value: Any, *, rows: int | None = None, columns: int | None = None) -> Any:
     """Return ``value`` as a 2-D array of finite floats; raise ValueError if it is anything else."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(
+            f"{name} has rows of different lengths; it accepts an array of two dimensions"
+        ) from None
     wanted = f"({'rows' if rows is None else rows}, {'columns' if columns is None else columns})"
     if (
         array.ndim != 2

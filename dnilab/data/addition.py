@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dnilab.checks import one_of, whole_number
+from dnilab.checks import one_of, random_generator, whole_number
 from dnilab.data.dataset import Dataset
 
 # Up to this many bits a pair of numbers fits into one 64-bit integer.
@@ -64,6 +64,7 @@ def binary_addition(
 
     Raises ValueError if a size is out of range or there are not enough different pairs.
     """
+    random_generator("rng", rng)
     bits = whole_number("bits", bits, 2)
     n = whole_number("n", n, 1)
     n_test = whole_number("n_test", n_test, 1)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dnilab.checks import whole_number
+from dnilab.checks import random_generator, whole_number
 
 
 def check_batch_size(batch_size: int, rows: int) -> int:
@@ -28,6 +28,7 @@ def batches(rng: np.random.Generator, n: int, batch_size: int) -> Iterator[np.nd
 
     Raises ValueError, at the first batch, if ``batch_size`` is not within 1 to n.
     """
+    random_generator("rng", rng)
     check_batch_size(batch_size, n)
     order = rng.permutation(n)
     for start in range(0, n - batch_size + 1, batch_size):

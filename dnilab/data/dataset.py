@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dnilab.checks import matrix, one_of
+from dnilab.checks import float_type, matrix, one_of
 
 Kind = Literal["bits", "classes"]
 
@@ -58,6 +58,6 @@ class Dataset:
 
     def astype(self, dtype: Any) -> Dataset:
         """The same data as float32 or float64."""
-        one_of("dtype", np.dtype(dtype).name, ("float32", "float64"))
+        dtype = float_type("dtype", dtype)
         arrays = (self.x_train, self.y_train, self.x_test, self.y_test)
         return Dataset(self.name, self.kind, *(a.astype(dtype, copy=False) for a in arrays))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import matrix, one_of, true_or_false, whole_number
+from dnilab.checks import float_type, matrix, random_generator, true_or_false, whole_number
 from dnilab.network.activations import activation as activation_named
 from dnilab.network.chain import Chain
 from dnilab.network.generators import Generator
@@ -97,7 +97,8 @@ class Stack:
         widths = [whole_number("widths", width, 1) for width in widths]
         if len(widths) < 2:
             raise ValueError(f"widths is {widths}; it accepts two numbers or more, input to output")
-        one_of("dtype", np.dtype(dtype).name, ("float32", "float64"))
+        random_generator("rng", rng)
+        dtype = float_type("dtype", dtype)
         true_or_false("batch_norm", batch_norm)
         squash = activation_named(activation)
         bodies = []
