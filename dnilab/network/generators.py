@@ -32,6 +32,8 @@ def joined_context(
     context: Sequence[str], h: np.ndarray, x: np.ndarray | None, y: np.ndarray | None
 ) -> np.ndarray:
     """The parts of the context side by side, (batch, sum of widths); h alone is not copied."""
+    if context == ("h",):
+        return h
     parts = []
     for part in context:
         given = {"h": h, "x": x, "y": y}[part] if part != "h_norm" else normalise(h)[0]

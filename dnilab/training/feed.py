@@ -20,6 +20,7 @@ class Feed:
         self._data = data
         self._stream = self._shuffles(np.random.default_rng(seed), batch_size)
         self._drawn = 0
+        self._forgotten = 0
         self._rows: dict[int, np.ndarray] = {}
         self._x: dict[int, np.ndarray] = {}
         self._y: dict[int, np.ndarray] = {}
@@ -36,19 +37,23 @@ class Feed:
 
     def x(self, t: int) -> np.ndarray:
         """Inputs of batch t, (batch, inputs)."""
-        if t not in self._x:
+        x = self._x.get(t)
+        if x is None:
             # take() is the quickest way to gather whole rows
-            self._x[t] = self._data.x_train.take(self._rows_of(t), axis=0)
-        return self._x[t]
+            x = self._x[t] = self._data.x_train.take(self._rows_of(t), axis=0)
+        return x
 
     def y(self, t: int) -> np.ndarray:
         """Labels of batch t, (batch, outputs)."""
-        if t not in self._y:
-            self._y[t] = self._data.y_train.take(self._rows_of(t), axis=0)
-        return self._y[t]
+        y = self._y.get(t)
+        if y is None:
+            y = self._y[t] = self._data.y_train.take(self._rows_of(t), axis=0)
+        return y
 
     def forget(self, before: int) -> None:
         """Let go of all batches with a smaller number."""
-        for kept in (self._rows, self._x, self._y):
-            for t in [t for t in kept if t < before]:
-                del kept[t]
+        for t in range(self._forgotten, before):
+            self._rows.pop(t, None)
+            self._x.pop(t, None)
+            self._y.pop(t, None)
+        self._forgotten = max(self._forgotten, before)

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from dnilab.orderings import Program, needs_and_makes
-from dnilab.training.worker import Key, Worker
+from dnilab.training.actions import Key
+from dnilab.training.worker import Worker
 
 
 def _connect(workers: Sequence[Worker], program: Program, owners: Mapping[int, int]) -> None:
     """Let each worker put what another one needs straight into the other's store."""
+    users = {
+        (value.kind, value.module): owners[step.module]
+        for step in program.steps()
+        for value in needs_and_makes(step, program.modules)[0]
+    }
 
-    def put(store: dict[Key, Any], key: Key, value: Any) -> None:
-        store[key] = value
+    def route(maker: int, kind: str, module: int) -> Callable[[Key, Any], None] | None:
+        user = users[kind, module]
+        return None if user == maker else workers[user].store.__setitem__
 
-    for step in program.steps():
-        user = owners[step.module]
-        for value in needs_and_makes(step, program.modules)[0]:
-            maker = owners[value.module]
-            if maker != user:
-                workers[maker].send[value.kind, value.module] = partial(put, workers[user].store)
+    for worker in workers:
+        worker.route = partial(route, worker.index)
 
 
 def one_thread(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -79,9 +79,7 @@ class _Reporter:
         cosine = generator_error = None
         if self.has_probe:
             cosine, generator_error = alignment(stack, *self.probe)
-        spans = tuple(span for worker in workers for span in worker.spans)
-        for worker in workers:
-            worker.spans.clear()
+        spans = tuple(span for worker in workers for span in worker.take_spans())
         return Report(
             batch=batch,
             epoch=batch / self.per_epoch,
@@ -93,6 +91,33 @@ class _Reporter:
             generator_error=generator_error,
             spans=spans,
         )
+
+
+def make_workers(
+    stack: Stack,
+    data: Dataset,
+    program: Program,
+    owners: Mapping[int, int],
+    optimiser: Optimiser,
+    generator_optimiser: Optimiser,
+    batch_size: int,
+    batches: int,
+    seed: int,
+) -> list[Worker]:
+    """One worker for each list of steps, each with a feed of its own."""
+    return [
+        Worker(
+            index,
+            program,
+            owners,
+            stack,
+            Feed(data, batch_size, seed),
+            optimiser,
+            generator_optimiser,
+            batches,
+        )
+        for index in range(len(program.workers))
+    ]
 
 
 def train(
@@ -131,19 +156,9 @@ def train(
     whole_number("probe_rows", probe_rows, 0, len(data.x_train))
     _check_fit(stack, data, program, batch_size)
     for_generators = optimiser if generator_optimiser is None else generator_optimiser
-    workers = [
-        Worker(
-            index,
-            program,
-            owners,
-            stack,
-            Feed(data, batch_size, seed),
-            optimiser,
-            for_generators,
-            batches,
-        )
-        for index in range(len(program.workers))
-    ]
+    workers = make_workers(
+        stack, data, program, owners, optimiser, for_generators, batch_size, batches, seed
+    )
     reporter = _Reporter(stack, data, per_epoch, probe_rows)
 
     def events() -> Iterator[Event]:
