@@ -34,10 +34,12 @@ help:
 
 # The first address opens the first notebook. tools/jupyterlab/ answers No, before JupyterLab asks,
 # to whether it should fetch its news and look for updates.
-# It listens on localhost only and asks for its token: those are its defaults.
+# It listens on localhost only and asks for its token: those are its defaults. To root, as one often
+# is in a container, it refuses to start unless it is told that this is meant.
+AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 lab: $(VENV)/.course
 	$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/$(FIRST) \
-	  --LabApp.app_settings_dir=tools/jupyterlab $(LAB_ARGS)
+	  --LabApp.app_settings_dir=tools/jupyterlab $(AS_ROOT) $(LAB_ARGS)
 
 test: $(VENV)/.test
 	$(PY) -m pytest

@@ -98,8 +98,6 @@ def running_lab(folder: Path, private: Path) -> Iterator[Lab]:
         f"--ServerApp.root_dir={shlex.quote(str(folder))}",
         "--LabApp.expose_app_in_browser=True",  # the tests ask it whether a kernel is idle
     ]
-    if os.name == "posix" and os.geteuid() == 0:
-        arguments.append("--allow-root")
     log = private / "server.log"
     with log.open("wb") as out:
         server = subprocess.Popen(
