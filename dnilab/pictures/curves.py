@@ -22,6 +22,7 @@ from dnilab.pictures.style import (
     LINE_WIDTH,
     MUTED,
     SMALL,
+    Dash,
     LineLook,
     Picture,
     dress,
@@ -183,7 +184,8 @@ def describe(
     for s in summaries:
         if s.diverged:
             seeds = "" if s.seeds == 1 else f" in {s.diverged} of {s.seeds} seeds"
-            parts.append(f"{s.label} diverged{seeds}, first at {xlabel} {number(s.diverged_at or 0)}")
+            where = number(s.diverged_at or 0.0)
+            parts.append(f"{s.label} diverged{seeds}, first at {xlabel} {where}")
     if any(s.seeds > 1 for s in summaries) and band != "none":
         parts.append(_capital(seeds_note(summaries, band)))
     return ". ".join(parts) + "."
@@ -316,9 +318,7 @@ def whole_numbers(summaries: Sequence[Summary]) -> bool:
     return all(bool(np.all(s.x == np.round(s.x))) for s in summaries)
 
 
-def place_axes(
-    picture: Picture, *, left: float, right: float, top: float, bottom: float
-) -> Axes:
+def place_axes(picture: Picture, *, left: float, right: float, top: float, bottom: float) -> Axes:
     """Axes at margins given in pixels, the same from picture to picture so that they line up."""
     width, height = picture.pixels
     return picture.add_axes(
@@ -374,10 +374,11 @@ def curves(
     if labels not in ("end", "legend"):
         raise ValueError(f"labels: got {labels!r}, need 'end' or 'legend'")
     drawn = summarise_all(series, band=band)
-    words = dict(xlabel=xlabel, ylabel=ylabel)
     picture = Picture(
         *size,
-        sentence=describe(drawn, percent=percent, better=better, band=band, **words),
+        sentence=describe(
+            drawn, xlabel=xlabel, ylabel=ylabel, percent=percent, better=better, band=band
+        ),
         alt=f"Line chart: {title or f'{ylabel} against {xlabel}'}. Described in the text below.",
     )
     top = headline(picture, title, seeds_note(drawn, band))
@@ -481,10 +482,11 @@ def _end_labels(picture: Picture, ax: Axes, drawn: Sequence[Summary]) -> None:
     gap = SMALL * DPI / 72 * 1.35
     places = spread_out(list(ends), gap, 0.0, float(box.height))
     for s, end, place in zip(shown, ends, places, strict=True):
-        for xs, ys, dash, width in (
+        pieces: tuple[tuple[tuple[int, int], tuple[float, float], Dash, float], ...] = (
             ((4, 12), (end, place), "-", 0.8),
             ((12, 35), (place, place), s.look.dash, LINE_WIDTH),
-        ):
+        )
+        for xs, ys, dash, width in pieces:
             line = Line2D(
                 [1 + dx / box.width for dx in xs],
                 [y / box.height for y in ys],

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
-from matplotlib.path import Path
 
 from dnilab.pictures.style import (
     BLUE,
@@ -73,8 +72,9 @@ class Box:
     width: float
     height: float
     lines: tuple[str, ...]
-    """The first line in normal type, further ones smaller."""
+    """The first line at ``size``, further ones small."""
     look: str = "plain"
+    size: float = FONT_SIZE
 
     def side(self, where: str, shift: float = 0.0) -> Point:
         """The middle of a side (left, right, top, bottom), moved along it by ``shift``."""
@@ -161,15 +161,14 @@ def math(name: str) -> str:
 
 
 def shape_text(shape: Iterable[object]) -> str:
-    """``("B", 24)`` as ``(B, 24)``."""
-    return "(" + ", ".join(str(part) for part in shape) + ")"
+    """``("B", 24)`` as ``(B, 24)``, and ``(128,)`` as Python writes it."""
+    parts = [str(part) for part in shape]
+    return f"({parts[0]},)" if len(parts) == 1 else "(" + ", ".join(parts) + ")"
 
 
 def draw_diagram(diagram: Diagram) -> Picture:
     """The drawing of a :class:`Diagram`."""
-    picture = Picture(
-        diagram.width, diagram.height, sentence=diagram.sentence, alt=diagram.alt
-    )
+    picture = Picture(diagram.width, diagram.height, sentence=diagram.sentence, alt=diagram.alt)
     ax = picture.add_axes((0, 0, 1, 1))
     ax.set_xlim(0, diagram.width)
     ax.set_ylim(0, diagram.height)
@@ -180,11 +179,7 @@ def draw_diagram(diagram: Diagram) -> Picture:
         color, dash, width = ARROW_LOOKS[arrow.look]
         straight = [arrow.points[-2], arrow.points[-1]]
         if len(arrow.points) > 2:
-            codes = [Path.MOVETO] + [Path.LINETO] * (len(arrow.points) - 2)
-            ax.plot(
-                *zip(*arrow.points[:-1], strict=True), color=color, linestyle=dash, lw=width
-            )
-            del codes
+            ax.plot(*zip(*arrow.points[:-1], strict=True), color=color, linestyle=dash, lw=width)
         ax.add_patch(
             FancyArrowPatch(
                 *straight,
@@ -221,7 +216,7 @@ def draw_diagram(diagram: Diagram) -> Picture:
                 text,
                 ha="center",
                 va="center",
-                fontsize=FONT_SIZE if place == 0 else SMALL,
+                fontsize=box.size if place == 0 else SMALL,
                 color=look.text,
                 fontfamily=FONT,
                 math_fontfamily="dejavusans",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -27,6 +29,7 @@ def dots(
     title: str | None = None,
     limits: tuple[float, float] | None = None,
     log: bool = False,
+    looks: Mapping[str, int] | None = None,
     width: int = 700,
 ) -> Picture:
     """One dot a setting and condition, a bar of one standard deviation either side.
@@ -40,6 +43,8 @@ def dots(
         See :class:`dnilab.pictures.Results`.
     limits:
         Of the value axis, in the units of the values; by default from 0 (or the data, if ``log``).
+    looks:
+        Number of the look of a row, to match its curve elsewhere; by default its place.
     """
     rows, columns = results.row_names, results.column_names
     line = 25.0
@@ -86,7 +91,7 @@ def dots(
             ax.text(
                 -(left - 12) / (width - left - 24),
                 y,
-                f"{results.columns} {column}".strip(),
+                results.column_title(column),
                 transform=names,
                 fontsize=SMALL,
                 fontweight="bold",
@@ -94,11 +99,12 @@ def dots(
                 fontfamily=FONT,
                 va="center",
             )
-            ax.axhline(y + 0.62, color=MUTED, linewidth=0.8, clip_on=False) if block else None
+            if block:
+                ax.axhline(y + 0.62, color=MUTED, linewidth=0.8)
             y -= 1
         for place, row in enumerate(rows):
             mean, std = means[place, block]
-            style = look(place)
+            style = look((looks or {}).get(row, place))
             ax.text(
                 -10 / (width - left - 24),
                 y - place,

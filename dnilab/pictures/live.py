@@ -23,6 +23,7 @@ from dnilab.pictures.curves import (
     Series,
     Summary,
     axis_format,
+    curves,
     describe,
     draw_marks,
     legend,
@@ -81,17 +82,28 @@ def calm_limits(
         top = 10.0 ** math.ceil(math.log10(high) - 1e-9)
         return bottom, top if top > bottom else 10 * bottom
     if before is not None and before[0] <= low and high <= before[1]:
-        if max(high, 0.0) - min(low, 0.0) >= (before[1] - before[0]) / 3:
+        used = max(high, 0.0) - min(low, 0.0) if before[0] <= 0 <= before[1] else high - low
+        if used >= (before[1] - before[0]) / 3:
             return before
     # Zero belongs to the axis, unless the data lies far from it (accuracies from 0.9 to 1).
-    if low >= 0 and low < 0.8 * high or low == high == 0:
+    if 0 <= low < 0.8 * high or low == high == 0:
         return 0.0, nice_above(high) if high > 0 else 1.0
     if high <= 0 and high > 0.8 * low:
         return -nice_above(-low), 0.0
     if low < 0 < high:
         return -nice_above(-low), nice_above(high)
-    step = nice_above(max(high - low, 1e-3 * abs(high))) / 2
-    return math.floor(low / step) * step, math.ceil(high / step) * step
+    step = nice_above(max(high - low, 1e-3 * max(abs(high), abs(low)))) / 2
+    bottom, top = math.floor(low / step) * step, math.ceil(high / step) * step
+    return bottom, top if top > bottom else bottom + step
+
+
+def with_headroom(low: float, high: float, *, log: bool) -> tuple[float, float]:
+    """A little room above, and below unless the axis starts at 0: a line on the edge is cut."""
+    if log:
+        room = (high / low) ** 0.02
+        return low / room, high * room
+    room = 0.02 * (high - low)
+    return (low if low == 0 else low - room), high + room
 
 
 class LiveCurves:
@@ -128,9 +140,13 @@ class LiveCurves:
     ) -> None:
         if better not in (None, "higher", "lower"):
             raise ValueError(f"better: got {better!r}, need 'higher', 'lower' or None")
-        self._words: dict[str, Any] = dict(
-            xlabel=xlabel, ylabel=ylabel, percent=percent, better=better, band=band
-        )
+        self._words: dict[str, Any] = {
+            "xlabel": xlabel,
+            "ylabel": ylabel,
+            "percent": percent,
+            "better": better,
+            "band": band,
+        }
         self._title, self._percent, self._log_y = title, percent, log_y
         self._band: Band = band
         self._x_max, self._ylim, self._marks, self._size = x_max, ylim, tuple(marks), size
@@ -153,6 +169,18 @@ class LiveCurves:
     def sentence(self, series: Sequence[Series]) -> str:
         """What the picture of ``series`` shows, in words."""
         return describe(summarise_all(series, band=self._band), **self._words)
+
+    def picture(self, series: Sequence[Series]) -> Picture:
+        """``series`` as a still picture, labels at the ends of the lines."""
+        return curves(
+            series,
+            title=self._title,
+            log_y=self._log_y,
+            ylim=self._ylim,
+            marks=self._marks,
+            size=self._size,
+            **self._words,
+        )
 
     def update(self, series: Sequence[Series]) -> bytes:
         """Draw ``series`` and return the frame as PNG bytes."""
@@ -219,7 +247,7 @@ class LiveCurves:
             whole=whole_numbers(drawn),
         )
         ax.set_xlim(*xlim)
-        ax.set_ylim(*ylim)
+        ax.set_ylim(*with_headroom(*ylim, log=self._log_y))
         draw_marks(ax, self._marks)
         canvas = picture.canvas
         assert isinstance(canvas, FigureCanvasAgg)
@@ -282,9 +310,7 @@ class Redrawn(Generic[S]):
         if self._last is None or self._last[0] is not snapshot:
             picture = self._draw(snapshot)
             if not isinstance(picture, Picture):
-                raise TypeError(
-                    f"draw: got a {type(picture).__name__} back, need a dnilab Picture"
-                )
+                raise TypeError(f"draw: got a {type(picture).__name__} back, need a dnilab Picture")
             self._last = (snapshot, picture)
         return self._last[1]
 

@@ -125,9 +125,7 @@ def describe_moment(moment: Moment) -> str:
     for status, words in (("done", "done"), ("busy", "at work"), ("waiting", "waiting")):
         groups = []
         for phase in PHASES:
-            layers = [
-                str(k) for k in range(1, moment.layers + 1) if moment.of(phase, k) == status
-            ]
+            layers = [str(k) for k in range(1, moment.layers + 1) if moment.of(phase, k) == status]
             if layers:
                 groups.append(f"{phase} of layer{'s' * (len(layers) > 1)} {listing(layers)}")
         if groups:
@@ -151,9 +149,7 @@ def locks_diagram(moments: Sequence[Moment]) -> Diagram:
     words: list[Words] = []
     for row, moment in enumerate(moments):
         ground = height - ROW_HEIGHT * (row + 1)
-        words.append(
-            Words(12, ground + ROW_HEIGHT - 18, moment.title, FONT_SIZE + 0.5, color=INK)
-        )
+        words.append(Words(12, ground + ROW_HEIGHT - 18, moment.title, FONT_SIZE + 0.5, color=INK))
         step = 540 / moment.layers
         place: dict[tuple[str, int], Box] = {}
         for level, phase in enumerate(PHASES):
@@ -161,7 +157,7 @@ def locks_diagram(moments: Sequence[Moment]) -> Diagram:
             words.append(Words(12, y, phase, SMALL))
             for k in range(1, moment.layers + 1):
                 status = moment.of(phase, k)
-                note = {"idle": "", "busy": ": at work", "waiting": ": waits", "done": ": done"}
+                note = {"idle": "", "busy": " works", "waiting": " waits", "done": " done"}
                 box = Box(
                     f"{row} {phase} {k}",
                     96 + step * (k - 0.5),
@@ -170,6 +166,7 @@ def locks_diagram(moments: Sequence[Moment]) -> Diagram:
                     32,
                     (f"layer {k}{note[status]}",) if step > 150 else (f"{k}{note[status]}",),
                     status,
+                    SMALL,
                 )
                 place[phase, k] = box
                 boxes.append(box)
@@ -183,19 +180,16 @@ def locks_diagram(moments: Sequence[Moment]) -> Diagram:
         loss = Box(f"{row} loss", 664, (last.y + grad.y) / 2, 52, 32, ("loss",), "loss")
         boxes.append(loss)
         for k in range(1, moment.layers + 1):
-            arrows.append(
-                Arrow((place["backward", k].side("bottom"), place["update", k].side("top")), "faint")
-            )
+            upper, lower = place["backward", k], place["update", k]
+            arrows.append(Arrow((upper.side("bottom"), lower.side("top")), "faint"))
         arrows.append(Arrow((last.side("right"), (664, last.y), loss.side("top")), "faint"))
         arrows.append(Arrow((loss.side("bottom"), (664, grad.y), grad.side("right")), "faint"))
-        arrows += [
-            _waits(place[a], place[b], rank) for rank, (a, b) in enumerate(moment.waits)
-        ]
+        arrows += [_waits(place[a], place[b], rank) for rank, (a, b) in enumerate(moment.waits)]
     words.append(
         Words(
             12,
             14,
-            "Dashed arrows and frames: waits for.   Filled: at work.   Green: done.",
+            "Filled: works.   Green: done.   Dashed frame: waits; dashed arrow: for whom it waits.",
         )
     )
     sentence = " ".join(describe_moment(moment) for moment in moments)
@@ -213,12 +207,19 @@ def _waits(who: Box, whom: Box, rank: int) -> Arrow:
         lower = -7 if "forward" in who.name else 7
         side, other = ("left", "right") if who.x > whom.x else ("right", "left")
         return Arrow((who.side(side, lower), whom.side(other, lower)), "waits")
-    # Up to another row: right along the gap under the row it ends in, then up.
-    lane = whom.y - whom.height / 2 - 6 - 4 * rank
-    shift = -34 + 12 * rank
-    start = who.side("top", 30)
+    # To another row: beside the boxes, along the gap under the row it ends in, then up.
+    beside = who.x + who.width / 2 + 12
+    lane = whom.y - whom.height / 2 - 7 - 5 * rank
+    shift = -36 + 26 * rank
     return Arrow(
-        (start, (start[0], lane), (whom.x + shift, lane), whom.side("bottom", shift)), "waits"
+        (
+            who.side("right"),
+            (beside, who.y),
+            (beside, lane),
+            (whom.x + shift, lane),
+            whom.side("bottom", shift),
+        ),
+        "waits",
     )
 
 
@@ -263,131 +264,106 @@ def module_diagram(
         )
     n_in, n_out = sizes[k - 1], sizes[k]
     below = "x" if k == 1 else f"h{k - 1}"
-    width, height = 700, 440
+    width, height = 700, 412
+    y_mod, y_gen, y_err = 344.0, 206.0, 92.0
     shape_in, shape_out = shape_text((batch, n_in)), shape_text((batch, n_out))
     shape_w = shape_text((n_in, n_out))
-    mod = Box(
-        "module",
-        258,
-        340,
-        176,
-        64,
-        (f"module {k}", f"{math(f'h{k}')} = f({math(below)} {math(f'W{k}')} + {math(f'b{k}')})"),
-        "module",
-    )
-    pull = Box("pullback", 258, 200, 176, 58, (f"pullback of module {k}",), "pullback")
-    gen = Box("generator", 500, 200, 130, 58, (f"generator {math(f'M{k}')}",), "generator")
-    err = Box(
-        "error",
-        500,
-        78,
-        186,
-        46,
-        (rf"$\|\hat{{g}}_{{{k}}} - g_{{{k}}}\|^2$",),
-        "loss",
-    )
-    up = Box("above", 654, 340, 66, 64, ("module", f"{k + 1}"), "ghost")
-    boxes = [mod, pull, gen, err, up]
-    others = [name for name in context if name != "h"]
+    fit = 5 if k > 1 else 4
+    forward = f"{math(f'h{k}')} = f({math(below)} {math(f'W{k}')} + {math(f'b{k}')})"
+    mod = Box("module", 258, y_mod, 184, 62, (f"module {k}", forward), "module")
+    pull = Box("pullback", 258, y_gen, 184, 58, ("pullback", f"of module {k}"), "pullback")
+    gen = Box("generator", 496, y_gen, 124, 58, ("generator", math(f"M{k}")), "generator")
+    err = Box("error", 496, y_err, 176, 46, (rf"$\|\hat{{g}}_{{{k}}} - g_{{{k}}}\|^2$",), "loss")
+    up = Box("above", 656, y_mod, 72, 62, ("module", str(k + 1)), "ghost", SMALL)
     arrows = [
         Arrow(
-            ((34, 340), mod.side("left")),
+            ((36, y_mod), mod.side("left")),
             "signal",
             (math(below), shape_in),
-            (86, 362),
+            (98, y_mod + 23),
             number=1,
-            number_at=(24, 340),
+            number_at=(24, y_mod),
         ),
         Arrow(
             (mod.side("right"), up.side("left")),
             "signal",
             (f"{math(f'h{k}')}  {shape_out}",),
-            (416, 354),
+            (420, y_mod + 14),
         ),
         Arrow(
             (gen.side("left"), pull.side("right")),
             "synthetic",
             (math(f"g_hat{k}"), shape_out),
-            (391, 224),
+            (392, y_gen + 25),
             number=2,
-            number_at=(391, 182),
+            number_at=(392, y_gen - 18),
         ),
         Arrow(
             (pull.side("top"), mod.side("bottom")),
             "update",
             (math(f"dW{k}"), shape_w),
-            (268, 270),
+            (268, (y_mod + y_gen) / 2),
             "left",
             number=3,
-            number_at=(240, 270),
+            number_at=(238, (y_mod + y_gen) / 2),
         ),
         Arrow(
-            ((654, 306), (654, 78), err.side("right")),
+            ((656, y_mod - 31), (656, y_err), err.side("right")),
             "message",
-            (math(f"g{k}"), shape_out),
-            (646, 200),
+            (f"target {math(f'g{k}')}", shape_out),
+            (646, y_gen),
             "right",
         ),
         Arrow(
             (err.side("top"), gen.side("bottom")),
             "update",
-            ("fits", f"{math(f'M{k}')}"),
-            (510, 137),
+            (f"fits {math(f'M{k}')}",),
+            (508, (y_gen + y_err) / 2),
             "left",
-            number=5 if k > 1 else 4,
-            number_at=(482, 137),
+            number=fit,
+            number_at=(476, (y_gen + y_err) / 2),
         ),
     ]
     if "h" in context:
-        arrows.append(Arrow(((500, 340), gen.side("top")), "signal"))
+        arrows.append(Arrow(((496, y_mod), gen.side("top")), "signal"))
+    others = [name for name in context if name != "h"]
     if others:
-        entry = gen.side("top", 38)
-        arrows.append(
-            Arrow(
-                ((entry[0], 276), entry), "signal", (math(", ".join(others)) if 0 else ", ".join(math(o) for o in others),), (entry[0], 288)
-            )
-        )
+        x, y = gen.side("top", 36)
+        names = ", ".join(math(name) for name in others)
+        arrows.append(Arrow(((x, y + 42), (x, y)), "signal", (names,), (x, y + 54)))
+    steps = "1 forward    2 synthetic gradient    3 update of the module"
+    more = f"{fit} fit of the generator"
     if k > 1:
+        more = f"4 message to the module below    {more}, when module {k + 1} sends its own"
         arrows.append(
             Arrow(
-                (pull.side("left"), (34, 200)),
+                (pull.side("left"), (36, y_gen)),
                 "message",
-                (math(f"g{k - 1}"), shape_in),
-                (100, 224),
+                (f"target {math(f'g{k - 1}')}", shape_in),
+                (98, y_gen + 25),
                 number=4,
-                number_at=(156, 182),
+                number_at=(98, y_gen - 18),
             )
         )
-    words = [
-        Words(654, 392, "from above", align="center"),
-    ]
-    steps = [
-        "1 forward",
-        "2 synthetic gradient",
-        "3 update",
-        *(["4 message to the module below"] if k > 1 else []),
-        f"{5 if k > 1 else 4} fit of the generator",
-    ]
-    words = [Words(12, 22, "   ".join(steps))]
-    if k > 1:
-        words.append(Words(34, 166, f"the target of {math(f'M{k - 1}')}"))
+    words = (Words(12, 40, steps), Words(12, 18, more))
     saw = listing([f"h{k}" if name == "h" else name for name in context])
+    above = "the loss" if k + 1 == modules else f"its own synthetic gradient g_hat{k + 1}"
     sentence = (
         f"One decoupled module, number {k} of {modules}. 1, forward: {below} {shape_in} times "
         f"W{k} {shape_w} gives h{k} {shape_out}, which goes on to module {k + 1}. 2: generator "
         f"M{k} sees {saw} and guesses the gradient, g_hat{k} {shape_out}. 3: the pullback of the "
-        f"module turns it into dW{k} {shape_w} and updates at once. "
+        f"module turns it into dW{k} {shape_w}, and the module is updated at once. "
     )
     if k > 1:
         sentence += (
-            f"4: the pullback also gives g{k - 1} {shape_in}, sent to the module below, where it "
-            f"is the target of M{k - 1}. "
+            f"4: the pullback also gives g{k - 1} {shape_in}, sent to the module below as the "
+            f"target of M{k - 1}. "
         )
     sentence += (
-        f"{5 if k > 1 else 4}: when g{k} {shape_out} comes from module {k + 1}, M{k} is fitted "
-        f"to it by the squared error."
+        f"{fit}: when g{k} {shape_out} comes from module {k + 1}, which computes it from {above}, "
+        f"M{k} is fitted to it by the squared error."
     )
-    return Diagram(width, height, tuple(boxes), tuple(arrows), tuple(words), sentence)
+    return Diagram(width, height, (mod, pull, gen, err, up), tuple(arrows), words, sentence)
 
 
 def decoupled_module(
@@ -422,18 +398,22 @@ def stack_diagram(
     """The boxes and arrows of :func:`decoupled_stack`."""
     sizes, context = _sizes(sizes), _context(context)
     modules = len(sizes) - 1
-    width, height = 760, 330
-    step = (width - 150) / modules
-    y_mod, y_gen = 240.0, 106.0
+    width, height = 700, 310
+    left, right = 78.0, 96.0  # room for x and for the loss
+    step = (width - left - right) / modules
+    y_mod, y_gen, line = 232.0, 106.0, 8.0
+    wide = min(104.0, step - 52)
+    roomy = step > 120
     mods = [
         Box(
             f"module {k}",
-            62 + step * (k - 0.5),
+            left + step * (k - 0.5),
             y_mod,
-            min(108, step - 62),
+            wide,
             56,
-            (f"module {k}", f"{sizes[k - 1]} → {sizes[k]}"),
+            (f"module {k}" if roomy else str(k), f"{sizes[k - 1]} → {sizes[k]}"),
             "module",
+            FONT_SIZE if wide > 96 else SMALL,
         )
         for k in range(1, modules + 1)
     ]
@@ -442,91 +422,69 @@ def stack_diagram(
             f"generator {k}",
             mods[k - 1].x + step / 2,
             y_gen,
-            min(84, step - 62),
-            42,
+            min(76, step - 62),
+            40,
             (math(f"M{k}"),),
             "generator",
         )
         for k in range(1, modules)
     ]
-    loss = Box("loss", width - 46, y_mod, 60, 56, ("loss", "with " + math("y")), "loss")
+    loss = Box("loss", width - 44, y_mod, 64, 56, ("loss", f"sees {math('y')}"), "loss", SMALL)
     arrows = [
         Arrow(
-            ((10, y_mod), mods[0].side("left")),
+            ((12, y_mod + line), mods[0].side("left", line)),
             "signal",
             (math("x"), shape_text((batch, sizes[0]))),
-            (36, y_mod + 26),
+            (44, y_mod + 46),
         )
     ]
-    for k in range(1, modules + 1):
-        here = mods[k - 1]
+    for k, here in enumerate(mods, start=1):
         above = mods[k] if k < modules else loss
-        start, end = here.side("right", 8), above.side("left", 8)
+        start, end = here.side("right", line), above.side("left", line)
         middle = (start[0] + end[0]) / 2
-        arrows.append(
-            Arrow(
-                (start, end),
-                "signal",
-                (math(f"h{k}"), shape_text((batch, sizes[k]))),
-                (middle, y_mod + 36),
-            )
-        )
+        what = (math(f"h{k}"), shape_text((batch, sizes[k])))
+        arrows.append(Arrow((start, end), "signal", what, (middle, y_mod + 46)))
         if k == modules:
-            arrows.append(
-                Arrow(
-                    (loss.side("left", -10), here.side("right", -10)),
-                    "message",
-                    (math(f"g{k}"),),
-                    (middle, y_mod - 24),
-                )
-            )
-        else:
-            gen = gens[k - 1]
-            arrows.append(Arrow(((gen.x, y_mod + 8), gen.side("top")), "signal"))
-            arrows.append(
-                Arrow(
-                    (gen.side("left"), (here.x, y_gen), here.side("bottom")),
-                    "synthetic",
-                    (math(f"g_hat{k}"),),
-                    (here.x - 8, (y_gen + y_mod) / 2 - 8),
-                    "right",
-                )
-            )
-            arrows.append(
-                Arrow(
-                    (above.side("bottom", -16), (above.x - 16, y_gen + 8), gen.side("right", 8)),
-                    "message",
-                    (math(f"g{k}"),),
-                    (above.x - 24, (y_gen + y_mod) / 2 - 8),
-                    "right",
-                )
-            )
-    shown = listing([f"h" if name == "h" else name for name in context])
+            ends = loss.side("left", -line), here.side("right", -line)
+            arrows.append(Arrow(ends, "message", (math(f"g{k}"),), (middle, y_mod - 24)))
+            continue
+        gen = gens[k - 1]
+        down, up = here.x + 18, above.x - 18
+        arrows += [
+            Arrow(((gen.x, y_mod + line), gen.side("top")), "signal"),
+            Arrow(
+                (gen.side("left"), (down, y_gen), here.side("bottom", 18)),
+                "synthetic",
+                (math(f"g_hat{k}"),),
+                (down + 9, (y_gen + y_mod) / 2),
+                "left",
+            ),
+            Arrow(
+                (above.side("bottom", -18), (up, y_gen), gen.side("right")),
+                "message",
+                (math(f"g{k}"),),
+                (up - 9, (y_gen + y_mod) / 2),
+                "right",
+            ),
+        ]
     others = [name for name in context if name != "h"]
-    words = [
-        Words(
-            12,
-            44,
-            "Solid: forward.   Dotted, from a generator: synthetic gradient, used at once.",
-        ),
-        Words(
-            12,
-            22,
-            "Dashed: gradient sent down, the target to which the generator below is fitted."
-            + (f"   Each generator also sees {listing([math(o) for o in others])}." if others else ""),
-        ),
-    ]
+    solid = "Solid: forward."
+    if others:
+        solid += f" Each generator also sees {listing([math(name) for name in others])}."
+    words = (
+        Words(12, 54, solid),
+        Words(12, 34, "Dotted: synthetic gradient, with which the module is updated at once."),
+        Words(12, 14, "Dashed: gradient sent down, the target to which the generator is fitted."),
+    )
+    sends = [f"module {k} sends h{k} {shape_text((batch, sizes[k]))}" for k in range(1, modules)]
     sentence = (
         f"A stack of {modules} decoupled modules, {'-'.join(map(str, sizes))}. Forward: "
-        + listing([f"module {k} sends h{k} {shape_text((batch, sizes[k]))}" for k in range(1, modules)])
-        + f" to the module above; module {modules} feeds the loss. Each module below the top has "
-        f"a generator that sees {shown} and hands back a synthetic gradient, with which the "
-        f"module updates at once. The gradient that module k + 1 sends down is only the target "
-        f"of generator k. The top module uses the true gradient of the loss."
+        f"{listing(sends)} to the module above; module {modules} feeds the loss. Each module "
+        f"below the top has a generator, which sees {listing(context)} and hands back a synthetic "
+        f"gradient, with which the module is updated at once. What module k + 1 sends down is "
+        f"only the target of generator k. The top module uses the true gradient of the loss."
     )
-    return Diagram(
-        width, height, (*mods, *gens, loss), tuple(arrows), tuple(words), sentence
-    )
+    return Diagram(width, height, (*mods, *gens, loss), tuple(arrows), words, sentence)
 
 
 def decoupled_stack(

@@ -40,9 +40,11 @@ class Term:
         if self.kind not in KINDS:
             raise ValueError(f"kind: got {self.kind!r}, need one of {', '.join(KINDS)}")
         if not 1 <= len(self.shape) <= 2:
-            raise ValueError(f"shape of {self.name}: got {self.shape}, need (n,) or (rows, columns)")
+            raise ValueError(
+                f"shape of {self.name}: got {self.shape}, need (n,) or (rows, columns)"
+            )
         for part in self.shape:
-            if not isinstance(part, int | str) or isinstance(part, int) and part < 1:
+            if not isinstance(part, int | str) or (isinstance(part, int) and part < 1):
                 raise ValueError(f"shape of {self.name}: got {part!r}, need a number or a letter")
 
 
@@ -65,15 +67,18 @@ def check_chain(chain: Sequence[Term | str]) -> None:
 
     >>> check_chain([Term("x", ("B", 24)), "@", Term("W1", (24, 128)), "=", Term("a", ("B", 128))])
     """
-    if not chain or len(chain) % 2 == 0 or not all(
-        isinstance(part, str if i % 2 else Term) for i, part in enumerate(chain)
+    if (
+        not chain
+        or len(chain) % 2 == 0
+        or not all(isinstance(part, str if i % 2 else Term) for i, part in enumerate(chain))
     ):
         raise ValueError("chain: need Term, operator, Term, ..., beginning and ending with a Term")
     first = chain[0]
     assert isinstance(first, Term)
     shape, sofar = first.shape, first.name
     for operator, term in zip(chain[1::2], chain[2::2], strict=True):
-        assert isinstance(operator, str) and isinstance(term, Term)
+        assert isinstance(operator, str)
+        assert isinstance(term, Term)
         if operator == PRODUCT:
             if len(shape) != 2 or len(term.shape) != 2 or shape[1] != term.shape[0]:
                 raise ValueError(
@@ -127,16 +132,14 @@ def shapes(
         check_chain(chain)
 
     def side(part: Size) -> float:
-        return float(np.clip(7.0 * np.sqrt(part if isinstance(part, int) else letter), 22, 110))
+        return float(np.clip(9.0 * np.sqrt(part if isinstance(part, int) else letter), 24, 130))
 
     def box(term: Term) -> tuple[float, float]:
         tall = side(term.shape[0]) if len(term.shape) == 2 else 22.0
         return max(side(term.shape[-1]), 34.0), tall
 
-    gap = 34.0
-    widest = max(
-        sum(box(t)[0] if isinstance(t, Term) else gap for t in chain) for chain in rows
-    )
+    gap = 38.0
+    widest = max(sum(box(t)[0] if isinstance(t, Term) else gap for t in chain) for chain in rows)
     scale = min(1.0, (width - 60) / widest)
     tallest = [max(box(t)[1] for t in chain if isinstance(t, Term)) * scale for chain in rows]
     extra = 24 + (22 if notes else 0)
@@ -154,7 +157,9 @@ def shapes(
     y = height - (headline(picture, title, "") if title else 10.0)
     for number, (chain, tall) in enumerate(zip(rows, tallest, strict=True)):
         if notes:
-            ax.text(14, y - 10, notes[number], fontsize=SMALL, color=MUTED, fontfamily=FONT, va="center")
+            ax.text(
+                14, y - 10, notes[number], fontsize=SMALL, color=MUTED, fontfamily=FONT, va="center"
+            )
             y -= 22
         middle = y - tall / 2 - 4
         x = 24.0
@@ -162,7 +167,14 @@ def shapes(
             if isinstance(part, str):
                 sign = {"@": "·", "*": "⊙", "->": "→", "-": "−"}.get(part, part)
                 ax.text(
-                    x + gap / 2, middle, sign, fontsize=15, color=INK, ha="center", va="center", fontfamily=FONT
+                    x + gap / 2,
+                    middle,
+                    sign,
+                    fontsize=15,
+                    color=INK,
+                    ha="center",
+                    va="center",
+                    fontfamily=FONT,
                 )
                 x += gap
                 continue
@@ -170,7 +182,13 @@ def shapes(
             frame, fill, dash = KINDS[part.kind]
             ax.add_patch(
                 Rectangle(
-                    (x, middle - high / 2), wide, high, facecolor=fill, edgecolor=frame, linestyle=dash, linewidth=1.6
+                    (x, middle - high / 2),
+                    wide,
+                    high,
+                    facecolor=fill,
+                    edgecolor=frame,
+                    linestyle=dash,
+                    linewidth=1.6,
                 )
             )
             ax.text(
@@ -185,7 +203,7 @@ def shapes(
             )
             ax.text(
                 x + wide / 2,
-                middle - high / 2 - 9,
+                middle - high / 2 - 11,
                 shape_text(part.shape),
                 fontsize=SMALL,
                 color=INK,

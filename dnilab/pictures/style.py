@@ -13,7 +13,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ SMALL = 10.0
 TITLE_SIZE = 13.0
 LINE_WIDTH = 2.2
 
-Dash = str | tuple[int, tuple[float, ...]]
+Dash = Literal["-"] | tuple[int, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,7 @@ class Picture(Figure):
         alt: str = "Picture, described in the text that follows",
     ) -> None:
         if width < 100 or height < 40:
-            raise ValueError(
-                f"width, height: got {width} x {height} px, need at least 100 x 40 px"
-            )
+            raise ValueError(f"width, height: got {width} x {height} px, need at least 100 x 40 px")
         super().__init__(
             figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=GROUND, edgecolor=GROUND
         )
@@ -192,18 +190,14 @@ def dress(ax: Axes, *, xlabel: str = "", ylabel: str = "", title: str | None = N
         ax.spines[side].set_linewidth(1.0)
     ax.grid(True, color=FAINT, linewidth=0.8, linestyle="-")
     ax.set_axisbelow(True)
-    ax.tick_params(
-        which="both", colors=MUTED, labelcolor=INK, labelsize=SMALL, width=1.0, length=4
-    )
+    ax.tick_params(which="both", colors=MUTED, labelcolor=INK, labelsize=SMALL, width=1.0, length=4)
     ax.tick_params(which="minor", length=2.5)
     for label in (*ax.get_xticklabels(), *ax.get_yticklabels()):
         label.set_fontfamily(FONT)
     ax.set_xlabel(xlabel, fontsize=FONT_SIZE, color=INK, fontfamily=FONT)
     ax.set_ylabel(ylabel, fontsize=FONT_SIZE, color=INK, fontfamily=FONT)
     if title:
-        ax.set_title(
-            title, fontsize=TITLE_SIZE, color=INK, fontfamily=FONT, loc="left", pad=10
-        )
+        ax.set_title(title, fontsize=TITLE_SIZE, color=INK, fontfamily=FONT, loc="left", pad=10)
 
 
 def text_width(picture: Picture, text: str, size: float) -> float:

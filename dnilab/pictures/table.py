@@ -72,6 +72,12 @@ class Results:
         """The conditions, in order."""
         return list(next(iter(self.values.values())))
 
+    def column_title(self, column: object) -> str:
+        """``3 layers`` for a number, ``context h, y`` for words."""
+        if isinstance(column, int | float | np.number):
+            return f"{column} {self.columns}".strip()
+        return f"{self.columns} {column}".strip()
+
     def mean_std(self, row: str, column: object) -> tuple[float, float]:
         """Mean and sample standard deviation (0 for one seed) of the seeds that did not diverge.
 
@@ -111,7 +117,7 @@ class Results:
 
     @property
     def seeds_note(self) -> str:
-        """What the numbers are, such as ``test error (%), mean ± standard deviation of 5 seeds``."""
+        """What the numbers are: ``test error (%), mean ± standard deviation of 5 seeds``."""
         counts = {np.size(v) for cells in self.values.values() for v in cells.values()}
         text = self.quantity + (" (%)" if self.percent else "")
         if counts == {1}:
@@ -125,14 +131,14 @@ class Results:
         parts = []
         for column in self.column_names:
             best = self.best(column)
-            where = f"{self.columns} {column}".strip()
+            where = self.column_title(column)
             if best is None:
-                parts.append(f"{where}: all diverged")
+                parts.append(f"{where}: all diverged" if where else "All diverged")
                 continue
             others = [row for row in self.row_names if row != best]
             rest = listing([f"{row} {self.cell(row, column)}" for row in others])
             parts.append(
-                f"{where}: {best} is best with {self.cell(best, column)}"
+                f"{where}{': ' if where else ''}{best} is best with {self.cell(best, column)}"
                 + (f", against {rest}" if rest else "")
             )
         note = self.seeds_note
@@ -171,7 +177,8 @@ class Table:
             cells = [row[0].ljust(widths[0])]
             cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
             lines.append("  ".join(cells).rstrip())
-        lines.insert(len(lines) - len(self.body), "-" * max(len(line) for line in lines[-len(rows) :]))
+        rule = "-" * max(len(line) for line in lines[-len(rows) :])
+        lines.insert(len(lines) - len(self.body), rule)
         return "\n".join(lines)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
@@ -180,7 +187,8 @@ class Table:
 
 def table(results: Results, *, digits: int = 1, caption: str | None = None) -> Table:
     """The results as a :class:`Table`; the best mean of each column carries a star."""
-    head = (results.rows, *(f"{results.columns} {c}".strip() for c in results.column_names))
+    titles = [results.column_title(c) or results.quantity for c in results.column_names]
+    head = (results.rows, *titles)
     best = {column: results.best(column) for column in results.column_names}
     body = tuple(
         (
@@ -194,5 +202,6 @@ def table(results: Results, *, digits: int = 1, caption: str | None = None) -> T
     )
     if caption is None:
         note = results.seeds_note
-        caption = f"{note[:1].upper()}{note[1:]}; * the best mean of a column."
+        where = " of each column" if len(head) > 2 else ""
+        caption = f"{note[:1].upper()}{note[1:]}; * marks the best mean{where}."
     return Table(head, body, caption)

@@ -160,7 +160,7 @@ def timeline(
         sentence=describe_timeline(bars, unit=unit, measured=measured),
         alt=f"Timeline: {title or 'steps of each worker'}. Described in the text below.",
     )
-    top = headline(picture, title, "measured" if measured else "ideal: computed, not measured")
+    top = headline(picture, title, timeline_note(bars, measured))
     kinds = list(dict.fromkeys(b.kind for b in bars))
     spare = iter(SPARE_LOOKS * len(kinds))
     looks = {kind: KIND_LOOKS.get(kind) or next(spare) for kind in kinds}
@@ -218,18 +218,30 @@ def timeline(
             )
     for needed, needs in arrows:
         a, b = bars[needed], bars[needs]
+        above, below = workers.index(a.worker), workers.index(b.worker)
+        edge = 0.34 if below > above else -0.34 if below < above else 0.0
         ax.add_patch(
             FancyArrowPatch(
-                (factor * (a.end - first), workers.index(a.worker)),
-                (factor * (b.start - first), workers.index(b.worker)),
+                (factor * (a.end - first), above + edge),
+                (factor * (b.start - first), below - edge),
                 arrowstyle="-|>,head_length=5,head_width=2.5",
                 color=BLACK,
                 linewidth=1.0,
-                connectionstyle="arc3,rad=0.15",
+                shrinkA=0,
+                shrinkB=0,
                 zorder=5,
             )
         )
     return picture
+
+
+def timeline_note(bars: Sequence[Bar], measured: bool) -> str:
+    """Whether it was measured, and how to read a label."""
+    text = "measured" if measured else "ideal: computed, not measured"
+    named = [b for b in bars if b.module is not None and b.batch is not None]
+    if named:
+        text += f"; {bar_label(named[0], 1e9)} is module {named[0].module}, batch {named[0].batch}"
+    return text
 
 
 def bar_label(bar: Bar, pixels: float) -> str:
@@ -240,5 +252,3 @@ def bar_label(bar: Bar, pixels: float) -> str:
         if text and 7.2 * len(text) + 4 <= pixels:
             return text
     return ""
-
-

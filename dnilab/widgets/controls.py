@@ -140,7 +140,9 @@ _DESCRIPTION = {"description_width": "initial"}
 
 
 class Control:
-    """The widget of one spec. ``value`` reads and sets a plain value, checked by the spec.
+    """One spec and its value; ``widget`` is made when it is first asked for.
+
+    ``value`` reads and sets a plain value, checked by the spec, with or without a widget.
 
     A slider has a number box beside it instead of ipywidgets' own editable readout: the readout
     is a bare ``contenteditable`` element, which a screen reader announces neither as a number
@@ -155,11 +157,26 @@ class Control:
         self._value: Any = spec.value
         # Callbacks come on the thread that handles the controls, tests and cells set from theirs.
         self._lock = threading.RLock()
-        self._parts = self._make_parts()
-        self.widget = widgets.Box(self._parts)
-        self.widget.add_class("dnilab-control")
-        for part in self._parts:
-            part.observe(self._seen, names="value")
+        self._parts: list[Any] = []
+        self._widget: widgets.Box | None = None
+
+    @property
+    def widget(self) -> widgets.Box:
+        """The widget: a slider and its number box, a list to choose from, or a check box."""
+        with self._lock:
+            if self._widget is None:
+                self._parts = self._make_parts()
+                self._widget = widgets.Box(self._parts)
+                self._widget.add_class("dnilab-control")
+                for part in self._parts:
+                    part.observe(self._seen, names="value")
+            return self._widget
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """The ipywidgets with a ``value`` of their own, slider first."""
+        _ = self.widget
+        return tuple(self._parts)
 
     def _make_parts(self) -> list[Any]:
         spec = self.spec
@@ -167,18 +184,29 @@ class Control:
             return [
                 widgets.Dropdown(
                     options=spec.pairs,
-                    value=spec.value,
+                    value=self._value,
                     description=self.label,
+                    tooltip=self.label,  # without one the label's own tooltip reads "null"
                     style=_DESCRIPTION,
                 )
             ]
         if isinstance(spec, Toggle):
-            return [widgets.Checkbox(value=spec.value, description=self.label, indent=False)]
+            return [
+                widgets.Checkbox(
+                    value=self._value, description=self.label, tooltip=self.label, indent=False
+                )
+            ]
         words = f"{self.label} ({spec.unit})" if spec.unit else self.label
-        limits = {"min": spec.min, "max": spec.max, "value": spec.value}
-        common = {"readout": False, "description": words, "style": _DESCRIPTION}
+        tip = f"{words}: {spec.min:g} to {spec.max:g}"
+        limits = {"min": spec.min, "max": spec.max, "value": self._value}
+        common = {
+            "readout": False,
+            "description": words,
+            "tooltip": tip,
+            "style": _DESCRIPTION,
+        }
         # The box repeats the label for screen readers; the style sheet hides it from view.
-        box = {"description": f"{words}, number", "style": _DESCRIPTION, **limits}
+        box = {"description": f"{words}, number", "tooltip": tip, "style": _DESCRIPTION, **limits}
         if spec.whole:
             return [
                 widgets.IntSlider(step=spec.step, **limits, **common),
@@ -187,7 +215,7 @@ class Control:
         if spec.log:
             low, high = math.log10(spec.min), math.log10(spec.max)
             slider = widgets.FloatLogSlider(
-                base=10, min=low, max=high, step=(high - low) / 100, value=spec.value, **common
+                base=10, min=low, max=high, step=(high - low) / 100, value=self._value, **common
             )
             return [slider, widgets.BoundedFloatText(**box)]
         return [

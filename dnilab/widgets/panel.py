@@ -14,6 +14,7 @@ There is no ``with output:`` anywhere: it redirects by thread and cell, and lose
 
 from __future__ import annotations
 
+import contextlib
 import html
 import math
 import os
@@ -97,7 +98,8 @@ class _Job:
         """Snapshots that may still be pulled; infinity while playing, 0 when paused."""
         self.steps: Iterator[Any] | None = None
         self.last: Any = None
-        self.undrawn = False
+        self.pulled = False
+        self.drawn = self.undrawn = False
         self.unsaid = False
         self.over = False
         self.seconds = 0.0
@@ -177,6 +179,7 @@ class Panel(Generic[S]):
         self._lock = threading.RLock()
         self._calm = threading.Condition(self._lock)
         self._drawing = threading.Lock()
+        self._building = threading.Lock()
         self._number = 0
         self._job: _Job | None = None
         self._stale: list[_Job] = []
@@ -196,25 +199,44 @@ class Panel(Generic[S]):
         if old is not None:
             old.close()
         self.controls = {key: Control(key, spec, self._moved) for key, spec in controls.items()}
-        self._build()
+        self._widget: widgets.VBox | None = None
+        self._image_bytes = b""
         _open_panels[self.name] = self
 
     # -- what a reader sees ------------------------------------------------------------------
 
-    def _build(self) -> None:
+    @property
+    def widget(self) -> widgets.VBox:
+        """The whole panel, made when it is first asked for.
+
+        A still panel never asks: a notebook that is executed for its pages then holds no widget
+        state.
+        """
+        # A lock of its own: a control that is being moved holds its lock and asks for the
+        # panel's, so the panel's must not be held while the controls' widgets are made.
+        with self._building:
+            if self._widget is None:
+                if self._closed:
+                    raise RuntimeError(f"The panel {self.title!r} is closed; make a new one.")
+                self._widget = self._build()
+            return self._widget
+
+    def _build(self) -> widgets.VBox:
         heading = widgets.HTML(f"<h3>{html.escape(self.title)}</h3>")
         heading.add_class("dnilab-title")
         style = widgets.HTML(f"<style>{STYLE}</style>")
         style.add_class("dnilab-style")
         grid = widgets.Box([control.widget for control in self.controls.values()])
         grid.add_class("dnilab-controls")
-        self._image = widgets.Image(format="png", tooltip=f"{self.title}: described below")
+        # No tooltip: ipywidgets 8.1 fails to show an Image that is made with one.
+        self._image = widgets.Image(format="png")
         self._image.layout.display = "none"  # an image without data shows as broken
         self._image.add_class("dnilab-picture")
         self._sentence = widgets.HTML()
         self._sentence.add_class("dnilab-sentence")
         self._alert = widgets.HTML()
         self._alert.add_class("dnilab-alert")
+        self._alert.layout.display = "none"
         rows: list[Any] = [style, heading, grid]
         if self._player:
             self._play_button = widgets.Button(icon="play", description="Play")
@@ -226,15 +248,15 @@ class Panel(Generic[S]):
             buttons = widgets.Box([self._play_button, self._step_button, self._reset_button])
             buttons.add_class("dnilab-buttons")
             rows.append(buttons)
-            self._label_play()
         if self._progress is not None:
             self._bar = widgets.FloatProgress(min=0, max=1, value=0)
             self._left = widgets.HTML()
             bar = widgets.Box([self._bar, self._left])
             bar.add_class("dnilab-progress")
             rows.append(bar)
-        self.widget = widgets.VBox([*rows, self._alert, self._image, self._sentence])
-        self.widget.add_class("dnilab-panel")
+        widget = widgets.VBox([*rows, self._alert, self._image, self._sentence])
+        widget.add_class("dnilab-panel")
+        return widget
 
     def _ipython_display_(self) -> None:
         if self._closed:
@@ -283,7 +305,7 @@ class Panel(Generic[S]):
     @property
     def png(self) -> bytes:
         """The picture shown now, or b"" before the first."""
-        return bytes(self._image.value)
+        return self._image_bytes
 
     @property
     def running(self) -> bool:
@@ -315,13 +337,15 @@ class Panel(Generic[S]):
     # -- what a reader or a test does --------------------------------------------------------
 
     def start(self) -> None:
-        """Begin, if it has not begun; displaying the panel does this."""
+        """Make the widgets and begin, if it has not begun; displaying the panel does this."""
+        _ = self.widget
         with self._lock:
             if not self._started:
                 self._restart()
 
     def play(self) -> None:
         """Go on; from the beginning if the run is over."""
+        _ = self.widget
         with self._lock:
             self._playing = True
             if self._job is None or self._job.over:
@@ -332,15 +356,19 @@ class Panel(Generic[S]):
             self._label_play()
 
     def pause(self) -> None:
-        """Stop after the snapshot that is being computed; :meth:`play` goes on from there."""
+        """Stop after the snapshot that is being computed; :meth:`play` goes on from there.
+
+        The first snapshot of a setting is always shown, or there would be nothing to look at.
+        """
         with self._lock:
             self._playing = False
             if self._job is not None:
-                self._job.allowed = 0
+                self._job.allowed = 0 if self._job.pulled else 1
             self._label_play()
 
     def step(self) -> None:
         """One snapshot further, then pause."""
+        _ = self.widget
         with self._lock:
             self._playing = False
             if self._job is None or self._job.over:
@@ -352,6 +380,7 @@ class Panel(Generic[S]):
 
     def reset(self) -> None:
         """Back to the first snapshot, and pause there."""
+        _ = self.widget
         with self._lock:
             self._playing = False
             self._restart()
@@ -377,7 +406,8 @@ class Panel(Generic[S]):
                 )
         if _open_panels.get(self.name) is self:
             del _open_panels[self.name]
-        close_tree(self.widget)
+        if self._widget is not None:
+            close_tree(self._widget)
 
     # -- the machinery -----------------------------------------------------------------------
 
@@ -425,10 +455,9 @@ class Panel(Generic[S]):
                     self._calm.notify_all()
                     return
             for old in stale:
-                try:
+                # An error in the clean-up of a run that nobody looks at any more is not shown.
+                with contextlib.suppress(Exception):
                     old.close()
-                except Exception:  # noqa: BLE001
-                    pass  # the clean-up of a run that nobody looks at any more
             if job is not None:
                 self._advance(job)
 
@@ -452,6 +481,7 @@ class Panel(Generic[S]):
                     if job.allowed <= 0:
                         break
                     job.allowed -= 1
+                    job.pulled = True
                 try:
                     job.last = next(job.steps)
                 except StopIteration:
@@ -463,9 +493,11 @@ class Panel(Generic[S]):
                     self._draw(job, last=False)
             if job.undrawn or job.unsaid:
                 self._draw(job, last=True)
+            if job.over and not job.drawn:
+                raise ValueError("It gave nothing to show.")
             if job.over:
                 self._finish(job)
-        except BaseException as error:  # noqa: BLE001 - also SystemExit: controls stay alive
+        except BaseException as error:  # also SystemExit: the controls stay alive
             self._fail(job, error)
 
     def _draw(self, job: _Job, *, last: bool) -> None:
@@ -480,9 +512,9 @@ class Panel(Generic[S]):
         with self._lock:
             if not self._is_current(job):
                 return
-            job.undrawn = False
+            job.drawn, job.undrawn = True, False
             self.snapshot = snapshot
-            self._image.value = png
+            self._image_bytes = self._image.value = png
             self._image.layout.display = None
             self._image.remove_class("dnilab-old")
             if sentence is not None:
@@ -508,20 +540,17 @@ class Panel(Generic[S]):
         if message != self.message:
             self.message = message
             self._alert.value = f'<p role="alert">{html.escape(message)}</p>' if message else ""
+            self._alert.layout.display = None if message else "none"
 
     def _finish(self, job: _Job) -> None:
         with self._lock:
             if self._is_current(job):
-                if job.last is None:
-                    self._show_message("The run gave nothing to show for this setting.", None)
                 self._label_play()
 
     def _fail(self, job: _Job, error: BaseException) -> None:
         """Say in the panel what went wrong; the next change of a control works again."""
-        try:
+        with contextlib.suppress(Exception):  # the first error is the one to tell
             job.close()
-        except Exception:  # noqa: BLE001
-            pass  # the first error is the one to tell
         with self._lock:
             job.over = True
             if not self._is_current(job):
@@ -535,10 +564,12 @@ class Panel(Generic[S]):
             self.sentence = ""
             self._sentence.value = ""
             self._image.add_class("dnilab-old")
+            if self._progress is not None:
+                self._bar.value, self._left.value = 0.0, ""
             self._label_play()
 
     def _label_play(self) -> None:
-        if self._player and not self._closed:
+        if self._player and not self._closed and self._widget is not None:
             over = self._job is not None and self._job.over
             words = "Pause" if self.playing and self._playing else "Play again" if over else "Play"
             self._play_button.description = words
@@ -555,20 +586,67 @@ def close_tree(widget: widgets.Widget) -> None:
     widget.close()
 
 
+# ipywidgets lays a label beside its slider and gives it a fixed width; in a narrow window that
+# leaves no slider. Here the label stands above, and the cells wrap. The label of a number box
+# repeats the slider's: it is kept for screen readers and hidden from view. The colours of the
+# text are the theme's; only the alert brings its own, since it brings its own ground.
 STYLE = """
-.dnilab-panel { max-width: 760px; padding: 4px 2px 8px; overflow: hidden; }
+.dnilab-panel { max-width: 720px; padding: 4px 2px 8px; overflow: hidden; }
 .dnilab-panel .dnilab-style { display: none; }
-.dnilab-panel .dnilab-title h3 { margin: 0 0 4px; font-size: 1.1em; line-height: 1.3; }
-.dnilab-panel .dnilab-controls { display: flex; flex-flow: row wrap; gap: 4px 24px; }
-.dnilab-panel .dnilab-control {
-  flex: 1 1 300px; min-width: 240px; max-width: 100%;
-  display: flex; align-items: flex-end; gap: 4px; overflow: visible;
+.dnilab-panel .dnilab-title h3 { margin: 0 0 6px; font-size: 1.15em; line-height: 1.3; }
+.dnilab-panel .dnilab-controls {
+  display: flex; flex-flow: row wrap; gap: 8px 28px; overflow: visible; align-items: flex-end;
 }
-.dnilab-panel .dnilab-picture { max-width: 100%; height: auto; margin: 8px 0 0; }
+.dnilab-panel .dnilab-control {
+  flex: 1 1 280px; max-width: 346px; min-width: 0;
+  display: flex; align-items: flex-end; gap: 8px; overflow: visible;
+}
+.dnilab-panel .dnilab-control > * { margin: 0; min-width: 0; }
+.dnilab-panel .dnilab-control .widget-label {
+  text-align: left; margin: 0; line-height: 1.4; height: auto; min-height: 0;
+}
+.dnilab-panel .dnilab-control > .widget-slider,
+.dnilab-panel .dnilab-control > .widget-dropdown {
+  flex: 1 1 auto; width: auto; height: auto; flex-flow: row wrap;
+}
+.dnilab-panel .dnilab-control > .widget-slider > .widget-label,
+.dnilab-panel .dnilab-control > .widget-dropdown > .widget-label {
+  flex: 1 0 100%; max-width: 100%; white-space: normal;
+}
+.dnilab-panel .dnilab-control > .widget-slider > .slider-container {
+  flex: 1 1 60px; height: 28px; margin-right: 6px;
+}
+.dnilab-panel .dnilab-control > .widget-dropdown > select {
+  flex: 1 1 100%; width: 100%; height: 28px; min-height: 28px;
+}
+.dnilab-panel .dnilab-control > .widget-text { flex: 0 0 84px; width: 84px; }
+.dnilab-panel .dnilab-control > .widget-text > .widget-label {
+  position: absolute; width: 1px !important; height: 1px; overflow: hidden;
+  clip-path: inset(50%); white-space: nowrap;
+}
+.dnilab-panel .dnilab-control > .widget-checkbox { width: auto; }
+.dnilab-panel .dnilab-control .widget-checkbox label {
+  display: flex; align-items: center; gap: 6px;
+}
+.dnilab-panel .dnilab-control :focus-visible,
+.dnilab-panel .noUi-handle:focus-visible { outline: 2px solid #0072B2; outline-offset: 1px; }
+.dnilab-panel .dnilab-buttons { display: flex; flex-flow: row wrap; gap: 6px; margin: 10px 0 0; }
+.dnilab-panel .dnilab-buttons > button { margin: 0; width: 112px; flex: 0 0 auto; }
+.dnilab-panel .dnilab-progress {
+  display: flex; align-items: center; gap: 10px; margin: 6px 0 0; overflow: visible;
+}
+.dnilab-panel .dnilab-progress > .widget-hprogress {
+  flex: 1 1 120px; max-width: 348px; min-width: 0; width: auto; height: 10px; margin: 0;
+}
+.dnilab-panel .dnilab-progress .progress { height: 10px; min-height: 10px; margin: 0; }
+.dnilab-panel .dnilab-progress > .widget-html { width: auto; margin: 0; white-space: nowrap; }
+.dnilab-panel .dnilab-picture {
+  max-width: 100%; height: auto; margin: 10px 0 0; border-radius: 3px;
+}
 .dnilab-panel .dnilab-picture.dnilab-old { opacity: 0.35; }
 .dnilab-panel .dnilab-sentence p { margin: 4px 0 0; line-height: 1.45; max-width: 700px; }
 .dnilab-panel .dnilab-alert p {
-  margin: 6px 0 0; padding: 6px 10px; line-height: 1.45; max-width: 680px;
+  margin: 8px 0 0; padding: 6px 10px; line-height: 1.45; max-width: 680px;
   border-left: 4px solid #D55E00; background: #FFF4EC; color: #222222;
 }
 """

@@ -1,0 +1,675 @@
+"""The panel's machinery, kernel-side: values are set, plain state is asserted.
+
+Waits have generous time-outs that only tell a hang from work; nothing asserts how long it took.
+"""
+
+import gc
+import threading
+import weakref
+
+import numpy as np
+import pytest
+from ipywidgets.widgets.widget import _instances as live_widgets
+from matplotlib.figure import Figure
+
+from dnilab.pictures import LiveCurves, Picture, Redrawn, Series
+from dnilab.widgets import Choice, Panel, Slider, Toggle
+from dnilab.widgets import panel as panel_module
+from dnilab.widgets.panel import Budget
+
+HANG = 20.0
+PNG_HEAD = (
+    b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + (700).to_bytes(4, "big") + (400).to_bytes(4, "big")
+)
+
+
+class TextView:
+    """Shows a snapshot as the bytes of its repr, behind what a PNG begins with."""
+
+    def update(self, snapshot):
+        return PNG_HEAD + repr(snapshot).encode()
+
+    def sentence(self, snapshot):
+        return f"This is {snapshot}."
+
+
+def shown(png):
+    return bytes(png)[len(PNG_HEAD) :].decode()
+
+
+def count_up(values):
+    for n in range(values.get("n", 3)):
+        yield (values["a"], n)
+
+
+@pytest.fixture
+def make(nothing_left):
+    def make(run=count_up, view=None, *, cls=Panel, controls=None, title="Test", **more):
+        controls = controls or {"a": Slider(0, 99, 1, 1), "n": Slider(1, 50, 1, 3)}
+        panel = cls(controls, run, view or TextView(), title=title, **more)
+        nothing_left.append(panel)
+        return panel
+
+    return make
+
+
+def test_it_runs_and_shows_the_last_snapshot(make):
+    panel = make()
+    panel.start()
+    panel.wait(HANG)
+    assert shown(panel.png) == "(1, 2)"
+    assert panel.snapshot == (1, 2)
+    assert panel.sentence == "This is (1, 2)."
+    assert bytes(panel._image.value) == panel.png
+    assert "This is (1, 2)." in panel._sentence.value
+    assert panel.message == ""
+    assert not panel.running
+
+
+def test_a_control_runs_it_again(make):
+    panel = make()
+    panel.start()
+    panel.wait(HANG)
+    panel.controls["a"].value = 7
+    panel.wait(HANG)
+    assert shown(panel.png) == "(7, 2)"
+    panel.controls["a"].parts[0].value = 8  # as the browser does it
+    panel.wait(HANG)
+    assert shown(panel.png) == "(8, 2)"
+    assert panel.values == {"a": 8, "n": 3}
+
+
+def test_a_list_of_one_is_a_run_too(make):
+    panel = make(lambda values: [values["a"] * 10])
+    panel.start()
+    panel.wait(HANG)
+    assert shown(panel.png) == "10"
+
+
+def test_nothing_runs_before_it_is_shown(make):
+    panel = make()
+    panel.controls["a"].value = 5
+    assert panel.png == b""
+    panel.start()
+    panel.wait(HANG)
+    assert shown(panel.png) == "(5, 2)"
+
+
+# -- stale runs ------------------------------------------------------------------------------
+
+
+class Frames:
+    """Everything that the panel ever showed, picture and sentence, in order."""
+
+    def __init__(self, panel):
+        self.all = []
+        _ = panel.widget
+        panel._image.observe(lambda c: self.all.append(shown(c["new"])), names="value")
+        panel._sentence.observe(lambda c: self.all.append(c["new"]), names="value")
+
+
+def frames_after_a_change(make, cls, *, where):
+    """What is shown after a control changed while the old run computes, or while it draws."""
+    reached, go_on = threading.Event(), threading.Event()
+    closed = []
+
+    def block():
+        reached.set()
+        assert go_on.wait(HANG)
+
+    def run(values):
+        try:
+            yield (values["a"], 0)
+            if where == "run" and values["a"] == 1:
+                block()
+            yield (values["a"], 1)
+        finally:
+            closed.append(values["a"])
+
+    class View(TextView):
+        def update(self, snapshot):
+            if where == "view" and snapshot == (1, 0):
+                block()
+            return super().update(snapshot)
+
+    panel = make(run, View(), cls=cls, name=f"{cls.__name__} {where}")
+    frames = Frames(panel)
+    panel.start()
+    assert reached.wait(HANG)
+    panel.controls["a"].value = 2
+    already = len(frames.all)
+    go_on.set()
+    panel.wait(HANG)
+    return frames.all[already:], closed
+
+
+@pytest.mark.parametrize("where", ["run", "view"])
+def test_nothing_of_a_stale_run_is_shown_and_its_generator_is_closed(make, where):
+    frames, closed = frames_after_a_change(make, Panel, where=where)
+    assert frames
+    assert all("(2, " in frame for frame in frames)
+    assert closed == [1, 2]
+
+
+class ShowsStaleFrames(Panel):
+    """Planted fault: forgets to ask whether a picture's run is still the current one."""
+
+    def _is_current(self, job):
+        return True
+
+
+def test_the_test_above_catches_a_panel_that_shows_stale_frames(make):
+    frames, _ = frames_after_a_change(make, ShowsStaleFrames, where="view")
+    assert any("(1, " in frame for frame in frames)
+
+
+def shows_its_last_snapshot(make, view):
+    panel = make(lambda values: iter(range(40)), view, name=type(view).__name__)
+    panel.start()
+    panel.wait(HANG)
+    return shown(panel.png) == "39"
+
+
+class LateView(TextView):
+    """Planted fault: draws the snapshot before the one it is handed."""
+
+    before = None
+
+    def update(self, snapshot):
+        late, self.before = self.before, snapshot
+        return super().update(late)
+
+
+def test_the_last_snapshot_is_always_drawn_and_a_late_view_is_noticed(make):
+    assert shows_its_last_snapshot(make, TextView())
+    assert not shows_its_last_snapshot(make, LateView())
+
+
+def test_a_new_run_does_not_wait_for_the_frame_budget(make):
+    panel = make(rate=1e-3)  # a frame every 1,000 s
+    panel.start()
+    panel.wait(HANG)
+    panel.controls["a"].value = 4
+    panel.wait(HANG)
+    assert shown(panel.png) == "(4, 2)"
+
+
+# -- what goes wrong -------------------------------------------------------------------------
+
+
+def test_an_impossible_setting_becomes_a_sentence_and_the_controls_live_on(make):
+    def run(values):
+        if values["a"] == 13:
+            raise ValueError("a: got 13, need another number")
+        yield values["a"]
+
+    panel = make(run)
+    panel.start()
+    panel.wait(HANG)
+    panel.controls["a"].value = 13
+    panel.wait(HANG)
+    assert panel.message == (
+        "This setting cannot be run. a: got 13, need another number. Change a control to go on."
+    )
+    assert 'role="alert"' in panel._alert.value
+    assert panel._alert.layout.display is None
+    assert isinstance(panel.error, ValueError)
+    assert panel.sentence == ""  # the old picture's words do not describe this setting
+    panel.controls["a"].value = 14
+    panel.wait(HANG)
+    assert (panel.message, panel._alert.value, panel.error) == ("", "", None)
+    assert panel._alert.layout.display == "none"
+    assert shown(panel.png) == "14"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broken <b>"), SystemExit(3), KeyError("x")])
+def test_an_error_in_the_middle_of_a_run(make, error):
+    def run(values):
+        yield 1
+        if values["a"] == 1:
+            raise error
+        yield 2
+
+    panel = make(run)
+    panel.start()
+    panel.wait(HANG)
+    assert type(error).__name__ in panel.message
+    assert panel.error is error
+    assert "<b>" not in panel._alert.value
+    panel.controls["a"].value = 2
+    panel.wait(HANG)
+    assert shown(panel.png) == "2"
+
+
+@pytest.mark.parametrize("method", ["update", "sentence"])
+def test_an_error_in_the_view_closes_the_run(make, method):
+    closed = []
+
+    def run(values):
+        try:
+            yield values["a"]
+            yield values["a"]
+        finally:
+            closed.append(values["a"])
+
+    class View(TextView):
+        pass
+
+    def broken(self, snapshot):
+        if snapshot == 1:
+            raise ZeroDivisionError("cannot draw")
+        return getattr(TextView, method)(self, snapshot)
+
+    setattr(View, method, broken)
+    panel = make(run, View())
+    panel.start()
+    panel.wait(HANG)
+    assert panel.message.startswith("The run stopped with ZeroDivisionError: cannot draw.")
+    assert closed == [1]
+    panel.controls["a"].value = 2
+    panel.wait(HANG)
+    assert shown(panel.png) == "2"
+    assert closed == [1, 2]
+
+
+def test_an_error_of_a_stale_run_is_not_shown(make):
+    reached, go_on = threading.Event(), threading.Event()
+
+    def run(values):
+        if values["a"] == 1:
+            reached.set()
+            assert go_on.wait(HANG)
+            raise RuntimeError("too late")
+        yield values["a"]
+
+    panel = make(run)
+    panel.start()
+    assert reached.wait(HANG)
+    panel.controls["a"].value = 2
+    go_on.set()
+    panel.wait(HANG)
+    assert (panel.message, shown(panel.png)) == ("", "2")
+
+
+def test_an_error_in_cancelling_is_not_shown(make):
+    reached = threading.Event()
+
+    def run(values):
+        try:
+            while values["a"] == 1:
+                reached.set()
+                yield 1
+        finally:
+            if values["a"] == 1:
+                raise RuntimeError("while cleaning up")
+        yield 2
+
+    panel = make(run)
+    panel.start()
+    assert reached.wait(HANG)
+    panel.controls["a"].value = 2
+    panel.wait(HANG)
+    assert (panel.message, shown(panel.png)) == ("", "2")
+
+
+def test_a_run_that_gives_nothing_says_so(make):
+    panel = make(lambda values: [])
+    panel.start()
+    panel.wait(HANG)
+    assert panel.message == (
+        "This setting cannot be run. It gave nothing to show. Change a control to go on."
+    )
+
+
+def test_wrong_arguments_are_refused_before_a_widget_is_made():
+    spec = {"a": Toggle(True)}
+    before = len(live_widgets)
+    with pytest.raises(TypeError, match="run: got 3"):
+        Panel(spec, 3, TextView(), title="x")
+    with pytest.raises(TypeError, match="no method update"):
+        Panel(spec, count_up, object(), title="x")
+    with pytest.raises(ValueError, match="title: got an empty string"):
+        Panel(spec, count_up, TextView(), title="")
+    with pytest.raises(ValueError, match="play: got False without player"):
+        Panel(spec, count_up, TextView(), title="x", play=False)
+    with pytest.raises(TypeError, match=r"controls\['a'\]: got 5"):
+        Panel({"a": 5}, count_up, TextView(), title="x")
+    assert len(live_widgets) == before
+
+
+# -- buttons ---------------------------------------------------------------------------------
+
+
+def test_step_reset_and_play(make):
+    panel = make(player=True, play=False)
+    panel.start()
+    panel.wait(HANG)
+    assert (shown(panel.png), panel._play_button.description) == ("(1, 0)", "Play")
+    panel._step_button.click()
+    panel.wait(HANG)
+    assert shown(panel.png) == "(1, 1)"
+    panel._play_button.click()
+    panel.wait(HANG)
+    assert (shown(panel.png), panel._play_button.description) == ("(1, 2)", "Play again")
+    panel._reset_button.click()
+    panel.wait(HANG)
+    assert shown(panel.png) == "(1, 0)"
+    assert not panel.playing
+
+
+def test_pause_holds_the_run_without_a_thread_and_play_goes_on(make):
+    steps = threading.Semaphore(0)
+    made = []
+
+    def run(values):
+        made.append(values["a"])
+        for n in range(5):
+            assert steps.acquire(timeout=HANG)
+            yield n
+
+    panel = make(run, player=True)
+    panel.start()
+    assert panel._play_button.description == "Pause"
+    panel._play_button.click()
+    for _ in range(5):
+        steps.release()
+    panel.wait(HANG)
+    assert not panel.running
+    assert panel.snapshot < 4
+    panel._play_button.click()
+    panel.wait(HANG)
+    assert panel.snapshot == 4
+    assert made == [1]  # it went on, it did not begin again
+
+
+def test_a_control_moved_while_paused_shows_the_first_snapshot_of_the_new_setting(make):
+    panel = make(player=True, play=False)
+    panel.start()
+    panel.step()
+    panel.wait(HANG)
+    panel.controls["a"].value = 9
+    panel.wait(HANG)
+    assert shown(panel.png) == "(9, 0)"
+
+
+def test_progress(make):
+    panel = make(progress=lambda snapshot: (snapshot[1] + 1) / 3)
+    panel.start()
+    panel.wait(HANG)
+    assert panel._bar.value == 1
+    assert panel._left.value == "100 %"
+
+
+# -- closing and showing ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    """What would be put on the page."""
+    outputs = []
+
+    def display(*objects, metadata=None, raw=False):
+        outputs.extend(objects)
+
+    monkeypatch.setattr("IPython.display.display", display)
+    return outputs
+
+
+def test_close_cancels_a_run_without_end(make):
+    began, closed = threading.Event(), threading.Event()
+
+    def run(values):
+        try:
+            while True:
+                began.set()
+                yield 1
+        finally:
+            closed.set()
+
+    panel = make(run)
+    panel.start()
+    assert began.wait(HANG)
+    panel.close()
+    assert closed.is_set()
+    assert not panel.running
+    panel.close()  # twice does no harm
+    with pytest.raises(RuntimeError, match="closed"):
+        panel._ipython_display_()
+
+
+def test_close_ends_a_paused_run(make):
+    closed = []
+
+    def run(values):
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(True)
+
+    panel = make(run, player=True, play=False)
+    panel.start()
+    panel.wait(HANG)
+    panel.close()
+    assert closed == [True]
+
+
+def test_a_closed_panel_ignores_its_controls(make):
+    panel = make()
+    panel.start()
+    panel.wait(HANG)
+    panel.close()
+    panel.controls["a"].value = 50
+    assert shown(panel.png) == "(1, 2)"
+    assert not panel.running
+
+
+def test_closing_closes_every_widget(make):
+    before = set(live_widgets)
+    panel = make(
+        player=True,
+        progress=lambda snapshot: 0.5,
+        controls={
+            "a": Slider(1e-3, 1.0, 0.1, 0.5, log=True),
+            "b": Choice(["x", "y"], "x"),
+            "c": Toggle(True),
+            "d": Slider(0.0, 1.0, 0.1, 0.5),
+        },
+    )
+    panel.start()
+    panel.wait(HANG)
+    assert len(live_widgets) > len(before) + 20
+    panel.close()
+    assert set(live_widgets) == before
+
+
+def test_running_the_cell_again_closes_the_old_panel(make):
+    began, closed = threading.Event(), threading.Event()
+
+    def endless(values):
+        try:
+            while True:
+                began.set()
+                yield 1
+        finally:
+            closed.set()
+
+    old = make(endless, name="cell")
+    old.start()
+    assert began.wait(HANG)
+    new = make(name="cell")
+    assert closed.is_set()
+    assert old._closed
+    new.start()
+    new.wait(HANG)
+    assert shown(new.png) == "(1, 2)"
+    other = make(name="another cell")
+    assert not new._closed
+    other.close()
+
+
+def test_the_register_does_not_keep_a_panel_alive():
+    panel = Panel({"a": Toggle(True)}, count_up, TextView(), title="forgotten")
+    gone = weakref.ref(panel)
+    del panel
+    gc.collect()
+    assert gone() is None
+
+
+def test_showing_it_twice_runs_it_once(make, displayed, monkeypatch):
+    monkeypatch.delenv("DNILAB_STATIC", raising=False)
+    runs = []
+
+    def run(values):
+        runs.append(values)
+        yield 1
+
+    panel = make(run)
+    panel._ipython_display_()
+    panel._ipython_display_()
+    panel.wait(HANG)
+    assert displayed == [panel.widget, panel.widget]
+    assert len(runs) == 1
+    assert "dnilab-panel" in panel.widget._dom_classes
+    assert "dnilab-sentence" in panel._sentence._dom_classes
+
+
+@pytest.mark.parametrize("value", ["1", "yes"])
+def test_the_still_form_has_picture_and_words_and_makes_no_widget(
+    make, displayed, monkeypatch, value
+):
+    monkeypatch.setenv("DNILAB_STATIC", value)
+    before = len(live_widgets)
+    panel = make()
+    panel._ipython_display_()
+    image, words = displayed
+    assert set(image) == {"image/png", "text/plain"}
+    assert words["text/plain"] == (
+        "This is (1, 2). Setting shown: a 1; n 3. In a running notebook these are controls."
+    )
+    assert len(live_widgets) == before
+    assert not panel.running
+
+
+def test_zero_means_live(make, displayed, monkeypatch):
+    monkeypatch.setenv("DNILAB_STATIC", "0")
+    panel = make()
+    panel._ipython_display_()
+    panel.wait(HANG)
+    assert displayed == [panel.widget]
+
+
+def test_the_still_form_of_curves_is_a_whole_picture(make, displayed, monkeypatch):
+    monkeypatch.setenv("DNILAB_STATIC", "1")
+    view = LiveCurves(xlabel="epoch", ylabel="loss", better="lower")
+    make(lambda v: [[Series("a", [0, 1], [1.0, 0.5])]], view)._ipython_display_()
+    image, words = displayed
+    assert len(image["image/png"]) > 5000
+    assert words["text/plain"].startswith("Loss against epoch, from 0 to 1. a goes from 1 to 0.5.")
+
+
+def test_the_still_form_raises_what_goes_wrong(make, displayed, monkeypatch):
+    monkeypatch.setenv("DNILAB_STATIC", "1")
+    with pytest.raises(RuntimeError, match="gave no snapshot"):
+        make(lambda v: [])._ipython_display_()
+    with pytest.raises(ZeroDivisionError):
+        make(lambda v: [1 / 0])._ipython_display_()
+
+
+def test_waiting_for_a_run_that_hangs_ends(make):
+    go_on = threading.Event()
+
+    def run(values):
+        go_on.wait(HANG)
+        yield 1
+
+    panel = make(run)
+    panel.start()
+    with pytest.raises(TimeoutError, match="still runs"):
+        panel.wait(0.01)
+    go_on.set()
+    panel.wait(HANG)
+
+
+# -- memory ----------------------------------------------------------------------------------
+
+
+def figures_alive():
+    gc.collect()
+    return sum(isinstance(one, Figure) for one in gc.get_objects())
+
+
+@pytest.mark.parametrize("kind", ["live", "redrawn"])
+def test_figures_do_not_pile_up(make, kind):
+    def picture_of(series):
+        picture = Picture(200, 100, sentence="a small picture")
+        picture.text(0.5, 0.5, str(series[0].y[0, -1]))
+        return picture
+
+    if kind == "live":
+        view = LiveCurves(xlabel="step", ylabel="loss", size=(300, 240))
+    else:
+        view = Redrawn(picture_of)
+
+    def run(values):
+        for n in range(1, 4):
+            yield [Series("a", np.arange(n), np.full(n, float(values["a"] + 1)))]
+
+    panel = make(run, view, rate=1e6)
+    panel.start()
+    panel.wait(HANG)
+    before, widgets = figures_alive(), len(live_widgets)
+    for value in range(30):
+        panel.controls["a"].value = value
+        panel.wait(HANG)
+    assert figures_alive() <= before + 1
+    assert len(live_widgets) == widgets
+
+
+# -- the frame budget ------------------------------------------------------------------------
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def simulate(budget, clock, *, cost, seconds):
+    """Frames drawn, and time spent drawing, when asked every millisecond."""
+    frames, spent, end = 0, 0.0, clock.now + seconds
+    while clock.now < end:
+        if budget.due():
+            with budget:
+                clock.now += cost
+            frames += 1
+            spent += cost
+        clock.now += 0.001
+    return frames, spent
+
+
+def test_cheap_frames_come_at_the_rate():
+    clock = Clock()
+    frames, _ = simulate(Budget(20, 0.25, clock), clock, cost=0.005, seconds=10)
+    assert 190 <= frames <= 201
+
+
+def test_dear_frames_take_their_share_of_the_time():
+    clock = Clock()
+    _, spent = simulate(Budget(20, 0.25, clock), clock, cost=0.1, seconds=40)
+    assert 9.0 <= spent <= 10.1
+
+
+def test_a_budget_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="rate: got 0"):
+        Budget(0)
+    with pytest.raises(ValueError, match=r"share: got 1\.5"):
+        Budget(20, 1.5)
+
+
+def test_the_style_sheet_reaches_the_page(make):
+    panel = make()
+    panel.start()
+    panel.wait(HANG)
+    assert panel_module.STYLE in panel.widget.children[0].value
