@@ -70,7 +70,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         return
     heads = list(rows[0])
     cells = [heads] + [
-        [f"{row[h]:.3g}" if isinstance(row[h], float) else str(row[h]) for h in heads]
+        [f"{row[h]:.4g}" if isinstance(row[h], float) else str(row[h]) for h in heads]
         for row in rows
     ]
     widths = [max(len(line[i]) for line in cells) for i in range(len(heads))]
