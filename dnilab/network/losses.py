@@ -17,8 +17,17 @@ from dnilab.network.activations import sigmoid
 from dnilab.network.layers import Pullback
 
 
+def check_shapes(output: np.ndarray, y: np.ndarray) -> None:
+    """Raise ValueError unless y is shaped like output: NumPy would stretch it without a word."""
+    if output.shape != y.shape:
+        raise ValueError(f"y has shape {y.shape}; it accepts the shape of output, {output.shape}")
+
+
 class Loss:
-    """What the losses have in common.  Shapes: output and y (batch, outputs)."""
+    """What the losses have in common.  Shapes: output and y (batch, outputs).
+
+    Raises ValueError, naming y, if the two have different shapes.
+    """
 
     name = ""
 
@@ -35,12 +44,9 @@ class Loss:
         raise NotImplementedError
 
     def __call__(self, output: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Pullback]:
-        if np.shape(output) != np.shape(y):
-            raise ValueError(
-                f"y has shape {np.shape(y)}; it accepts the shape of output, {np.shape(output)}"
-            )
-
-        def pullback(d: np.ndarray, want_dx: bool = True) -> tuple[np.ndarray, None]:
+        def pullback(d: np.ndarray, want_dx: bool = True) -> tuple[np.ndarray | None, None]:
+            if not want_dx:
+                return None, None
             return self.gradient(output, y) * np.reshape(d, (-1, 1)), None
 
         return self.per_row(output, y), pullback
@@ -52,10 +58,12 @@ class SquaredError(Loss):
     name = "squared error"
 
     def per_row(self, output: np.ndarray, y: np.ndarray) -> np.ndarray:
+        check_shapes(output, y)
         row: np.ndarray = 0.5 * ((output - y) ** 2).sum(axis=1)
         return row
 
     def gradient(self, output: np.ndarray, y: np.ndarray) -> np.ndarray:
+        check_shapes(output, y)
         return output - y
 
     def prediction(self, output: np.ndarray) -> np.ndarray:
@@ -71,6 +79,7 @@ class BinaryCrossEntropy(Loss):
     name = "binary cross-entropy"
 
     def per_row(self, output: np.ndarray, y: np.ndarray) -> np.ndarray:
+        check_shapes(output, y)
         positive = np.real(output) > 0
         size = np.where(positive, output, -output)
         row: np.ndarray = (
@@ -79,6 +88,7 @@ class BinaryCrossEntropy(Loss):
         return row
 
     def gradient(self, output: np.ndarray, y: np.ndarray) -> np.ndarray:
+        check_shapes(output, y)
         g = sigmoid(output)
         g -= y
         return g
@@ -96,11 +106,13 @@ class SoftmaxCrossEntropy(Loss):
     name = "softmax cross-entropy"
 
     def per_row(self, output: np.ndarray, y: np.ndarray) -> np.ndarray:
+        check_shapes(output, y)
         shifted = output - np.real(output).max(axis=1, keepdims=True)
         row: np.ndarray = np.log(np.exp(shifted).sum(axis=1)) - (y * shifted).sum(axis=1)
         return row
 
     def gradient(self, output: np.ndarray, y: np.ndarray) -> np.ndarray:
+        check_shapes(output, y)
         g = self.prediction(output)
         g -= y
         return g
