@@ -97,5 +97,9 @@ class BatchNorm:
     def copy(self, dtype: Any = None) -> BatchNorm:
         """An independent copy, in another dtype if one is given."""
         other = copy.copy(self)
-        other._hold(self.theta.astype(self.theta.dtype if dtype is None else dtype))
+        dtype = self.theta.dtype if dtype is None else dtype
+        other._hold(self.theta.astype(dtype))
+        if self.population is not None:
+            mean, inverse = self.population
+            other.population = mean.astype(dtype), inverse.astype(dtype)
         return other
