@@ -8,6 +8,7 @@ summed loss; here they are divided by the batch size, and nowhere else.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,13 @@ class Optimiser:
     rate: float
 
     def __post_init__(self) -> None:
-        real_number("rate", self.rate, 0, above=True)
+        self._take("rate", 0, above=True)
+
+    def _take(self, name: str, low: float, high: float = math.inf, *, above: bool = False) -> None:
+        """Check a field and keep it as a plain float: a numpy.float64 would change the result
+        of float32 arithmetic in its last bits."""
+        value = real_number(name, getattr(self, name), low, high, above=above)
+        object.__setattr__(self, name, value)
 
     def start(self, thetas: Sequence[np.ndarray]) -> Updater:
         """An updater for these parameter vectors."""
@@ -54,7 +61,7 @@ class Momentum(Optimiser):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        real_number("momentum", self.momentum, 0, 1)
+        self._take("momentum", 0, 1)
 
     def start(self, thetas: Sequence[np.ndarray]) -> Updater:
         thetas = list(thetas)
@@ -79,9 +86,9 @@ class Adam(Optimiser):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        real_number("beta1", self.beta1, 0, 0.9999)
-        real_number("beta2", self.beta2, 0, 0.99999)
-        real_number("epsilon", self.epsilon, 0, above=True)
+        self._take("beta1", 0, 0.9999)
+        self._take("beta2", 0, 0.99999)
+        self._take("epsilon", 0, above=True)
 
     def start(self, thetas: Sequence[np.ndarray]) -> Updater:
         thetas = list(thetas)
