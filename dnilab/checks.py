@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,15 @@ def whole_number(name: str, value: Any, low: int, high: int | None = None) -> in
     if value < low or (high is not None and value > high):
         raise ValueError(f"{name} is {value}; it accepts {accepts}")
     return int(value)
+
+
+def whole_numbers(name: str, value: Any, low: int) -> tuple[int, ...]:
+    """Return ``value`` as a tuple of ints; raise ValueError unless it is several whole numbers."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError(
+            f"{name} is {value!r}; it accepts several whole numbers, for instance (128, 64)"
+        )
+    return tuple(whole_number(name, number, low) for number in value)
 
 
 def real_number(
@@ -65,7 +74,10 @@ def random_generator(name: str, value: Any) -> np.random.Generator:
 
 def float_type(name: str, value: Any) -> np.dtype[Any]:
     """Return ``value`` as a dtype; raise ValueError unless it is float32 or float64."""
-    known = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
+    known: dict[str, np.dtype[Any]] = {
+        "float32": np.dtype(np.float32),
+        "float64": np.dtype(np.float64),
+    }
     if isinstance(value, (type, np.dtype)):
         called = np.dtype(value).name
     else:

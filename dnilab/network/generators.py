@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from dnilab.checks import whole_number
+from dnilab.checks import whole_number, whole_numbers
 from dnilab.network.activations import ReLU
 from dnilab.network.chain import Chain
 from dnilab.network.layers import Dense, Layer, Pullback
@@ -19,7 +19,10 @@ CONTEXTS = ("h", "y", "x", "h_norm")
 
 def check_context(context: Sequence[str]) -> tuple[str, ...]:
     """Return ``context`` as a tuple; raise ValueError unless it is a mix of ``CONTEXTS``."""
-    parts = (context,) if isinstance(context, str) else tuple(context)
+    if isinstance(context, str):
+        parts: tuple[str, ...] = (context,)
+    else:
+        parts = tuple(context) if isinstance(context, Iterable) else ()
     wrong = [part for part in parts if part not in CONTEXTS]
     if not parts or wrong or len(set(parts)) < len(parts):
         raise ValueError(
@@ -80,8 +83,7 @@ class Generator:
             name = {"x": "inputs", "y": "outputs"}.get(part, "width")
             size += whole_number(name, widths[part], 1)
         layers: list[Layer] = []
-        for n in hidden:
-            whole_number("hidden", n, 1)
+        for n in whole_numbers("hidden", hidden, 1):
             layers += [Dense(size, n, rng, gain=ReLU.gain, dtype=dtype), ReLU()]
             size = n
         layers.append(Dense(size, width, gain=0, dtype=dtype))

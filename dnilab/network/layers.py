@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from dnilab.checks import whole_number
+from dnilab.checks import random_generator, whole_number
 
 Pullback = Callable[..., tuple[Any, Any]]
 """``dx, grads = pullback(dy)``, or ``pullback(dy, want_dx=False)`` where dx is not needed."""
@@ -73,6 +73,7 @@ class Dense:
             raise ValueError("rng is None; it accepts a numpy.random.Generator unless gain is 0")
         self._hold(np.zeros(n_in * n_out + n_out, dtype))
         if rng is not None and gain != 0:
+            random_generator("rng", rng)
             self.W[:] = rng.standard_normal((n_in, n_out)) * (gain / np.sqrt(n_in))
 
     def _hold(self, theta: np.ndarray) -> None:
@@ -104,6 +105,8 @@ class Dense:
         except (ValueError, TypeError, AttributeError):
             check_width("x", x, self.n_in)
             raise
+        if y.ndim != 2:  # a single row, or a pile of batches: matmul takes them as well
+            check_width("x", x, self.n_in)
         y += self.b
         return y
 

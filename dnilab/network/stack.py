@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import float_type, matrix, random_generator, true_or_false, whole_number
+from dnilab.checks import float_type, matrix, random_generator, true_or_false, whole_numbers
 from dnilab.network.activations import activation as activation_named
 from dnilab.network.chain import Chain
 from dnilab.network.generators import Generator
@@ -94,7 +94,8 @@ class Stack:
         Raises ValueError, naming the argument, for sizes below 1, fewer than two widths, an
         unknown activation, context or dtype.
         """
-        widths = [whole_number("widths", width, 1) for width in widths]
+        widths = whole_numbers("widths", widths, 1)
+        generator_hidden = whole_numbers("generator_hidden", generator_hidden, 1)
         if len(widths) < 2:
             raise ValueError(f"widths is {widths}; it accepts two numbers or more, input to output")
         random_generator("rng", rng)
