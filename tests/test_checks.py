@@ -44,6 +44,18 @@ def test_whole_number_says_the_range() -> None:
         checks.whole_number("n", 5, 1, 4)
 
 
+def test_whole_numbers() -> None:
+    assert checks.whole_numbers("widths", [np.int64(3), 2], 1) == (3, 2)
+    assert checks.whole_numbers("widths", (), 1) == ()
+    assert checks.whole_numbers("widths", np.array([4, 5]), 1) == (4, 5)
+    for wrong in (3, None, "12", 2.5):
+        with pytest.raises(ValueError, match=r"^widths is .*; it accepts several whole numbers"):
+            checks.whole_numbers("widths", wrong, 1)
+    for wrong in ((3, 0), (3, 2.0), (True,), ["12"], np.zeros((2, 2), int)):
+        with pytest.raises(ValueError, match=r"^widths is .*; it accepts a whole number of at"):
+            checks.whole_numbers("widths", wrong, 1)
+
+
 @pytest.mark.parametrize("value", [1, 1.0, np.float32(1), np.int64(1)])
 def test_real_number_returns_a_plain_float(value: Any) -> None:
     assert checks.real_number("rate", value, 1, 1) == 1

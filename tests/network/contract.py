@@ -1,0 +1,236 @@
+"""The one contract of layers, chains, generators and losses, written down as clauses.
+
+    y, pullback = f(x)
+    dx, grads = pullback(dy)
+
+Each clause is a function of a Case that raises AssertionError if f breaks it.  The tests run all
+clauses over everything that the course trains, and over broken layers, which must be caught.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dnilab.network import complex_step, finite_difference, relative_error
+
+EXACT = 1e-12  # of a complex step: all digits but a few
+ROUGH = 1e-6  # of a central difference, which loses half of the digits
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of function, and how to call it.
+
+    ``make(rng)`` gives f in float64.  ``inputs(rng, batch)`` gives the arguments of a call.
+    ``joined(*inputs)`` is the one array that dx is the gradient with respect to, and
+    ``of_joined(f, joined, *inputs)`` is y as a function of that array.
+    """
+
+    name: str
+    make: Callable[[np.random.Generator], Any]
+    inputs: Callable[[np.random.Generator, int], tuple[np.ndarray, ...]]
+    joined: Callable[..., np.ndarray] = lambda *inputs: inputs[0]
+    of_joined: Callable[..., np.ndarray] = lambda f, x, *inputs: f(x, *inputs[1:])[0]
+    y_shape: Callable[[int], tuple[int, ...]] | None = None
+    has_copy: bool = True
+    batch: int = 5
+
+    def __str__(self) -> str:
+        return self.name
+
+    def drawn(self, dtype: Any = np.float64, seed: int = 0) -> tuple[Any, tuple[np.ndarray, ...]]:
+        """f with random parameters (a fresh generator would be zero), and random arguments."""
+        rng = np.random.default_rng(seed)
+        f = self.make(rng)
+        for theta in thetas(f):
+            theta[:] = rng.standard_normal(theta.size)
+        f = self.copied(f, dtype)
+        return f, tuple(a.astype(dtype) for a in self.inputs(rng, self.batch))
+
+    def copied(self, f: Any, dtype: Any) -> Any:
+        return f.copy(dtype) if self.has_copy else f
+
+    def other_inputs(self, dtype: Any = np.float64) -> tuple[np.ndarray, ...]:
+        """Arguments of another call, of the same shapes: no error gives a mix-up away."""
+        rng = np.random.default_rng(99)
+        return tuple(a.astype(dtype) for a in self.inputs(rng, self.batch))
+
+
+def thetas(f: Any) -> list[np.ndarray]:
+    """The parameter vectors of a layer (it has ``theta``), a chain or a generator (``thetas``)."""
+    if hasattr(f, "thetas"):
+        return list(f.thetas)
+    return [theta for theta in [getattr(f, "theta", np.empty(0))] if theta.size]
+
+
+def listed(grads: Any) -> list[np.ndarray]:
+    """A layer gives one gradient or None, a chain a list of them: here always a list."""
+    if grads is None:
+        return []
+    return [grads] if isinstance(grads, np.ndarray) else list(grads)
+
+
+def like(y: np.ndarray, seed: int = 1) -> np.ndarray:
+    """A random dy for this y."""
+    return np.random.default_rng(seed).standard_normal(y.shape).astype(y.dtype)
+
+
+def same(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> bool:
+    """Equal to the last bit."""
+    return len(a) == len(b) and all(
+        x.shape == y.shape and x.dtype == y.dtype and x.tobytes() == y.tobytes()
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def frozen(thing: Any) -> Any:
+    """All that an object holds, arrays down to their bytes: to compare before and after."""
+    if isinstance(thing, np.ndarray):
+        return ("array", thing.dtype.str, thing.shape, thing.tobytes())
+    if isinstance(thing, (list, tuple)):
+        return (type(thing).__name__, *map(frozen, thing))
+    if isinstance(thing, dict):
+        return tuple((key, frozen(value)) for key, value in thing.items())
+    if hasattr(thing, "__dict__"):
+        return (type(thing).__name__, frozen(vars(thing)))
+    return thing
+
+
+# ---- the clauses ---------------------------------------------------------------------------------
+
+
+def shapes_and_dtypes(case: Case) -> None:
+    """y, dx and grads have the right shape; float32 stays float32, float64 stays float64."""
+    for dtype in (np.float32, np.float64):
+        f, inputs = case.drawn(dtype)
+        y, pullback = f(*inputs)
+        if case.y_shape is not None:
+            assert y.shape == case.y_shape(case.batch)
+        dx, grads = pullback(like(y))
+        assert dx.shape == case.joined(*inputs).shape
+        assert [g.shape for g in listed(grads)] == [theta.shape for theta in thetas(f)]
+        for array in (y, dx, *listed(grads)):
+            assert array.dtype == dtype
+            assert np.isfinite(array).all()
+
+
+def arguments_unchanged(case: Case) -> None:
+    """Neither a forward nor a pullback writes into what it was given."""
+    f, inputs = case.drawn()
+    before = [a.copy() for a in inputs]
+    y, pullback = f(*inputs)
+    dy = like(y)
+    kept = dy.copy()
+    pullback(dy)
+    assert same(inputs, before), "an input was changed"
+    assert same([dy], [kept]), "dy was changed"
+
+
+def two_in_flight(case: Case) -> None:
+    """Each pullback belongs to its own call, also after another one; it can be called twice."""
+    f, first = case.drawn()
+    second = case.other_inputs()
+    results = []
+    for inputs in (first, second):  # one after the other: what both must give
+        y, pullback = f(*inputs)
+        dx, grads = pullback(like(y))
+        results.append([y.copy(), dx.copy(), *(g.copy() for g in listed(grads))])
+    y1, pullback1 = f(*first)
+    y2, pullback2 = f(*second)
+    for _ in range(2):
+        dx2, grads2 = pullback2(like(y2))
+        dx1, grads1 = pullback1(like(y1))
+        assert same([y1, dx1, *listed(grads1)], results[0]), "the second batch got into the first"
+        assert same([y2, dx2, *listed(grads2)], results[1]), "the first batch got into the second"
+
+
+def nothing_cached(case: Case) -> None:
+    """A call leaves the object as it was, down to the last byte."""
+    f, inputs = case.drawn()
+    before = frozen(f)
+    y, pullback = f(*inputs)
+    assert frozen(f) == before, "the forward left something on the object"
+    pullback(like(y))
+    assert frozen(f) == before, "the pullback left something on the object"
+
+
+def want_dx(case: Case) -> None:
+    """Without want_dx there is no dx, and the gradients of the parameters are the same."""
+    f, inputs = case.drawn()
+    y, pullback = f(*inputs)
+    _, grads = pullback(like(y))
+    nothing, same_grads = pullback(like(y), want_dx=False)
+    assert nothing is None
+    assert same(listed(same_grads), listed(grads))
+
+
+def copy_is_independent(case: Case) -> None:
+    """A copy computes the same, in the dtype asked for, and is changed without the original."""
+    if not case.has_copy:
+        return
+    f, inputs = case.drawn()
+    y, _ = f(*inputs)
+    twin = f.copy()
+    assert same(thetas(twin), thetas(f))
+    assert same([twin(*inputs)[0]], [y])
+    for theta in thetas(twin):
+        theta += 1  # the layer must read its weights from theta, not from a copy of it
+    assert same([f(*inputs)[0]], [y]), "the copy shares its parameters"
+    if thetas(twin):
+        assert not same([twin(*inputs)[0]], [y]), "theta is not what the copy computes with"
+    for dtype in (np.float32, complex):
+        other = f.copy(dtype)
+        assert all(theta.dtype == dtype for theta in thetas(other))
+        assert other(*(a.astype(dtype) for a in inputs))[0].dtype == dtype
+    assert all(theta.dtype == np.float64 for theta in thetas(f))
+
+
+def _derivatives(case: Case, measure: Callable[..., np.ndarray], dtype: Any, tol: float) -> None:
+    """Hold dx and grads against a measured gradient of L = sum(dy * y)."""
+    f, inputs = case.drawn()
+    y, pullback = f(*inputs)
+    dy = like(y)
+    dx, grads = pullback(dy)
+    probe = case.copied(f, dtype)
+
+    def of_input(x: np.ndarray) -> Any:
+        return (dy * case.of_joined(probe, x, *inputs)).sum()
+
+    error = relative_error(dx, measure(of_input, case.joined(*inputs)))
+    assert error < tol, f"dx is off by {error:.1e} of its length"
+    for theta, grad in zip(thetas(probe), listed(grads), strict=True):
+        kept = theta.copy()
+
+        def of_theta(value: np.ndarray, theta: np.ndarray = theta) -> Any:
+            theta[:] = value
+            return (dy * probe(*inputs)[0]).sum()
+
+        error = relative_error(grad, measure(of_theta, kept.real))
+        theta[:] = kept
+        assert error < tol, f"grad is off by {error:.1e} of its length"
+
+
+def derivatives_by_complex_step(case: Case) -> None:
+    """dx and grads are the derivatives, to twelve digits."""
+    _derivatives(case, complex_step, complex, EXACT)
+
+
+def derivatives_by_differences(case: Case) -> None:
+    """dx and grads are the derivatives, measured without complex numbers as well."""
+    _derivatives(case, finite_difference, np.float64, ROUGH)
+
+
+CLAUSES = (
+    shapes_and_dtypes,
+    arguments_unchanged,
+    two_in_flight,
+    nothing_cached,
+    want_dx,
+    copy_is_independent,
+    derivatives_by_complex_step,
+    derivatives_by_differences,
+)
