@@ -6,20 +6,48 @@ and which locks it holds, follows from that.  Nothing here touches a network, a 
 """
 
 from dnilab.orderings.dataflow import IllegalProgram, check, locks, needs_and_makes, unroll
-from dnilab.orderings.programs import backprop, last_layer_only, sequential
+from dnilab.orderings.groups import Groups, StepTimes, even_groups, module_times, multiplications
+from dnilab.orderings.programs import (
+    backprop,
+    blue_box,
+    last_layer_only,
+    pipeline,
+    sequential,
+    sparse,
+)
 from dnilab.orderings.steps import OPERATIONS, Program, Step, Value
+from dnilab.orderings.timeline import (
+    Slot,
+    critical_path,
+    ideal_timeline,
+    speed_up_limit,
+    time_per_batch,
+)
 
 __all__ = [
     "OPERATIONS",
+    "Groups",
     "IllegalProgram",
     "Program",
+    "Slot",
     "Step",
+    "StepTimes",
     "Value",
     "backprop",
+    "blue_box",
     "check",
+    "critical_path",
+    "even_groups",
+    "ideal_timeline",
     "last_layer_only",
     "locks",
+    "module_times",
+    "multiplications",
     "needs_and_makes",
+    "pipeline",
     "sequential",
+    "sparse",
+    "speed_up_limit",
+    "time_per_batch",
     "unroll",
 ]

@@ -34,6 +34,13 @@ def needs_and_makes(step: Step, modules: int) -> tuple[tuple[Value, ...], tuple[
         case "backward":
             above = Value("h", k, t) if top else Value("message", k + 1, t)
             return (above, Value("pullback", k, t)), (*message, Value("grads", k, t))
+        case "forward_guess":
+            if top:
+                raise IllegalProgram(f"{step}: the top module has the true gradient, no guess")
+            made = (Value("h", k, t), Value("guess", k, t), Value("pullback", k, t))
+            return below, made
+        case "pull":
+            return (Value("pullback", k, t),), (*message, Value("grads", k, t))
         case _:  # "update"
             return (Value("grads", k, t),), ()
 
@@ -49,7 +56,7 @@ def unroll_turn(program: Program, turn: int, batches: int) -> list[list[Step]]:
     first = turn * program.batches_per_turn
     return [
         [replace(s, batch=first + s.batch) for s in steps if 0 <= first + s.batch < batches]
-        for steps in program.workers
+        for steps in program.turn(turn)
     ]
 
 
@@ -80,7 +87,8 @@ def check(program: Program, batches: int | None = None) -> dict[int, int]:
 
     It is refused if a step needs something that no step makes, or that is made only after it is
     needed; if a value is made or needed twice; if a batch is left out; or if two workers touch
-    one module.  Otherwise any executor that keeps each worker's order gets the same result.
+    one module.  Otherwise any executor that keeps each worker's order gets the same result,
+    unless steps are marked ``alone``: those race, because the program says so.
 
     Returns the worker (from 0) that owns each module.
     """
@@ -112,22 +120,29 @@ def check(program: Program, batches: int | None = None) -> dict[int, int]:
 
 def _run_turn_by_turn(program: Program, batches: int) -> None:
     """Raise IllegalProgram unless every turn can be finished before the next one begins."""
-    ready: set[Value] = set()
+    ready: list[set[Value]] = [set() for _ in program.workers]  # what each worker can see
     for turn in range(program.turns(batches)):
         waiting = [deque(steps) for steps in unroll_turn(program, turn, batches)]
+        parcels: list[list[Value]] = [[] for _ in waiting]
         while any(waiting):
             moved = False
-            for queue in waiting:
+            for worker, queue in enumerate(waiting):
                 while queue:
                     needs, makes = needs_and_makes(queue[0], program.modules)
-                    if not ready.issuperset(needs):
+                    if not ready[worker].issuperset(needs):
                         break
-                    ready.update(makes)
+                    ready[worker].update(makes)
+                    parcels[worker].extend(makes)
                     queue.popleft()
                     moved = True
+                if not (queue and program.parcels):
+                    for seen in ready:
+                        seen.update(parcels[worker])
+                    parcels[worker].clear()
             if not moved:
-                step = next(queue[0] for queue in waiting if queue)
-                missing = [v for v in needs_and_makes(step, program.modules)[0] if v not in ready]
+                worker, step = next((w, queue[0]) for w, queue in enumerate(waiting) if queue)
+                needs, _ = needs_and_makes(step, program.modules)
+                missing = [value for value in needs if value not in ready[worker]]
                 raise IllegalProgram(f"{step}: needs {missing[0]}, which is made only later")
 
 
@@ -160,7 +175,7 @@ def locks(program: Program) -> dict[str, bool]:
     batches = 2 * program.lag + 3 * program.batches_per_turn + 1
     steps = [s for worker in unroll(program, batches) for s in worker]
     before = ancestors(program, steps)
-    forwards = {"forward", "forward_update"}
+    forwards = {"forward", "forward_update", "forward_guess"}
     held = {"forward": False, "update": False, "backward": False}
     for step in steps:
         part = writes(step)

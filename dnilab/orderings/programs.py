@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dnilab.checks import whole_number
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dnilab.checks import real_number, whole_number
+from dnilab.orderings.groups import check_groups
 from dnilab.orderings.steps import Program, Step
 
 
@@ -25,10 +30,25 @@ def sequential(modules: int) -> Program:
     of the top module's generator, is not needed: the top module has the true gradient).
     """
     whole_number("modules", modules, 1)
+    return Program("sequential", modules, (_red_box(modules),))
+
+
+def _red_box(modules: int, *, alone: bool = False) -> tuple[Step, ...]:
     steps = [Step("forward_update", 1)]
     for k in range(2, modules + 1):
-        steps += [Step("forward_update", k), Step("fit", k - 1)]
-    return Program("sequential", modules, (tuple(steps),))
+        steps += [Step("forward_update", k), Step("fit", k - 1, alone=alone)]
+    return tuple(steps)
+
+
+def blue_box(modules: int) -> Program:
+    """The Blue Box as it was published: the Red Box, but each fit starts a thread of its own.
+
+    Stages I to V for three modules: forward 1; forward 2; forward 3 while generator 1 is fitted;
+    generator 2; (generator 3, which is not needed).  A fit may still be running when the next
+    batch reaches its module, so this program races.
+    """
+    whole_number("modules", modules, 1)
+    return Program("blue box", modules, (_red_box(modules, alone=True),))
 
 
 def last_layer_only(modules: int) -> Program:
@@ -36,3 +56,83 @@ def last_layer_only(modules: int) -> Program:
     whole_number("modules", modules, 1)
     below = [Step("forward", k) for k in range(1, modules)]
     return Program("last layer only", modules, ((*below, Step("forward_update", modules)),))
+
+
+def pipeline(
+    groups: Sequence[Sequence[int]], *, staleness: int = 1, batches_per_turn: int = 1
+) -> Program:
+    """A worker for each group of modules; every fit comes ``staleness`` batches late.
+
+    A worker takes one batch through its modules, forward and update, and then fits their
+    generators for the batch ``staleness`` before.  So it may be that many batches ahead of the
+    worker above, and both have something to do.  The late fits are part of the program: every
+    division into groups, and every ``batches_per_turn``, gives the same numbers.
+
+    With ``batches_per_turn`` above 1, workers hand their values over in parcels, once a turn:
+    fewer, longer visits to a queue.
+
+    Raises ValueError if ``groups`` are not modules 1 to K in order, or ``staleness`` is below 0
+    or, with several workers and parcels, below ``batches_per_turn``.
+    """
+    modules = sum(len(group) for group in groups)
+    checked = check_groups(groups, modules)
+    per_turn = whole_number("batches_per_turn", batches_per_turn, 1)
+    lowest = per_turn if per_turn > 1 and len(checked) > 1 else 0
+    late = whole_number("staleness", staleness, lowest)
+    workers = []
+    for group in checked:
+        steps: list[Step] = []
+        for batch in range(per_turn):
+            steps += [Step("forward_update", k, batch) for k in group]
+            steps += [Step("fit", k, batch - late) for k in group if k < modules]
+        workers.append(tuple(steps))
+    return Program("pipeline", modules, tuple(workers), per_turn, parcels=per_turn > 1)
+
+
+@dataclass(frozen=True)
+class SparseProgram(Program):
+    """A program whose turns are drawn: see ``sparse``."""
+
+    p: float = 0.5
+    seed: int = 0
+
+    @property
+    def repeats(self) -> bool:
+        return False
+
+    def turn(self, number: int) -> tuple[tuple[Step, ...], ...]:
+        """The steps of turn ``number``: equal seeds and numbers draw equal steps."""
+        draw = random.Random(f"{self.seed}/{number}")  # independent of the turns before it
+        top = self.modules
+        chosen = [k for k in range(1, top + 1) if draw.random() < self.p]
+        draw.shuffle(chosen)
+        steps = [Step("forward_guess", k) for k in range(1, top)] + [Step("forward", top)]
+        pulled: set[int] = set()
+
+        def pull(k: int) -> None:
+            if k not in pulled:
+                pulled.add(k)
+                steps.append(Step("backward" if k == top else "pull", k))
+
+        for k in chosen:
+            pull(k)
+            steps.append(Step("update", k))
+            if k < top:
+                pull(k + 1)  # the module above answers, whether it updates itself or not
+                steps.append(Step("fit", k))
+        return (tuple(steps),)
+
+
+def sparse(modules: int, *, p: float = 0.5, seed: int = 0) -> Program:
+    """Each module updates, and fits its generator, with probability p, in random order.
+
+    All modules go forward.  A module that does not update still answers the one below with its
+    message.  (Paper, section 3.1: modules that are updated sparsely and at random.)
+
+    Raises ValueError unless 0 < p <= 1.
+    """
+    whole_number("modules", modules, 1)
+    chance = real_number("p", p, 0, 1, above=True)
+    whole_number("seed", seed, 0)
+    every = SparseProgram("sparse", modules, (), p=1.0).turn(0)  # all that a turn can have
+    return SparseProgram("sparse", modules, every, p=chance, seed=seed)

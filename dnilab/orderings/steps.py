@@ -13,7 +13,9 @@ OPERATIONS = {
     "fit": "update the generator with the gradient that came from the module above",
     "forward": "forward alone",
     "backward": "pull the gradient that came from above (or the loss) back through the module",
-    "update": "update the module with what backward found",
+    "update": "update the module with the gradients that were found",
+    "forward_guess": "forward, and guess the gradient at the output, without an update",
+    "pull": "pull the module's own guess back through it",
 }
 """The operations a step can name, and what each does to one module on one batch."""
 
@@ -39,11 +41,15 @@ class Step:
 
     ``module`` counts from 1 at the input.  In a program's turn, ``batch`` is relative to the
     turn: 0 is the turn's own (first) batch, -2 the batch two before it.
+
+    ``alone``: run on a new thread, started for this step and forgotten, as the published
+    threaded code does it.  Such a step races with the steps after it.
     """
 
     op: str
     module: int
     batch: int = 0
+    alone: bool = False
 
     def __post_init__(self) -> None:
         one_of("op", self.op, tuple(OPERATIONS))
@@ -60,12 +66,16 @@ class Program:
     ``modules``: how many modules the network has.  ``workers``: one tuple of steps a worker, run
     from first to last.  A turn covers ``batches_per_turn`` batches; then the next turn begins.
     Steps whose batch would be before the first or after the last batch of a run are left out.
+
+    ``parcels``: what one worker makes for another is handed over in one parcel when the maker's
+    turn ends, instead of piece by piece.
     """
 
     name: str
     modules: int
     workers: tuple[tuple[Step, ...], ...]
     batches_per_turn: int = 1
+    parcels: bool = False
 
     def __post_init__(self) -> None:
         whole_number("modules", self.modules, 1)
@@ -74,8 +84,17 @@ class Program:
             if step.module > self.modules:
                 raise ValueError(f"{step} is not among the {self.modules} modules")
 
+    def turn(self, number: int) -> tuple[tuple[Step, ...], ...]:
+        """The steps of turn ``number``, worker by worker: the same in every turn."""
+        return self.workers
+
+    @property
+    def repeats(self) -> bool:
+        """Whether all turns have the same steps."""
+        return True
+
     def steps(self) -> Iterator[Step]:
-        """All steps of a turn, worker by worker."""
+        """All steps that a turn can have, worker by worker."""
         for worker in self.workers:
             yield from worker
 
@@ -83,6 +102,11 @@ class Program:
     def lag(self) -> int:
         """How many batches the latest step of a turn is behind the turn's first batch."""
         return max(0, *(-step.batch for step in self.steps()))
+
+    @property
+    def races(self) -> bool:
+        """Whether the result depends on chance: a step that runs alone races with later ones."""
+        return any(step.alone for step in self.steps())
 
     def turns(self, batches: int) -> int:
         """How many turns it takes to finish ``batches`` batches, the late steps included."""

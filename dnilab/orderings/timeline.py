@@ -1,0 +1,133 @@
+"""The ideal timeline: when each step would run if nothing but the ordering held it back."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+from dnilab.checks import whole_number
+from dnilab.orderings.dataflow import check, needs_and_makes, unroll_turn
+from dnilab.orderings.groups import StepTimes
+from dnilab.orderings.steps import Program, Step, Value
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A step in its place: on which worker (from 0), from when to when, in the times' unit."""
+
+    worker: int
+    step: Step
+    start: float
+    end: float
+
+
+def ideal_timeline(
+    program: Program, times: StepTimes, *, cores: int | None = None, batches: int = 8
+) -> list[Slot]:
+    """Play the program with the given step times on ``cores`` cores (None: as many as it likes).
+
+    A step starts when its worker has finished the one before, what it needs is there, and a core
+    is free; of several such steps the one that became ready first goes first.  Handing a value
+    over takes no time.  A fit that runs alone (the Blue Box) is given a worker of its own.
+
+    Returns the steps in the order of their start.  Raises ValueError for a step without a time.
+    """
+    check(program)
+    limit = whole_number("cores", cores, 1) if cores is not None else 10**9
+    lists: list[list[tuple[Step, bool]]] = [[] for _ in program.workers]
+    for turn in range(program.turns(batches)):
+        for i, steps in enumerate(unroll_turn(program, turn, batches)):
+            lists[i] += [(step, step is steps[-1]) for step in steps]
+    for k in range(1, program.modules + 1):  # what runs alone
+        alone = [entry for entries in lists for entry in entries if entry[0].alone]
+        mine = [entry for entry in alone if entry[0].module == k]
+        if mine:
+            lists = [[e for e in entries if e not in mine] for entries in lists] + [mine]
+    for entries in lists:
+        for step, _ in entries:
+            if (step.op, step.module) not in times:
+                raise ValueError(f"times has no entry for {(step.op, step.module)}")
+
+    arrived: dict[Value, float] = {}  # when a value can be seen by other workers
+    made_at: dict[Value, tuple[int, float]] = {}
+    position = [0] * len(lists)
+    free_at = [0.0] * len(lists)
+    parcel: list[list[Value]] = [[] for _ in lists]
+    running: list[float] = []  # when busy cores become free
+    slots: list[Slot] = []
+    while any(position[i] < len(entries) for i, entries in enumerate(lists)):
+        # The step that can start first; ties go to the higher module, which others wait for.
+        choice: tuple[float, int, int] | None = None
+        for i, entries in enumerate(lists):
+            if position[i] == len(entries):
+                continue
+            step, _ = entries[position[i]]
+            ready = free_at[i]
+            for value in needs_and_makes(step, program.modules)[0]:
+                if value in made_at and made_at[value][0] == i:
+                    continue  # its own
+                if value not in arrived:
+                    break
+                ready = max(ready, arrived[value])
+            else:
+                candidate = (ready, -step.module, i)
+                if choice is None or candidate < choice:
+                    choice = candidate
+        assert choice is not None  # check() has seen to it
+        ready, _, i = choice
+        step, last = lists[i][position[i]]
+        while running and (running[0] <= ready or len(running) >= limit):
+            ready = max(ready, heapq.heappop(running))
+        end = ready + times[step.op, step.module]
+        heapq.heappush(running, end)
+        slots.append(Slot(i, step, ready, end))
+        free_at[i] = end
+        position[i] += 1
+        for value in needs_and_makes(step, program.modules)[1]:
+            made_at[value] = (i, end)
+            parcel[i].append(value)
+        if last or not program.parcels:
+            for value in parcel[i]:
+                arrived[value] = end
+            parcel[i].clear()
+    return sorted(slots, key=lambda slot: (slot.start, slot.worker))
+
+
+def time_per_batch(program: Program, times: StepTimes, *, cores: int | None = None) -> float:
+    """Ideal time of one batch once the program is under way, in the times' unit."""
+    warm = 4 * (program.lag + program.batches_per_turn + len(program.workers))
+    more = 8 * program.batches_per_turn
+
+    def length(batches: int) -> float:
+        return max(s.end for s in ideal_timeline(program, times, cores=cores, batches=batches))
+
+    return (length(warm + more) - length(warm)) / more
+
+
+def critical_path(program: Program, times: StepTimes) -> list[Step]:
+    """The steps of one batch that no number of workers can shorten: the longest chain of needs."""
+    batches = 2 * program.lag + 2 * program.batches_per_turn + 1
+    turns = range(program.turns(batches))
+    steps = [s for r in turns for worker in unroll_turn(program, r, batches) for s in worker]
+    makers = {v: s for s in steps for v in needs_and_makes(s, program.modules)[1]}
+    longest: dict[Step, tuple[float, list[Step]]] = {}
+
+    def chain(step: Step) -> tuple[float, list[Step]]:
+        if step not in longest:
+            before = [chain(makers[v]) for v in needs_and_makes(step, program.modules)[0]]
+            time, path = max(before, key=lambda pair: pair[0], default=(0.0, []))
+            longest[step] = (time + times[step.op, step.module], [*path, step])
+        return longest[step]
+
+    of_one = [step for step in steps if step.batch == program.lag]
+    return max((chain(step) for step in of_one), key=lambda pair: pair[0])[1]
+
+
+def speed_up_limit(program: Program, times: StepTimes, *, cores: int | None = None) -> float:
+    """How many times as fast as its own steps one after the other the program can be.
+
+    The work of one batch over the ideal time of one batch: what the ordering allows on ``cores``
+    cores, whatever the machine.
+    """
+    work = sum(times[s.op, s.module] for s in program.steps()) / program.batches_per_turn
+    return work / time_per_batch(program, times, cores=cores)
