@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from dnilab.pictures.style import (
     DPI,
@@ -307,6 +307,8 @@ def axis_format(ax: Axes, *, percent: bool, log_x: bool, log_y: bool, whole: boo
         ax.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 2.5, 5, 10], integer=whole))
     if log_y:
         ax.set_yscale("log")
+        # Limits are whole powers of ten or wider, so the steps between need no numbers.
+        ax.yaxis.set_minor_formatter(NullFormatter())
     else:
         ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     if percent:
@@ -401,6 +403,8 @@ def curves(
     elif np.isfinite(low):
         low, high = min([low, *levels]), max([high, *levels])
         ax.set_ylim(*_padded(low, high, log_y))
+    else:
+        ax.set_ylim(0.1 if log_y else 0.0, 1.0)  # nothing to draw: all diverged at once
     ax.set_xlim(*_x_limits(drawn, log_x))
 
     draw_marks(ax, marks)
@@ -462,8 +466,11 @@ def _x_limits(drawn: Sequence[Summary], log: bool) -> tuple[float, float]:
 
 
 def _padded(low: float, high: float, log: bool) -> tuple[float, float]:
+    if log and high < 10 * low:
+        bottom = 10.0 ** np.floor(np.log10(low))
+        return bottom, bottom * (10 if high <= 10 * bottom else 100)
     if log:
-        factor = max((high / low) ** 0.04, 1.05)
+        factor = (high / low) ** 0.04
         return low / factor, high * factor
     pad = 0.04 * (high - low) or 0.05 * abs(high) or 0.5
     return low - pad, high + pad
@@ -477,6 +484,8 @@ def _end_labels(picture: Picture, ax: Axes, drawn: Sequence[Summary]) -> None:
     """Labels beside the ends of the lines, moved apart, each with a piece of its line."""
     box = ax.get_window_extent()
     shown = [s for s in drawn if s.mean.size]
+    if not shown:
+        return
     ends = ax.transData.transform([(s.x[-1], s.end) for s in shown])[:, 1] - box.y0
     ends = np.clip(np.nan_to_num(ends, nan=box.height, posinf=box.height), 0, box.height)
     gap = SMALL * DPI / 72 * 1.35

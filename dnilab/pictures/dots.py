@@ -78,12 +78,13 @@ def dots(
         ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{round(100 * v, 6):g} %"))
 
     means = np.array([[results.mean_std(row, column) for column in columns] for row in rows])
-    high = np.nanmax(means.sum(axis=2)) if np.isfinite(means).any() else 1.0
     if limits is not None:
         ax.set_xlim(*limits)
     elif not log:
-        low = min(0.0, float(np.nanmin(means[:, :, 0] - means[:, :, 1])))
-        ax.set_xlim(low, 1.06 * high if high > 0 else 1.0)
+        finite = means[np.isfinite(means[:, :, 0])]
+        low = float(np.min(finite[:, 0] - finite[:, 1], initial=0.0))
+        high = float(np.max(finite.sum(axis=1), initial=0.0))
+        ax.set_xlim(low, 1.06 * high if high > 0 else 1.0 if low == 0 else 0.0)
     names = ax.get_yaxis_transform()
     for block, column in enumerate(columns):
         y = -per_block * block

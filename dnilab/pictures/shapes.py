@@ -139,8 +139,12 @@ def shapes(
         return max(side(term.shape[-1]), 34.0), tall
 
     gap = 38.0
-    widest = max(sum(box(t)[0] if isinstance(t, Term) else gap for t in chain) for chain in rows)
-    scale = min(1.0, (width - 60) / widest)
+    scale = min(
+        (width - 60 - gap * (len(chain) // 2))
+        / sum(box(t)[0] for t in chain if isinstance(t, Term))
+        for chain in rows
+    )
+    scale = min(1.0, scale)
     tallest = [max(box(t)[1] for t in chain if isinstance(t, Term)) * scale for chain in rows]
     extra = 24 + (22 if notes else 0)
     height = int(sum(tallest) + len(rows) * (extra + 14) + (44 if title else 16))
