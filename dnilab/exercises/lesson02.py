@@ -32,8 +32,8 @@ def _pull(pullback: Any, dy: np.ndarray) -> tuple[Any, Any]:
     return _pair("pullback(dy)", ask("pullback", pullback, dy), "the pair dx, grad")
 
 
-def _forward(layer: Callable[..., Any], x: np.ndarray, y: np.ndarray) -> Any:
-    got, pullback = _pair("layer(x)", ask("layer", layer, x), "the pair y, pullback")
+def _forward(name: str, layer: Callable[..., Any], x: np.ndarray, y: np.ndarray) -> Any:
+    got, pullback = _pair(f"{name}(x)", ask(name, layer, x), "the pair y, pullback")
     _must(judge_with_mistakes("y", got, y, {}, {}))
     return pullback
 
@@ -57,9 +57,9 @@ def _both(
 Flight = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]
 
 
-def _two_in_flight(layer: Callable[..., Any], flights: Sequence[Flight]) -> None:
+def _two_in_flight(name: str, layer: Callable[..., Any], flights: Sequence[Flight]) -> None:
     """Two calls, then two pullbacks.  A flight is x, y, dy, dx and grad (or None)."""
-    pullbacks = [_forward(layer, x.copy(), y) for x, y, *_ in flights]
+    pullbacks = [_forward(name, layer, x.copy(), y) for x, y, *_ in flights]
     for pullback, (_, _, dy, dx, grad) in zip(pullbacks, flights, strict=True):
         answer = _pull(pullback, dy)
         try:
@@ -90,12 +90,15 @@ def check_softplus(softplus: Callable[..., Any]) -> Verdict:
         ),
     }
     try:
-        pullback = _forward(softplus, xs[0].copy(), y)
+        pullback = _forward("softplus", softplus, xs[0].copy(), y)
         _both(_pull(pullback, dys[0]), dxs[0], None, mistakes)
-        _two_in_flight(softplus, [(*flight, None) for flight in zip(xs, ys, dys, dxs, strict=True)])
+        flights: list[Flight] = [(*flight, None) for flight in zip(xs, ys, dys, dxs, strict=True)]
+        _two_in_flight("softplus", softplus, flights)
         large = np.array([[-1000.0, 0.0, 1000.0]])
         with np.errstate(over="ignore", invalid="ignore"):
-            got, pullback = _pair("layer(x)", ask("layer", softplus, large), "the pair y, pullback")
+            got, pullback = _pair(
+                "softplus(x)", ask("softplus", softplus, large), "the pair y, pullback"
+            )
             slope, _ = _pull(pullback, np.ones_like(large))
         if not np.isfinite(got).all() or not np.isfinite(slope).all():
             return Verdict(
@@ -134,9 +137,9 @@ def check_scale(Scale: Callable[..., Any]) -> Verdict:
             for x, dy in zip(xs, dys, strict=True)
         ]
         x, y, dy, dx, grad = flights[0]
-        pullback = _forward(layer, x.copy(), y)
+        pullback = _forward("layer", layer, x.copy(), y)
         _both(_pull(pullback, dy), dx, grad, mistakes_dx, mistakes_grad)
-        _two_in_flight(layer, flights)
+        _two_in_flight("layer", layer, flights)
     except NotYet as stop:
         return stop.verdict
     return Verdict(

@@ -36,7 +36,7 @@ class TestSoftplus:
     @pytest.mark.parametrize(
         ("layer", "said"),
         [
-            (lambda x: None, "layer(x) returns None"),
+            (lambda x: None, "softplus(x) returns None"),
             (lambda x: np.logaddexp(0, x), "should return the pair y, pullback"),
             (lambda x: (np.logaddexp(0, x), lambda dy: None), "pullback(dy) returns None"),
             (lambda x: (np.logaddexp(0, x), lambda dy: dy * sigmoid(x)), "the pair dx, grad"),
