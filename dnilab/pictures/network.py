@@ -193,7 +193,8 @@ def locks_diagram(moments: Sequence[Moment]) -> Diagram:
         )
     )
     sentence = " ".join(describe_moment(moment) for moment in moments)
-    return Diagram(width, height, tuple(boxes), tuple(arrows), tuple(words), sentence)
+    alt = f"Diagram: {listing([m.title for m in moments])}. Described in the text below."
+    return Diagram(width, height, tuple(boxes), tuple(arrows), tuple(words), sentence, alt=alt)
 
 
 def _faint(start: tuple[float, float], end: tuple[float, float], text: str, lift: float) -> Arrow:
@@ -363,7 +364,9 @@ def module_diagram(
         f"{fit}: when g{k} {shape_out} comes from module {k + 1}, which computes it from {above}, "
         f"M{k} is fitted to it by the squared error."
     )
-    return Diagram(width, height, (mod, pull, gen, err, up), tuple(arrows), words, sentence)
+    alt = f"Diagram: decoupled module {k}. Described in the text below."
+    boxes = (mod, pull, gen, err, up)
+    return Diagram(width, height, boxes, tuple(arrows), words, sentence, alt=alt)
 
 
 def decoupled_module(
@@ -484,7 +487,8 @@ def stack_diagram(
         f"gradient, with which the module is updated at once. What module k + 1 sends down is "
         f"only the target of generator k. The top module uses the true gradient of the loss."
     )
-    return Diagram(width, height, (*mods, *gens, loss), tuple(arrows), words, sentence)
+    alt = f"Diagram: a stack of {modules} decoupled modules. Described in the text below."
+    return Diagram(width, height, (*mods, *gens, loss), tuple(arrows), words, sentence, alt=alt)
 
 
 def decoupled_stack(

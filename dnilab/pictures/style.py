@@ -163,18 +163,26 @@ class Picture(Figure):
         finally:
             self.set_dpi(DPI)
 
+    def page_png(self) -> bytes:
+        """The image as it goes into a notebook that is committed.
+
+        Twice the pixels, for sharp screens, in 128 colours: a third of the bytes, and no
+        difference that an eye can see in a drawing of lines.
+        """
+        image = Image.open(io.BytesIO(self.png(scale=2.0)))
+        stream = io.BytesIO()
+        image.quantize(128, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+        return stream.getvalue()
+
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None
     ) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
         width, height = self.pixels
-        # Twice the pixels for sharp screens; full compression, because notebooks are committed.
-        png = self.png(scale=2.0, compress_level=9)
-        return page_bundle(png, alt=self.alt, width=width, height=height)
+        return page_bundle(self.page_png(), alt=self.alt, width=width, height=height)
 
     def _ipython_display_(self) -> None:
         width, height = self.pixels
-        png = self.png(scale=2.0, compress_level=9)
-        show(png, self.sentence, alt=self.alt, width=width, height=height)
+        show(self.page_png(), self.sentence, alt=self.alt, width=width, height=height)
 
     def __repr__(self) -> str:
         return f"<Picture {self.pixels[0]} x {self.pixels[1]}: {self.sentence}>"

@@ -288,7 +288,7 @@ class Panel(Generic[S]):
             if picture is not None:
                 drawn: Picture = picture(last)
                 width, height = drawn.pixels
-                png, sentence = drawn.png(scale=2.0, compress_level=9), drawn.sentence
+                png, sentence = drawn.page_png(), drawn.sentence
             else:
                 png, sentence = self._view.update(last), self._view.sentence(last)  # type: ignore[arg-type]
                 width, height = struct.unpack(">II", png[16:24])

@@ -62,6 +62,18 @@ def test_png_is_the_size_asked_for_and_the_same_again(picture):
     assert picture.png() == once
 
 
+def test_the_image_on_a_page_keeps_its_colours():
+    picture = Picture(300, 200)
+    ax = picture.add_axes((0, 0, 1, 1))
+    ax.axis("off")
+    for number in range(7):
+        ax.axvspan(number, number + 0.8, color=look(number).color)
+    exact = np.asarray(Image.open(io.BytesIO(picture.png(scale=2))).convert("RGB")).astype(int)
+    paged = np.asarray(Image.open(io.BytesIO(picture.page_png())).convert("RGB")).astype(int)
+    assert np.abs(exact - paged).max() <= 8
+    assert len(picture.page_png()) < len(picture.png(scale=2, compress_level=9))
+
+
 def test_the_ground_is_opaque_and_near_white_whatever_the_style_of_the_reader(displayed):
     with mpl.rc_context({"figure.facecolor": "black", "savefig.transparent": True}):
         picture = Picture(200, 100)
