@@ -65,7 +65,7 @@ def _events(
     return train(
         stack,
         data,
-        settings.program(),
+        settings.program(data),
         optimiser=optimiser,
         generator_optimiser=generator_optimiser,
         batch_size=settings.batch_size,
@@ -73,6 +73,7 @@ def _events(
         seed=settings.seed,
         report_every=report_every,
         probe_rows=settings.probe_rows,
+        executor=settings.executor_name(),
     )
 
 

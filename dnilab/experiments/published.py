@@ -182,4 +182,7 @@ def run_published(
         rows[epoch] = printed, true, *accuracies, saturation, largest
     frequent = (data.y_train.mean(axis=0) > 0.5).astype(float)
     majority = float((frequent == data.y_test).mean())
-    return Record(variant, *rows.T, majority)
+    printed_error, true_error, test_share, train_share, undecided, size = rows.T
+    return Record(
+        variant, printed_error, true_error, test_share, train_share, undecided, size, majority
+    )

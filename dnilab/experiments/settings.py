@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,14 +14,24 @@ from dnilab.network.activations import ACTIVATIONS
 from dnilab.network.generators import check_context
 from dnilab.network.losses import LOSSES
 from dnilab.network.optimisers import OPTIMISERS
-from dnilab.orderings import Program, backprop, last_layer_only, sequential
+from dnilab.orderings import (
+    Groups,
+    Program,
+    backprop,
+    blue_box,
+    even_groups,
+    last_layer_only,
+    module_times,
+    multiplications,
+    pipeline,
+    sequential,
+    sparse,
+)
+from dnilab.training import EXECUTORS
 
-ORDERINGS: dict[str, Callable[[int], Program]] = {
-    "backprop": backprop,
-    "sequential": sequential,
-    "last layer only": last_layer_only,
-}
-DECOUPLED = ("sequential",)  # the orderings that train on synthetic gradients
+ORDERINGS = ("backprop", "sequential", "blue box", "pipeline", "sparse", "last layer only")
+DECOUPLED = ("sequential", "blue box", "pipeline", "sparse")  # these train on synthetic gradients
+_OWN_EXECUTOR = {"pipeline": "threads", "blue box": "thread per fit"}  # the others: one thread
 TASKS = ("addition", "digits")
 
 
@@ -50,6 +59,11 @@ class Settings:
     generator_hidden: tuple[int, ...] = ()  # widths of their hidden layers; none: linear
     # the training
     ordering: str = "sequential"
+    workers: int = 2  # groups of modules with a worker each; pipeline only
+    staleness: int = 2  # batches that a fit comes late; pipeline only
+    batches_per_turn: int = 1  # batches between two visits to a queue; pipeline only
+    p: float = 0.5  # chance that a module updates on a batch; sparse only
+    executor: str | None = None  # None: threads where the ordering has several workers
     optimiser: str = "adam"
     rate: float = 3e-3
     generator_rate: float | None = None  # None: the same as rate
@@ -72,6 +86,21 @@ class Settings:
         object.__setattr__(self, "context", check_context(self.context))
         self._widths("generator_hidden")
         one_of("ordering", self.ordering, tuple(ORDERINGS))
+        whole_number("workers", self.workers, 1)
+        modules = len(self.hidden) + 1
+        if self.ordering == "pipeline" and self.workers > modules:
+            raise ValueError(
+                f"workers is {self.workers}; it accepts 1 to {modules}, the number of modules"
+            )
+        whole_number("staleness", self.staleness, 0)
+        whole_number("batches_per_turn", self.batches_per_turn, 1)
+        if self.ordering == "pipeline" and 1 < self.batches_per_turn > self.staleness:
+            raise ValueError(
+                f"batches_per_turn is {self.batches_per_turn}; it accepts 1 to {self.staleness}, "
+                "the staleness"
+            )
+        real_number("p", self.p, 0, 1, above=True)
+        one_of("executor", self.executor, (None, *EXECUTORS))
         one_of("optimiser", self.optimiser, tuple(OPTIMISERS))
         real_number("rate", self.rate, 0, above=True)
         if self.generator_rate is not None:
@@ -111,8 +140,11 @@ class Settings:
 
     @property
     def name(self) -> str:
-        """A short name, as the field says it: "backprop", "DNI(h, y)", "last layer only"."""
-        return f"DNI({', '.join(self.context)})" if self.decoupled else self.ordering
+        """A short name, as the field says it: "backprop", "DNI(h, y)", "DNI(h), pipeline"."""
+        if not self.decoupled:
+            return self.ordering
+        name = f"DNI({', '.join(self.context)})"
+        return name if self.ordering == "sequential" else f"{name}, {self.ordering}"
 
     def data(self) -> Dataset:
         """The dataset; drawn sums depend on the seed, the digits do not."""
@@ -137,9 +169,36 @@ class Settings:
             dtype=np.dtype(self.dtype),
         )
 
-    def program(self) -> Program:
-        """The ordering, written down for this number of modules."""
-        return ORDERINGS[self.ordering](len(self.hidden) + 1)
+    def program(self, data: Dataset) -> Program:
+        """The ordering, written down for this network on this data."""
+        modules = len(self.hidden) + 1
+        match self.ordering:
+            case "backprop":
+                return backprop(modules)
+            case "last layer only":
+                return last_layer_only(modules)
+            case "blue box":
+                return blue_box(modules)
+            case "sparse":
+                return sparse(modules, p=self.p, seed=self.seed)
+            case "pipeline":
+                return pipeline(
+                    self.groups(data),
+                    staleness=self.staleness,
+                    batches_per_turn=self.batches_per_turn,
+                )
+            case _:
+                return sequential(modules)
+
+    def groups(self, data: Dataset) -> Groups:
+        """The modules of each worker of the pipeline, by the cost model, as even as can be."""
+        widths = (data.inputs, *self.hidden, data.outputs)
+        costs = multiplications(widths, self.context, self.generator_hidden)
+        return even_groups(module_times(sequential(len(widths) - 1), costs), self.workers)
+
+    def executor_name(self) -> str:
+        """The executor: the one asked for, or the ordering's own."""
+        return self.executor or _OWN_EXECUTOR.get(self.ordering, "one thread")
 
     def optimisers(self) -> tuple[Optimiser, Optimiser]:
         """The optimiser of the modules and that of the generators."""

@@ -147,6 +147,9 @@ class Stack:
 
     def calibrate(self, x: np.ndarray) -> None:
         """Set what batch normalisation uses in evaluation mode, from the rows of x."""
+        layers = (layer for module in self.modules for layer in module.body.layers)
+        if not any(isinstance(layer, BatchNorm) for layer in layers):
+            return
         for module in self.modules:
             x = module.body.calibrate(x)
 

@@ -5,6 +5,17 @@
 
 from dnilab.training.events import Diverged, Event, Report, Span
 from dnilab.training.metrics import alignment, scores
-from dnilab.training.train import train
+from dnilab.training.threads import WorkerFailed
+from dnilab.training.train import EXECUTORS, train
 
-__all__ = ["Diverged", "Event", "Report", "Span", "alignment", "scores", "train"]
+__all__ = [
+    "EXECUTORS",
+    "Diverged",
+    "Event",
+    "Report",
+    "Span",
+    "WorkerFailed",
+    "alignment",
+    "scores",
+    "train",
+]

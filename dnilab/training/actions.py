@@ -142,8 +142,44 @@ def backward(k: int, tools: Tools) -> Action:
     return act
 
 
+def forward_guess(k: int, tools: Tools) -> Action:
+    """Forward, and a guess of the gradient at the output; whether it is used is decided later."""
+    body, input_of, guess_at = tools.modules[k].body, _input_of(k, tools), _guesser(k, tools)
+    send_h, keep_guess = tools.keeper("h", k), tools.keeper("guess", k)
+    keep_pullback = tools.keeper("pullback", k)
+
+    def act(t: int) -> None:
+        h, pullback = body(input_of(t))
+        if send_h:
+            send_h(t, h)
+        guess = guess_at(h, t)
+        if keep_guess:
+            keep_guess(t, guess)
+        if keep_pullback:
+            keep_pullback(t, (pullback, guess[0]))
+
+    return act
+
+
+def pull(k: int, tools: Tools) -> Action:
+    """Pull the module's own guess back through it."""
+    take, send_message = tools.store.pop, tools.keeper("message", k)
+    keep_grads = tools.keeper("grads", k)
+    want_dx = send_message is not None
+
+    def act(t: int) -> None:
+        pullback, g_hat = take(("pullback", k, t))
+        dx, grads = pullback(g_hat, want_dx)
+        if send_message:
+            send_message(t, dx)
+        if keep_grads:
+            keep_grads(t, (grads, len(g_hat)))
+
+    return act
+
+
 def update(k: int, tools: Tools) -> Action:
-    """Update module k with what backward found."""
+    """Update module k with what backward or pull found."""
     take, apply = tools.store.pop, tools.update_body[k]
 
     def act(t: int) -> None:
@@ -158,4 +194,6 @@ ACTIONS: dict[str, Callable[[int, Tools], Action]] = {
     "forward": forward,
     "backward": backward,
     "update": update,
+    "forward_guess": forward_guess,
+    "pull": pull,
 }

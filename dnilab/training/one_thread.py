@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from dnilab.orderings import Program, needs_and_makes
+from dnilab.network import Stack
+from dnilab.orderings import Program
 from dnilab.training.actions import Key
-from dnilab.training.worker import Worker
+from dnilab.training.blas import one_blas_thread
+from dnilab.training.snapshot import Snapshot
+from dnilab.training.worker import Worker, users_of_values
 
 
 def _connect(workers: Sequence[Worker], program: Program, owners: Mapping[int, int]) -> None:
     """Let each worker put what another one needs straight into the other's store."""
-    users = {
-        (value.kind, value.module): owners[step.module]
-        for step in program.steps()
-        for value in needs_and_makes(step, program.modules)[0]
-    }
+    users = users_of_values(program, owners)
 
     def route(maker: int, kind: str, module: int) -> Callable[[Key, Any], None] | None:
         user = users[kind, module]
@@ -30,19 +29,28 @@ def _connect(workers: Sequence[Worker], program: Program, owners: Mapping[int, i
 
 
 def one_thread(
-    workers: Sequence[Worker], program: Program, owners: Mapping[int, int], stops: Iterable[int]
-) -> Iterator[int]:
+    stack: Stack,
+    workers: Sequence[Worker],
+    program: Program,
+    owners: Mapping[int, int],
+    stops: Sequence[int],
+    at_rest: Callable[[], None] = lambda: None,
+) -> Iterator[Snapshot]:
     """Run all workers up to each turn in ``stops`` and yield there, with all of them at rest.
 
     A worker goes on until a value from another one is missing; then the next one has its go.
-    ``orderings.check`` has made sure that somebody can always go on.
+    ``orderings.check`` has made sure that somebody can always go on.  ``at_rest`` is called
+    before each snapshot.
     """
     _connect(workers, program, owners)
     for stop in stops:
-        # A run that diverges is reported in words, so NumPy's own warnings add nothing.  The
-        # setting must not leak out of the iterator, hence not around the yield.
-        with np.errstate(over="ignore", invalid="ignore"):
+        # A run that diverges is reported in words, so NumPy's own warnings add nothing.  Neither
+        # setting may leak out of the iterator, hence not around the yield.
+        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
             going = list(workers)
             while going:
                 going = [worker for worker in going if not worker.advance(stop)]
-        yield stop
+            at_rest()
+        spans = tuple(span for worker in workers for span in worker.take_spans())
+        seconds = sum(worker.nanoseconds for worker in workers) / 1e9
+        yield Snapshot(stop, stack, spans, seconds)

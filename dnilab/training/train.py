@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from dnilab.checks import whole_number
+from dnilab.checks import one_of, whole_number
 from dnilab.data import Dataset
 from dnilab.data.batches import check_batch_size
 from dnilab.network import Optimiser, Stack
 from dnilab.orderings import Program, check
+from dnilab.training.blas import one_blas_thread
 from dnilab.training.events import Diverged, Event, Report
 from dnilab.training.feed import Feed
 from dnilab.training.metrics import alignment, scores
 from dnilab.training.one_thread import one_thread
+from dnilab.training.published_threads import (
+    process_per_fit,
+    processes_can_fork,
+    thread_per_fit,
+)
+from dnilab.training.snapshot import Snapshot
+from dnilab.training.threads import threads
 from dnilab.training.worker import ParametersExploded, Worker
 
 LOSS_ROWS = 2000  # training rows on which a report measures the loss: enough, and quick
@@ -63,33 +71,55 @@ def _in_words(
     )
 
 
+EXECUTORS: dict[str, Callable[..., Iterator[Snapshot]]] = {
+    "one thread": one_thread,
+    "threads": threads,
+    "thread per fit": thread_per_fit,
+    "process per fit": process_per_fit,
+}
+
+
+def _executor_for(name: str, program: Program) -> Callable[..., Iterator[Snapshot]]:
+    """The executor, if it can run this program; else ValueError."""
+    one_of("executor", name, tuple(EXECUTORS))
+    new_for_each = name in ("thread per fit", "process per fit")
+    if program.races != new_for_each and name != "one thread":
+        accepted = "steps that run alone" if new_for_each else "programs without such steps"
+        raise ValueError(
+            f"executor is {name!r}, and program is {program.name!r}; this executor accepts "
+            f"{accepted}, as in the Blue Box"
+        )
+    if name == "process per fit" and not processes_can_fork():
+        raise ValueError("executor is 'process per fit'; it accepts systems that can fork only")
+    return EXECUTORS[name]
+
+
 class _Reporter:
-    """Measures the stack whenever the workers are at rest."""
+    """Measures a snapshot of the network."""
 
     def __init__(self, stack: Stack, data: Dataset, per_epoch: int, probe_rows: int) -> None:
-        self.stack, self.data, self.per_epoch = stack, data, per_epoch
+        self.data, self.per_epoch = data, per_epoch
         self.probe = data.x_train[:probe_rows], data.y_train[:probe_rows]
         self.has_probe = probe_rows > 0 and stack.decoupled and len(stack) > 1
 
-    def report(self, batch: int, workers: Sequence[Worker]) -> Report:
-        stack, data = self.stack, self.data
+    def report(self, batch: int, at: Snapshot) -> Report:
+        stack, data = at.stack, self.data
         stack.calibrate(data.x_train)
         output = stack.outputs(data.x_train[:LOSS_ROWS])
         test_output = stack.outputs(data.x_test)
         cosine = generator_error = None
         if self.has_probe:
             cosine, generator_error = alignment(stack, *self.probe)
-        spans = tuple(span for worker in workers for span in worker.take_spans())
         return Report(
             batch=batch,
             epoch=batch / self.per_epoch,
-            seconds=sum(worker.nanoseconds for worker in workers) / 1e9,
+            seconds=at.seconds,
             loss=float(stack.loss.per_row(output, data.y_train[:LOSS_ROWS]).mean()),
             test_loss=float(stack.loss.per_row(test_output, data.y_test).mean()),
             scores=scores(data.kind, stack.loss.prediction(test_output), data.y_test),
             cosine=cosine,
             generator_error=generator_error,
-            spans=spans,
+            spans=at.spans,
         )
 
 
@@ -132,22 +162,29 @@ def train(
     seed: int = 0,
     report_every: int | None = None,
     probe_rows: int = 0,
+    executor: str = "one thread",
 ) -> Iterator[Event]:
-    """Train ``stack`` in place, on one thread, and yield an event now and then.
+    """Train ``stack`` in place and yield an event now and then.
 
     The first report comes before the first batch, then one every ``report_every`` batches (an
     epoch's worth if None), and one at the end.  A run that diverges ends with a ``Diverged``
-    event instead.  Nothing happens between two events unless the next one is asked for; closing
-    the iterator ends the run and leaves the stack as it is then.
+    event instead.  On one thread, nothing happens between two events unless the next one is asked
+    for; on threads, training goes on, a report or two ahead.  Closing the iterator ends the run,
+    joins all threads and leaves the stack as it is then.
+
+    ``executor``: "one thread"; "threads", one for each worker of the program; and for the Blue
+    Box as published "thread per fit" or "process per fit".  All but these last two give the same
+    numbers to the last bit.
 
     ``seed`` shuffles the batches.  ``generator_optimiser`` is ``optimiser`` if None.  With
     ``probe_rows`` above 0 and a decoupled stack, each report compares the synthetic gradients
     with the true ones on that many training rows.
 
     Raises ValueError at once, naming the argument, if something is out of range or does not go
-    together.
+    together.  While it runs, an exception in a worker comes out as ``WorkerFailed``.
     """
     owners = check(program)
+    execute = _executor_for(executor, program)
     batch_size = check_batch_size(batch_size, len(data.x_train))
     per_epoch = len(data.x_train) // batch_size
     batches = whole_number("epochs", epochs, 1) * per_epoch
@@ -166,15 +203,18 @@ def train(
         stops = sorted({-(-b // per_turn) for b in range(0, batches, every)})
         stops.append(program.turns(batches))
         try:
-            for turn in one_thread(workers, program, owners, stops):
+            for at in execute(stack, workers, program, owners, stops):
                 # every worker has had this many batches, and finished the run at the last stop
-                batch = min(turn * program.batches_per_turn, batches)
-                with np.errstate(over="ignore", invalid="ignore"):
-                    report = reporter.report(batch, workers)
+                batch = min(at.turn * per_turn, batches)
+                with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+                    report = reporter.report(batch, at)
                 yield report
         except ParametersExploded as fault:
             epoch = fault.batch / per_epoch
             message = _in_words(fault, epoch, optimiser, for_generators)
             yield Diverged(fault.batch, epoch, fault.module, fault.part, message)
+        finally:
+            with np.errstate(over="ignore", invalid="ignore"):
+                stack.calibrate(data.x_train)
 
     return events()

@@ -1,0 +1,197 @@
+"""The executor that gives every worker a thread of its own, for the whole run.
+
+Workers talk through queues alone, one inbox each, and whoever owns a module is the only one to
+touch it; so the operating system may run them in any way it likes and the numbers stay the same.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from dnilab.network import Module, Stack
+from dnilab.orderings import Program
+from dnilab.training.actions import Key
+from dnilab.training.blas import one_blas_thread
+from dnilab.training.events import Span
+from dnilab.training.snapshot import Snapshot
+from dnilab.training.worker import ParametersExploded, Worker, users_of_values
+
+REPORTS_AHEAD = 2  # how many reports a run may be ahead of whoever reads them: bounds the memory
+TURNS_AHEAD = 16  # how many turns a worker may be ahead of one it never hears from
+STOP = object()  # in an inbox: the run is over
+
+
+class _Cancelled(Exception):
+    """Unwinds a worker whose run was ended by somebody else."""
+
+
+class WorkerFailed(RuntimeError):
+    """An exception in a worker, with the step in which it was raised; the cause is attached."""
+
+
+class _Thread:
+    """One worker on its thread: its inbox, what it sends, when it stops."""
+
+    def __init__(self, worker: Worker, stops: Sequence[int], reports: SimpleQueue[Any]) -> None:
+        self.worker = worker
+        self.stops = stops
+        self.reports = reports
+        self.inbox: SimpleQueue[Any] = SimpleQueue()
+        self.cancelled = False
+        self.ahead = threading.Semaphore(REPORTS_AHEAD)
+        self.outgoing: list[tuple[SimpleQueue[Any], list[tuple[Key, Any]]]] = []
+        self.waits_for: list[threading.Semaphore] = []  # one per follower that never answers
+        self.frees: list[threading.Semaphore] = []
+        worker.fetch = self.fetch
+        worker.turn_ended = self.turn_ended
+        self.thread = threading.Thread(
+            target=self.run, name=f"dnilab worker {worker.index + 1}", daemon=True
+        )
+
+    def fetch(self, key: Key) -> bool:
+        """Wait until the value is there."""
+        store, get = self.worker.store, self.inbox.get
+        while key not in store:
+            item = get()
+            if item is STOP:
+                raise _Cancelled
+            store.update(item)
+        return True
+
+    def turn_ended(self) -> None:
+        """Send the turn's parcels, and stay within reach of those who never answer."""
+        if self.cancelled:
+            raise _Cancelled
+        for inbox, parcel in self.outgoing:
+            if parcel:
+                inbox.put(tuple(parcel))
+                parcel.clear()
+        for semaphore in self.frees:
+            semaphore.release()
+        for semaphore in self.waits_for:
+            semaphore.acquire()
+            if self.cancelled:
+                raise _Cancelled
+
+    def run(self) -> None:
+        """The thread's life: advance, report, and never die silently."""
+        worker = self.worker
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                for stop in self.stops:
+                    worker.advance(stop)
+                    copies = {k: module.copy() for k, module in worker.modules.items()}
+                    spans, seconds = worker.take_spans(), worker.nanoseconds / 1e9
+                    self.reports.put((worker.index, stop, copies, spans, seconds))
+                    self.ahead.acquire()
+                    if self.cancelled:
+                        return
+        except _Cancelled:
+            pass
+        except BaseException as fault:
+            self.reports.put((worker.index, None, fault, worker.doing, 0.0))
+
+    def cancel(self) -> None:
+        """Ask the thread to end, wherever it waits."""
+        self.cancelled = True
+        self.inbox.put(STOP)
+        self.ahead.release()
+        for semaphore in self.waits_for:
+            semaphore.release()
+
+
+def _connect(team: Sequence[_Thread], program: Program, owners: Mapping[int, int]) -> None:
+    """Tell every worker where its values go, and bound how far it may run ahead."""
+    users = users_of_values(program, owners)
+
+    def route(maker: int, kind: str, module: int) -> Callable[[Key, Any], None] | None:
+        user = users[kind, module]
+        if user == maker:
+            return None
+        inbox = team[user].inbox
+        if not program.parcels:
+            put = inbox.put
+            return lambda key, value: put(((key, value),))
+        parcel = next((p for known, p in team[maker].outgoing if known is inbox), None)
+        if parcel is None:
+            parcel = []
+            team[maker].outgoing.append((inbox, parcel))
+        append = parcel.append
+        return lambda key, value: append((key, value))
+
+    hears_from = {(owners[module], user) for (_, module), user in users.items()}
+    for maker, user in hears_from:
+        if maker != user and (user, maker) not in hears_from:
+            semaphore = threading.Semaphore(TURNS_AHEAD)
+            team[maker].waits_for.append(semaphore)
+            team[user].frees.append(semaphore)
+    for member in team:
+        member.worker.route = partial(route, member.worker.index)
+
+
+@dataclass
+class _Pending:
+    """A snapshot of which some workers have handed in their part."""
+
+    modules: dict[int, Module] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def threads(
+    stack: Stack,
+    workers: Sequence[Worker],
+    program: Program,
+    owners: Mapping[int, int],
+    stops: Sequence[int],
+) -> Iterator[Snapshot]:
+    """Run every worker on its own thread; yield a snapshot for each turn in ``stops``.
+
+    Training goes on while a snapshot is looked at, up to ``REPORTS_AHEAD`` of them.  However the
+    iterator ends (exhausted, closed, or by an exception), all threads are joined first.
+
+    Raises WorkerFailed if a worker raised, and ParametersExploded as it is.
+    """
+    reports: SimpleQueue[Any] = SimpleQueue()
+    team = [_Thread(worker, stops, reports) for worker in workers]
+    _connect(team, program, owners)
+    pending = {stop: _Pending() for stop in stops}
+
+    def collect(stop: int) -> _Pending:
+        while len(pending[stop].modules) < len(stack):
+            index, at, what, spans, seconds = reports.get()
+            if isinstance(what, ParametersExploded):
+                raise what
+            if isinstance(what, BaseException):
+                raise WorkerFailed(
+                    f"worker {index + 1} failed at {spans}: {type(what).__name__}: {what}"
+                ) from what
+            pending[at].modules.update(what)
+            pending[at].spans += spans
+            pending[at].seconds = max(pending[at].seconds, seconds)
+        return pending.pop(stop)
+
+    with one_blas_thread():
+        try:
+            for member in team:
+                member.thread.start()
+            for stop in stops:
+                part = collect(stop)
+                modules = [part.modules[k] for k in range(1, len(stack) + 1)]
+                snapshot = Stack(modules, stack.loss)
+                yield Snapshot(stop, snapshot, tuple(part.spans), part.seconds)
+                for member in team:
+                    member.ahead.release()
+        finally:
+            for member in team:
+                member.cancel()
+            for member in team:
+                if member.thread.ident is not None:
+                    member.thread.join()
