@@ -108,7 +108,7 @@ def explained_while_training(
     for event in train(
         stack,
         data,
-        settings.program(),
+        settings.program(data),
         optimiser=optimiser,
         generator_optimiser=generator_optimiser,
         batch_size=settings.batch_size,

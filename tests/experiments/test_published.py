@@ -101,8 +101,8 @@ def test_turning_both_signs_keeps_the_generator_small(data):
 
 
 def test_the_corrected_one_learns():
-    data = binary_addition(np.random.default_rng(0), 900, n_test=100, bits=6, inputs="binary")
-    kind = {"epochs": 60, "batch_size": 10, "alpha": 0.2, "generator_alpha": 0.01}
+    data = binary_addition(np.random.default_rng(0), 1000, n_test=24, bits=6, inputs="binary")
+    kind = {"epochs": 80, "batch_size": 10, "alpha": 0.1, "generator_alpha": 0.003}
     record = run_published(data, CORRECTED, **kind)
     assert record.train_bit_accuracy[-1] > 0.9
     assert record.bit_accuracy[-1] > 0.9
