@@ -169,8 +169,8 @@ class Settings:
             dtype=np.dtype(self.dtype),
         )
 
-    def program(self, data: Dataset) -> Program:
-        """The ordering, written down for this network on this data."""
+    def program(self, data: Dataset | None = None) -> Program:
+        """The ordering, written down for this network; ``data`` if it is drawn already."""
         modules = len(self.hidden) + 1
         match self.ordering:
             case "backprop":
@@ -183,7 +183,7 @@ class Settings:
                 return sparse(modules, p=self.p, seed=self.seed)
             case "pipeline":
                 return pipeline(
-                    self.groups(data),
+                    self.groups(self.data() if data is None else data),
                     staleness=self.staleness,
                     batches_per_turn=self.batches_per_turn,
                 )

@@ -1,0 +1,361 @@
+"""Update orderings: when threads win, that they change no number, and what staleness costs.
+
+    python -m benchmarks.orderings [--json] [--only PART ...]
+
+Parts:
+speed      time of a batch by each ordering, relative to the sequential program in line, with the
+           limit that each division into groups allows on the cores that are here
+crossover  the smallest batch from which the pipeline wins, for several sizes of parcels
+executor   the sequential program on the one-thread executor beside a hand-written loop of the
+           same operations
+bits       random programs on threads against one thread, to the last bit; threads left
+staleness  accuracy on digits and addition when fits come late, over seeds
+recording  what it costs to note when each step started and ended
+
+Contestants take turns in one process; ratios are of medians.  Run it on a quiet machine.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from itertools import islice, pairwise
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import cores, finish, machine, options, print_table, take_turns
+from benchmarks.step import RATE, noise
+from dnilab.data import batches
+from dnilab.experiments import Settings, compare, summary
+from dnilab.network import SGD, Adam, BinaryCrossEntropy, Stack
+from dnilab.orderings import (
+    Program,
+    blue_box,
+    check,
+    even_groups,
+    module_times,
+    multiplications,
+    pipeline,
+    sequential,
+    speed_up_limit,
+)
+from dnilab.training import train
+from dnilab.training.blas import one_blas_thread
+from dnilab.training.train import EXECUTORS, make_workers
+
+SMALL = (24, 128, 64, 12)  # the size of the published timing
+LARGE = (784, 256, 256, 256, 256, 10)
+
+
+def runner(
+    widths: tuple[int, ...], batch: int, dtype: str, program: Program, executor: str
+) -> Callable[[int], None]:
+    """``run(n)``: n batches by this program and executor, threads started and joined."""
+    data = noise(widths, 4 * batch, dtype)
+    rng = np.random.default_rng(1)
+    stack = Stack.build(widths, BinaryCrossEntropy(), rng, context=("h",), dtype=np.dtype(dtype))
+    owners = check(program)
+    execute = EXECUTORS[executor]
+
+    def run(n: int) -> None:
+        optimiser = SGD(RATE)
+        workers = make_workers(stack, data, program, owners, optimiser, optimiser, batch, n, 0)
+        for _ in execute(stack, workers, program, owners, [program.turns(n)]):
+            pass
+
+    return run
+
+
+def hand_written(widths: tuple[int, ...], batch: int, dtype: str) -> Callable[[int], None]:
+    """The sequential step as a plain loop over the same layers: no program, no executor."""
+    data = noise(widths, 4 * batch, dtype)
+    stack = Stack.build(
+        widths,
+        BinaryCrossEntropy(),
+        np.random.default_rng(1),
+        context=("h",),
+        dtype=np.dtype(dtype),
+    )
+    bodies = [module.body for module in stack.modules]
+    generators = [module.generator for module in stack.modules if module.generator is not None]
+    optimiser = SGD(RATE)
+    updates = [optimiser.start(body.thetas) for body in bodies]
+    fits = [optimiser.start(generator.thetas) for generator in generators]
+    gradient, top = stack.loss.gradient, len(bodies) - 1
+
+    def run(n: int) -> None:
+        rng = np.random.default_rng(0)
+        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+            done = 0
+            while done < n:
+                for rows in islice(batches(rng, len(data.x_train), batch), n - done):
+                    h, y = data.x_train.take(rows, axis=0), data.y_train.take(rows, axis=0)
+                    guess, fit_below = h, None
+                    for k in range(top + 1):
+                        h, pullback = bodies[k](h)
+                        if k < top:
+                            g, fit = generators[k](h)
+                        else:
+                            g, fit = gradient(h, y), None
+                        message, grads = pullback(g, k > 0)
+                        updates[k](grads, len(h))
+                        if k > 0:
+                            _, grads = fit_below(guess - message, False)
+                            fits[k - 1](grads, len(h))
+                        guess, fit_below = g, fit
+                    done += 1
+
+    return run
+
+
+def groups_of(widths: tuple[int, ...], workers: int) -> tuple[tuple[int, ...], ...]:
+    """The most even division by the cost model."""
+    modules = len(widths) - 1
+    return even_groups(module_times(sequential(modules), multiplications(widths)), workers)
+
+
+def speed(rounds: int) -> list[dict[str, Any]]:
+    rows = []
+    for widths, batch, seconds in ((SMALL, 1000, 0.15), (LARGE, 256, 0.25)):
+        modules = len(widths) - 1
+        costs = multiplications(widths)
+        for dtype in ("float64", "float32"):
+            programs = {
+                f"pipeline, {workers} threads": pipeline(groups_of(widths, workers), staleness=4)
+                for workers in range(2, modules + 1)
+            }
+            contestants = {
+                "sequential": runner(widths, batch, dtype, sequential(modules), "one thread")
+            }
+            for name, program in programs.items():
+                contestants[name] = runner(widths, batch, dtype, program, "threads")
+            blue = blue_box(modules)
+            contestants["blue box, thread per fit"] = runner(
+                widths, batch, dtype, blue, "thread per fit"
+            )
+            contestants["blue box, process per fit"] = runner(
+                widths, batch, dtype, blue, "process per fit"
+            )
+            medians = take_turns(contestants, rounds=rounds, seconds=seconds)
+            for name, median in medians.items():
+                row: dict[str, Any] = {
+                    "widths": "-".join(map(str, widths)),
+                    "batch": batch,
+                    "dtype": dtype,
+                    "ordering": name,
+                    "speed-up": medians["sequential"] / median,
+                    "limit": "",
+                    "of limit": "",
+                    "groups": "",
+                }
+                if name in programs:
+                    program = programs[name]
+                    limit = speed_up_limit(program, costs, cores=cores())
+                    row["limit"] = limit
+                    row["of limit"] = row["speed-up"] / limit
+                    owners = check(program)
+                    row["groups"] = "".join(
+                        f"({' '.join(str(k) for k in owners if owners[k] == worker)})"
+                        for worker in range(len(program.workers))
+                    )
+                rows.append(row)
+    return rows
+
+
+CROSSOVER_BATCHES = (10, 20, 40, 60, 80, 100, 150, 250, 500, 1000)
+PARCELS = {"by batch": (4, 1), "4 a parcel": (16, 4), "16 a parcel": (64, 16)}
+
+
+def crossover(rounds: int) -> list[dict[str, Any]]:
+    rows = []
+    groups = groups_of(SMALL, 2)
+    for dtype in ("float64", "float32"):
+        for batch in CROSSOVER_BATCHES:
+            contestants = {"sequential": runner(SMALL, batch, dtype, sequential(3), "one thread")}
+            for name, (late, per_turn) in PARCELS.items():
+                program = pipeline(groups, staleness=late, batches_per_turn=per_turn)
+                contestants[name] = runner(SMALL, batch, dtype, program, "threads")
+            medians = take_turns(contestants, rounds=rounds, seconds=0.1)
+            rows.append(
+                {
+                    "dtype": dtype,
+                    "batch": batch,
+                    **{name: medians["sequential"] / medians[name] for name in PARCELS},
+                }
+            )
+    return rows
+
+
+def crossing(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """For each dtype and parcel, the smallest batch from which on the pipeline always wins."""
+    found: dict[str, Any] = {}
+    for dtype in ("float64", "float32"):
+        for name in PARCELS:
+            wins: int | None = None
+            for row in reversed([row for row in rows if row["dtype"] == dtype]):
+                if row[name] <= 1:
+                    break
+                wins = row["batch"]
+            found[f"{dtype}, {name}"] = wins
+    return found
+
+
+def executor(rounds: int) -> list[dict[str, Any]]:
+    rows = []
+    for batch in (10, 100, 1000):
+        for dtype in ("float64", "float32"):
+            medians = take_turns(
+                {
+                    "executor": runner(SMALL, batch, dtype, sequential(3), "one thread"),
+                    "loop": hand_written(SMALL, batch, dtype),
+                },
+                rounds=4 * rounds,
+                seconds=0.05,
+            )
+            ratio = medians["executor"] / medians["loop"]
+            rows.append({"batch": batch, "dtype": dtype, "executor/loop": ratio})
+    return rows
+
+
+def random_case(seed: int) -> tuple[Program, Stack, Any, int]:
+    """A random small network, division into groups, staleness and parcel."""
+    draw = random.Random(seed)
+    rng = np.random.default_rng(seed)
+    modules = draw.randint(2, 5)
+    widths = tuple(draw.randint(2, 12) for _ in range(modules + 1))
+    dtype = draw.choice(["float32", "float64"])
+    context = draw.choice([("h",), ("h", "y"), ("x",), ("h", "x", "y"), ("h_norm", "y")])
+    stack = Stack.build(
+        widths,
+        BinaryCrossEntropy(),
+        rng,
+        activation=draw.choice(["tanh", "relu"]),
+        batch_norm=draw.random() < 0.3,
+        context=context,
+        generator_hidden=draw.choice([(), (5,)]),
+        dtype=np.dtype(dtype),
+    )
+    cuts = sorted(draw.sample(range(1, modules), draw.randint(1, modules - 1)))
+    edges = [0, *cuts, modules]
+    groups = [tuple(range(a + 1, b + 1)) for a, b in pairwise(edges)]
+    per_turn = draw.choice([1, 1, 2, 4])
+    late = draw.randint(per_turn if per_turn > 1 else 0, per_turn + 6)
+    program = pipeline(groups, staleness=late, batches_per_turn=per_turn)
+    batch = draw.randint(2, 9)
+    return program, stack, noise(widths, 40, dtype), batch
+
+
+def bits(count: int) -> dict[str, Any]:
+    """Run each random program on one thread and on threads; count what differs."""
+    before = threading.active_count()
+    equal = 0
+    for seed in range(count):
+        program, stack, data, batch = random_case(seed)
+        other = stack.copy()
+        for network, name in ((stack, "one thread"), (other, "threads")):
+            for _ in train(
+                network, data, program, optimiser=Adam(1e-2), batch_size=batch, epochs=2,
+                executor=name,
+            ):  # fmt: skip
+                pass
+        equal += all(map(np.array_equal, stack.thetas, other.thetas))
+    return {
+        "programs": count,
+        "equal_to_the_last_bit": equal,
+        "threads_left": threading.active_count() - before,
+    }
+
+
+def staleness(seeds: int) -> list[dict[str, Any]]:
+    digits = Settings(
+        task="digits", hidden=(128,) * 3, activation="relu", batch_norm=True, rate=1e-3, epochs=60
+    )
+    addition = Settings(task="addition", epochs=20)
+    rows = []
+    for base, what in ((digits, "class_error"), (addition, "bit_accuracy")):
+        for context in (("h",), ("h", "y")):
+            ways = [
+                base.but(ordering="pipeline", staleness=s, context=context, executor="one thread")
+                for s in (0, 1, 2, 4, 8)
+            ]
+            for settings, runs in zip(ways, compare(ways, range(seeds), 10**9), strict=True):
+                mean, spread = summary(runs, what)
+                rows.append(
+                    {
+                        "task": base.task,
+                        "context": ", ".join(context),
+                        "staleness": settings.staleness,
+                        "measure": what,
+                        "percent": round(100 * mean, 2),
+                        "spread": round(100 * spread, 2),
+                        "seeds": seeds,
+                    }
+                )
+    return rows
+
+
+def recording() -> dict[str, Any]:
+    """Nanoseconds that the record of one step costs, measured on an empty step."""
+    from collections import deque
+    from time import perf_counter_ns
+
+    log = deque(maxlen=4096)
+    append = log.append
+
+    def noted(n: int) -> None:
+        now = perf_counter_ns()
+        for _ in range(n):
+            start = now
+            now = perf_counter_ns()
+            append(("fit", 1, 1, start, now))
+
+    def empty(n: int) -> None:
+        for _ in range(n):
+            pass
+
+    medians = take_turns({"noted": noted, "empty": empty}, rounds=51, seconds=0.01)
+    step = take_turns(
+        {"step": runner(SMALL, 10, "float32", sequential(3), "one thread")}, rounds=21
+    )
+    per_step = medians["noted"] - medians["empty"]
+    return {
+        "nanoseconds_a_step": per_step * 1e9,
+        "share_of_the_shortest_batch": 5 * per_step / step["step"],
+    }
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parts = ("speed", "crossover", "executor", "bits", "staleness", "recording")
+    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--programs", type=int, default=2000)
+    parser.add_argument("--seeds", type=int, default=5)
+    arguments = parser.parse_args()
+    result: dict[str, Any] = {}
+    if "speed" in arguments.only:
+        result["speed"] = speed(arguments.rounds)
+    if "crossover" in arguments.only:
+        result["crossover"] = crossover(arguments.rounds)
+        result["pipeline_wins_from_batch"] = crossing(result["crossover"])
+    if "executor" in arguments.only:
+        result["executor"] = executor(arguments.rounds)
+    if "recording" in arguments.only:
+        result["recording"] = recording()
+    if "bits" in arguments.only:
+        result["bits"] = bits(arguments.programs)
+    if "staleness" in arguments.only:
+        result["staleness"] = staleness(arguments.seeds)
+    if arguments.json:
+        finish(arguments, result, [])
+        return
+    print(", ".join(f"{k} {v}" for k, v in machine().items()))
+    for part, what in result.items():
+        print(f"\n{part}")
+        print_table(what if isinstance(what, list) else [what])
+
+
+if __name__ == "__main__":
+    main()
