@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from dnilab.checks import one_of, real_number, true_or_false, whole_number
+from dnilab.checks import one_of, real_number, true_or_false, whole_number, whole_numbers
 from dnilab.data import Dataset, binary_addition, digits
 from dnilab.network import Optimiser, Stack, loss_named, optimiser_named
 from dnilab.network.activations import ACTIVATIONS
@@ -73,39 +74,62 @@ class Settings:
     probe_rows: int = 0  # training rows on which synthetic and true gradients are compared
 
     def __post_init__(self) -> None:
+        # What the checks return is kept: a plain int, float or bool, also where NumPy's was given.
+        keep = partial(object.__setattr__, self)
         one_of("task", self.task, TASKS)
-        whole_number("bits", self.bits, 2, 64)
-        whole_number("examples", self.examples, 1)
-        whole_number("test_examples", self.test_examples, 1)
+        keep("bits", whole_number("bits", self.bits, 2, 64))
+        keep("examples", whole_number("examples", self.examples, 1))
+        keep("test_examples", whole_number("test_examples", self.test_examples, 1))
+        pairs = 4 ** (self.bits - 1)
+        if self.task == "addition" and self.examples + self.test_examples > pairs:
+            raise ValueError(
+                f"examples is {self.examples} and test_examples is {self.test_examples}; with "
+                f"bits={self.bits} they accept {pairs} together: there are no more different sums"
+            )
         one_of("inputs", self.inputs, ("centred", "binary"))
-        self._widths("hidden")
+        keep("hidden", whole_numbers("hidden", self.hidden, 1))
         one_of("activation", self.activation, tuple(ACTIVATIONS))
-        true_or_false("batch_norm", self.batch_norm)
+        keep("batch_norm", true_or_false("batch_norm", self.batch_norm))
         one_of("loss", self.loss, (None, *LOSSES))
+        if self.task == "addition" and self.loss == "softmax cross-entropy":
+            raise ValueError(
+                "loss is 'softmax cross-entropy'; the bits of addition accept 'squared error' or "
+                "'binary cross-entropy', for several of them can be 1"
+            )
         one_of("dtype", self.dtype, ("float32", "float64"))
-        object.__setattr__(self, "context", check_context(self.context))
-        self._widths("generator_hidden")
+        keep("context", check_context(self.context))
+        keep("generator_hidden", whole_numbers("generator_hidden", self.generator_hidden, 1))
         one_of("ordering", self.ordering, tuple(ORDERINGS))
-        whole_number("workers", self.workers, 1)
+        keep("workers", whole_number("workers", self.workers, 1))
         modules = len(self.hidden) + 1
         if self.ordering == "pipeline" and self.workers > modules:
             raise ValueError(
                 f"workers is {self.workers}; it accepts 1 to {modules}, the number of modules"
             )
-        whole_number("staleness", self.staleness, 0)
-        whole_number("batches_per_turn", self.batches_per_turn, 1)
+        keep("staleness", whole_number("staleness", self.staleness, 0))
+        keep("batches_per_turn", whole_number("batches_per_turn", self.batches_per_turn, 1))
         if self.ordering == "pipeline" and 1 < self.batches_per_turn > self.staleness:
             raise ValueError(
                 f"batches_per_turn is {self.batches_per_turn}; it accepts 1 to {self.staleness}, "
                 "the staleness"
             )
-        real_number("p", self.p, 0, 1, above=True)
+        keep("p", real_number("p", self.p, 0, 1, above=True))
         one_of("executor", self.executor, (None, *EXECUTORS))
+        for_blue_box = self.executor in ("thread per fit", "process per fit")
+        if self.executor not in (None, "one thread") and (
+            for_blue_box != (self.ordering == "blue box")
+        ):
+            raise ValueError(
+                f"executor is {self.executor!r}; with the ordering {self.ordering!r} it accepts "
+                f"None, 'one thread' or {'threads' if for_blue_box else 'thread per fit'!r}"
+            )
         one_of("optimiser", self.optimiser, tuple(OPTIMISERS))
-        real_number("rate", self.rate, 0, above=True)
+        keep("rate", real_number("rate", self.rate, 0, above=True))
         if self.generator_rate is not None:
-            real_number("generator_rate", self.generator_rate, 0, above=True)
-        whole_number("batch_size", self.batch_size, 1)
+            keep(
+                "generator_rate", real_number("generator_rate", self.generator_rate, 0, above=True)
+            )
+        keep("batch_size", whole_number("batch_size", self.batch_size, 1))
         if self.task == "addition" and self.batch_size > self.examples:
             raise ValueError(
                 f"batch_size is {self.batch_size}; it accepts 1 to {self.examples}, the number "
@@ -113,15 +137,16 @@ class Settings:
             )
         if (self.batch_norm or "h_norm" in self.context) and self.batch_size < 2:
             raise ValueError("batch_size is 1; batch normalisation and h_norm accept 2 or more")
-        whole_number("epochs", self.epochs, 1)
-        whole_number("seed", self.seed, 0)
-        whole_number("probe_rows", self.probe_rows, 0)
-
-    def _widths(self, name: str) -> None:
-        value = getattr(self, name)
-        if isinstance(value, (str, int)) or not hasattr(value, "__iter__"):
-            raise ValueError(f"{name} is {value!r}; it accepts a tuple of widths, as (128, 64)")
-        object.__setattr__(self, name, tuple(whole_number(name, width, 1) for width in value))
+        keep("epochs", whole_number("epochs", self.epochs, 1))
+        keep("seed", whole_number("seed", self.seed, 0))
+        keep("probe_rows", whole_number("probe_rows", self.probe_rows, 0))
+        if self.task == "addition" and self.probe_rows > self.examples:
+            raise ValueError(
+                f"probe_rows is {self.probe_rows}; it accepts 0 to {self.examples}, the number of "
+                "examples"
+            )
+        if self.batch_norm and self.probe_rows == 1:
+            raise ValueError("probe_rows is 1; with batch normalisation it accepts 0, or 2 or more")
 
     def but(self, **changes: Any) -> Settings:
         """The same settings with some fields changed."""
