@@ -136,7 +136,8 @@ def shapes(
 
     def box(term: Term) -> tuple[float, float]:
         tall = side(term.shape[0]) if len(term.shape) == 2 else 22.0
-        return max(side(term.shape[-1]), 34.0), tall
+        narrowest = 34.0 if len(term.name) < 3 else 42.0  # so that "dW3" fits in
+        return max(side(term.shape[-1]), narrowest), tall
 
     gap = 38.0
     scale = min(
