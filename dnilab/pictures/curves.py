@@ -6,6 +6,7 @@ Compute, then draw: :func:`summarise` turns runs into the arrays that are drawn,
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,7 +14,7 @@ from typing import Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from dnilab.pictures.style import (
     DPI,
@@ -402,10 +403,12 @@ def curves(
         ax.set_ylim(*ylim)
     elif np.isfinite(low):
         low, high = min([low, *levels]), max([high, *levels])
-        ax.set_ylim(*_padded(low, high, log_y))
+        ax.set_ylim(*padded(low, high, log_y))
     else:
         ax.set_ylim(0.1 if log_y else 0.0, 1.0)  # nothing to draw: all diverged at once
     ax.set_xlim(*_x_limits(drawn, log_x))
+    if log_x:
+        name_x(ax, drawn)
 
     draw_marks(ax, marks)
     for place, s in enumerate(drawn):
@@ -465,7 +468,21 @@ def _x_limits(drawn: Sequence[Summary], log: bool) -> tuple[float, float]:
     return (low, high)
 
 
-def _padded(low: float, high: float, log: bool) -> tuple[float, float]:
+def name_x(ax: Axes, drawn: Sequence[Summary]) -> None:
+    """Write the x that were measured (10, 32, 100, ...) on a logarithmic axis, if few and apart.
+
+    matplotlib writes only powers of ten, or 2 x 10^1 and the like.
+    """
+    every = sorted({float(v) for s in drawn for v in s.x if v > 0})
+    apart = all(b / a > (every[-1] / every[0]) ** 0.07 for a, b in itertools.pairwise(every))
+    if 2 <= len(every) <= 9 and apart:
+        ax.xaxis.set_major_locator(FixedLocator(every))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: number(v)))
+        ax.xaxis.set_minor_locator(NullLocator())
+
+
+def padded(low: float, high: float, log: bool) -> tuple[float, float]:
+    """Limits with some room; on a logarithmic axis never less than a power of ten."""
     if log and high < 10 * low:
         bottom = 10.0 ** np.floor(np.log10(low))
         return bottom, bottom * (10 if high <= 10 * bottom else 100)

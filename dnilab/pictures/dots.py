@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from dnilab.pictures.curves import place_axes
+from dnilab.pictures.curves import padded, place_axes
 from dnilab.pictures.style import (
     DPI,
     FONT,
@@ -72,6 +72,7 @@ def dots(
     ax.set_yticks([])
     if log:
         ax.set_xscale("log")
+        ax.xaxis.set_minor_formatter(NullFormatter())
     else:
         ax.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 2.5, 5, 10]))
     if results.percent:
@@ -80,7 +81,12 @@ def dots(
     means = np.array([[results.mean_std(row, column) for column in columns] for row in rows])
     if limits is not None:
         ax.set_xlim(*limits)
-    elif not log:
+    elif log:
+        positive = means[np.isfinite(means[:, :, 0])]
+        ends = np.concatenate([positive[:, 0] - positive[:, 1], positive.sum(axis=1)])
+        ends = ends[ends > 0]
+        ax.set_xlim(*padded(ends.min(), ends.max(), True) if ends.size else (0.1, 1.0))
+    else:
         finite = means[np.isfinite(means[:, :, 0])]
         low = float(np.min(finite[:, 0] - finite[:, 1], initial=0.0))
         high = float(np.max(finite.sum(axis=1), initial=0.0))

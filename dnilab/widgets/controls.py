@@ -147,6 +147,10 @@ class Control:
     A slider has a number box beside it instead of ipywidgets' own editable readout: the readout
     is a bare ``contenteditable`` element, which a screen reader announces neither as a number
     nor with its label and limits; the box is a real ``<input type="number">``.
+
+    By keyboard: Tab goes from part to part. On a slider and in a number box the arrows move the
+    value; Space opens a list, arrows and Enter choose; Space ticks a check box. Notebook 7 (unlike
+    JupyterLab and Voila) takes a slider's arrows for its own shortcuts: there the box is the way.
     """
 
     def __init__(self, name: str, spec: Spec, changed: Callable[[str], None]) -> None:

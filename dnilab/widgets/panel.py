@@ -614,8 +614,9 @@ STYLE = """
   flex: 1 0 100%; max-width: 100%; white-space: normal;
 }
 .dnilab-panel .dnilab-control > .widget-slider > .slider-container {
-  flex: 1 1 60px; height: 28px; margin-right: 6px;
+  flex: 1 1 60px; height: 28px; margin-right: 6px; display: flex; align-items: center;
 }
+.dnilab-panel .dnilab-control .slider-container > .slider { flex: 1 1 auto; margin: 0 8px; }
 .dnilab-panel .dnilab-control > .widget-dropdown > select {
   flex: 1 1 100%; width: 100%; height: 28px; min-height: 28px;
 }

@@ -225,6 +225,22 @@ def test_reference_lines():
     assert any(text.get_text() == "chance" for text in picture.axes[0].texts)
 
 
+def tick_words(picture):
+    picture.canvas.draw()
+    return [label.get_text() for label in picture.axes[0].get_xticklabels()]
+
+
+def test_a_logarithmic_axis_names_what_was_measured():
+    x = [10, 32, 100, 320, 1000, 5000]
+    picture = curves([Series("a", x, np.ones(6))], xlabel="batch", ylabel="times", log_x=True)
+    assert tick_words(picture) == ["10", "32", "100", "320", "1000", "5000"]
+    assert faults(picture) == []
+    x = [10, 10.5, 11, 1000]
+    picture = curves([Series("a", x, np.ones(4))], xlabel="batch", ylabel="times", log_x=True)
+    assert "10.5" not in tick_words(picture)
+    assert faults(picture) == []
+
+
 def test_markers_of_lines_on_each_other_are_apart():
     places = [
         set(range(*stagger(100, place, 3)[:1], 100, stagger(100, place, 3)[1]))

@@ -124,9 +124,10 @@ def test_dots_of_one_column_can_be_read(log, rows):
     assert faults(dots(one, log=log)) == []
 
 
-def test_dots_where_all_diverged():
+@pytest.mark.parametrize("log", [False, True])
+def test_dots_where_all_diverged(log):
     gone = Results({"a": {"": [NAN]}}, quantity="loss")
-    assert faults(dots(gone)) == []
+    assert faults(dots(gone, log=log)) == []
     assert gone.sentence == "Loss. All diverged."
 
 

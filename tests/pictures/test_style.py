@@ -66,8 +66,8 @@ def test_the_image_on_a_page_keeps_its_colours():
     picture = Picture(300, 200)
     ax = picture.add_axes((0, 0, 1, 1))
     ax.axis("off")
-    for number in range(7):
-        ax.axvspan(number, number + 0.8, color=look(number).color)
+    for place in range(7):
+        ax.axvspan(place, place + 0.8, color=look(place).color)
     exact = np.asarray(Image.open(io.BytesIO(picture.png(scale=2))).convert("RGB")).astype(int)
     paged = np.asarray(Image.open(io.BytesIO(picture.page_png())).convert("RGB")).astype(int)
     assert np.abs(exact - paged).max() <= 8
