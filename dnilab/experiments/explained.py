@@ -72,13 +72,15 @@ def explained_share(context: np.ndarray, g: np.ndarray) -> float:
 class Story:
     """What could have been told while a network was trained; one number for each report.
 
-    ``epoch`` (reports,).  ``size``: root mean square of g at module ``module`` (reports,).
-    ``share``: for each context the explained share (reports,).
+    ``epoch`` (reports,).  ``size``: root mean square of g at module ``module`` (reports,), and
+    ``size_at_output`` that of g at the top module, where no weights scale it.  ``share``: for each
+    context the explained share (reports,).
     """
 
     module: int
     epoch: np.ndarray
     size: np.ndarray
+    size_at_output: np.ndarray
     share: dict[tuple[str, ...], np.ndarray]
 
 
@@ -121,14 +123,17 @@ def explained_while_training(
         h = x
         for below in stack.modules[:module]:
             h, _ = below(h)
-        g = stack.gradients(x, y)[0][module - 1]
+        at_outputs, _ = stack.gradients(x, y)
+        g = at_outputs[module - 1]
         epochs.append(event.epoch)
-        sizes.append(float(np.sqrt(np.mean(g**2))))
+        sizes.append([float(np.sqrt(np.mean(at**2))) for at in (g, at_outputs[-1])])
         shares.append([explained_share(joined_context(kind, h, x, y), g) for kind in kinds])
     columns = np.array(shares).T
+    sizes_here, sizes_at_output = np.array(sizes).T
     return Story(
         module,
         np.array(epochs),
-        np.array(sizes),
+        sizes_here,
+        sizes_at_output,
         dict(zip(kinds, columns, strict=True)),
     )

@@ -72,8 +72,9 @@ def test_story_is_that_of_the_run_itself():
     assert story.size.shape == story.epoch.shape == (3,)
     assert {k: v.shape for k, v in story.share.items()} == {("h",): (3,), ("x", "y"): (3,)}
     data = SMALL.data()
-    g = SMALL.stack(data).gradients(data.x_train, data.y_train)[0][0]
-    assert story.size[0] == pytest.approx(np.sqrt((g**2).mean()))
+    g = SMALL.stack(data).gradients(data.x_train, data.y_train)[0]
+    assert story.size[0] == pytest.approx(np.sqrt((g[0] ** 2).mean()))
+    assert story.size_at_output[0] == pytest.approx(np.sqrt((g[-1] ** 2).mean()))
 
 
 def test_a_run_that_diverges_ends_the_story():
