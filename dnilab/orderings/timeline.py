@@ -93,15 +93,33 @@ def ideal_timeline(
     return sorted(slots, key=lambda slot: (slot.start, slot.worker))
 
 
+MEASURED = 32  # turns over which a batch's time is averaged: steps need not repeat every turn
+
+
+def _time_and_work(program: Program, times: StepTimes, cores: int | None) -> tuple[float, float]:
+    """Time and work of a batch once the program is under way, as means over many batches."""
+    warm = 4 * (program.lag + program.batches_per_turn + len(program.workers))
+    more = MEASURED * program.batches_per_turn
+
+    def length_and_work(batches: int, cores: int | None) -> tuple[float, float]:
+        slots = ideal_timeline(program, times, cores=cores, batches=batches)
+        return max(slot.end for slot in slots), sum(slot.end - slot.start for slot in slots)
+
+    def means(cores: int | None) -> tuple[float, float]:
+        long, short = length_and_work(warm + more, cores), length_and_work(warm, cores)
+        return (long[0] - short[0]) / more, (long[1] - short[1]) / more
+
+    unlimited, work = means(None)
+    if cores is None:
+        return unlimited, work
+    # How the first and the last batches happen to share the cores can make the mean a little
+    # smaller than what any run can reach, but these two bounds always hold.
+    return max(means(cores)[0], unlimited, work / whole_number("cores", cores, 1)), work
+
+
 def time_per_batch(program: Program, times: StepTimes, *, cores: int | None = None) -> float:
     """Ideal time of one batch once the program is under way, in the times' unit."""
-    warm = 4 * (program.lag + program.batches_per_turn + len(program.workers))
-    more = 8 * program.batches_per_turn
-
-    def length(batches: int) -> float:
-        return max(s.end for s in ideal_timeline(program, times, cores=cores, batches=batches))
-
-    return (length(warm + more) - length(warm)) / more
+    return _time_and_work(program, times, cores)[0]
 
 
 def critical_path(program: Program, times: StepTimes) -> list[Step]:
@@ -129,5 +147,5 @@ def speed_up_limit(program: Program, times: StepTimes, *, cores: int | None = No
     The work of one batch over the ideal time of one batch: what the ordering allows on ``cores``
     cores, whatever the machine.
     """
-    work = sum(times[s.op, s.module] for s in program.steps()) / program.batches_per_turn
-    return work / time_per_batch(program, times, cores=cores)
+    time, work = _time_and_work(program, times, cores)
+    return work / time
