@@ -14,7 +14,9 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-_lock = threading.Lock()
+# An RLock: collecting garbage may close an abandoned run, which ends up here, on a thread that is
+# in here already.
+_lock = threading.RLock()
 _users = 0
 _held: Any = None
 

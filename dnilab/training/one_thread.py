@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -35,7 +35,7 @@ def one_thread(
     owners: Mapping[int, int],
     stops: Sequence[int],
     at_rest: Callable[[], None] = lambda: None,
-) -> Iterator[Snapshot]:
+) -> Generator[Snapshot, None, None]:
     """Run all workers up to each turn in ``stops`` and yield there, with all of them at rest.
 
     A worker goes on until a value from another one is missing; then the next one has its go.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -111,7 +111,7 @@ def _run(
     program: Program,
     owners: Mapping[int, int],
     stops: Sequence[int],
-) -> Iterator[Snapshot]:
+) -> Generator[Snapshot, None, None]:
     (worker,) = workers
     launcher = _Launcher(worker, program, kind)
     worker.start_alone = launcher.stand_in

@@ -7,7 +7,7 @@ touch it; so the operating system may run them in any way it likes and the numbe
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
@@ -151,7 +151,7 @@ def threads(
     program: Program,
     owners: Mapping[int, int],
     stops: Sequence[int],
-) -> Iterator[Snapshot]:
+) -> Generator[Snapshot, None, None]:
     """Run every worker on its own thread; yield a snapshot for each turn in ``stops``.
 
     Training goes on while a snapshot is looked at, up to ``REPORTS_AHEAD`` of them.  However the
@@ -193,5 +193,8 @@ def threads(
             for member in team:
                 member.cancel()
             for member in team:
-                if member.thread.ident is not None:
+                started = member.thread.ident is not None
+                # A run that was dropped inside a reference cycle is closed by the garbage
+                # collector, on any thread: also on one of its own, which then ends by itself.
+                if started and member.thread is not threading.current_thread():
                     member.thread.join()

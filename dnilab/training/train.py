@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def _in_words(
     )
 
 
-EXECUTORS: dict[str, Callable[..., Iterator[Snapshot]]] = {
+EXECUTORS: dict[str, Callable[..., Generator[Snapshot, None, None]]] = {
     "one thread": one_thread,
     "threads": threads,
     "thread per fit": thread_per_fit,
@@ -79,7 +80,7 @@ EXECUTORS: dict[str, Callable[..., Iterator[Snapshot]]] = {
 }
 
 
-def _executor_for(name: str, program: Program) -> Callable[..., Iterator[Snapshot]]:
+def _executor_for(name: str, program: Program) -> Callable[..., Generator[Snapshot, None, None]]:
     """The executor, if it can run this program; else ValueError."""
     one_of("executor", name, tuple(EXECUTORS))
     new_for_each = name in ("thread per fit", "process per fit")
@@ -88,6 +89,11 @@ def _executor_for(name: str, program: Program) -> Callable[..., Iterator[Snapsho
         raise ValueError(
             f"executor is {name!r}, and program is {program.name!r}; this executor accepts "
             f"{accepted}, as in the Blue Box"
+        )
+    if new_for_each and len(program.workers) > 1:
+        raise ValueError(
+            f"executor is {name!r}, and program is {program.name!r} with {len(program.workers)} "
+            "workers; this executor accepts programs with one worker, as the Blue Box"
         )
     if name == "process per fit" and not processes_can_fork():
         raise ValueError("executor is 'process per fit'; it accepts systems that can fork only")
@@ -203,12 +209,14 @@ def train(
         stops = sorted({-(-b // per_turn) for b in range(0, batches, every)})
         stops.append(program.turns(batches))
         try:
-            for at in execute(stack, workers, program, owners, stops):
-                # every worker has had this many batches, and finished the run at the last stop
-                batch = min(at.turn * per_turn, batches)
-                with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
-                    report = reporter.report(batch, at)
-                yield report
+            # closing: whatever ends the loop, the workers are at rest before the code below runs
+            with closing(execute(stack, workers, program, owners, stops)) as snapshots:
+                for at in snapshots:
+                    # every worker has had this many batches, and finished the run at the last stop
+                    batch = min(at.turn * per_turn, batches)
+                    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+                        report = reporter.report(batch, at)
+                    yield report
         except ParametersExploded as fault:
             epoch = fault.batch / per_epoch
             message = _in_words(fault, epoch, optimiser, for_generators)
