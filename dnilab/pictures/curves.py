@@ -26,6 +26,7 @@ from dnilab.pictures.style import (
     Dash,
     LineLook,
     Picture,
+    capital,
     dress,
     headline,
     listing,
@@ -178,17 +179,17 @@ def describe(
     settled = [s for s in drawn if not s.diverged]
     if settled:
         first, last = min(s.x[0] for s in settled), max(s.x[-1] for s in settled)
-        parts.append(f"{_capital(ylabel)} against {xlabel}, from {number(first)} to {number(last)}")
+        parts.append(f"{capital(ylabel)} against {xlabel}, from {number(first)} to {number(last)}")
         parts.append(_ranking(settled, last, xlabel, percent, better, band))
     else:
-        parts.append(f"{_capital(ylabel)} against {xlabel}")
+        parts.append(f"{capital(ylabel)} against {xlabel}")
     for s in summaries:
         if s.diverged:
             seeds = "" if s.seeds == 1 else f" in {s.diverged} of {s.seeds} seeds"
             where = number(s.diverged_at or 0.0)
             parts.append(f"{s.label} diverged{seeds}, first at {xlabel} {where}")
     if any(s.seeds > 1 for s in summaries) and band != "none":
-        parts.append(_capital(seeds_note(summaries, band)))
+        parts.append(capital(seeds_note(summaries, band)))
     return ". ".join(parts) + "."
 
 
@@ -232,10 +233,6 @@ def _ranking(
             text += "; the bands of these two overlap"
     rest = [f"{s.label} with {value(s)}" for s in order[2:]]
     return text + (f"; then {listing(rest)}" if rest else "")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def seeds_note(summaries: Sequence[Summary], band: Band) -> str:
@@ -410,7 +407,7 @@ def curves(
     if log_x:
         name_x(ax, drawn)
 
-    draw_marks(ax, marks)
+    draw_marks(ax, marks, drawn)
     for place, s in enumerate(drawn):
         if s.seeds > 1 and band != "none":
             ax.fill_between(s.x, s.low, s.high, color=s.look.color, alpha=0.18, linewidth=0)
@@ -431,22 +428,48 @@ def curves(
     return picture
 
 
-def draw_marks(ax: Axes, marks: Sequence[tuple[float, str]]) -> None:
-    """Horizontal reference lines with their text at the right."""
+def draw_marks(ax: Axes, marks: Sequence[tuple[float, str]], drawn: Sequence[Summary] = ()) -> None:
+    """Horizontal reference lines, their text in the corner that is farthest from the lines.
+
+    Without lines to keep away from it stands at the right, below.
+    """
     for level, text in marks:
+        right, below = max(
+            itertools.product((True, False), (True, False)),
+            key=lambda corner: _room(ax, level, text, drawn, *corner),
+        )
         ax.axhline(level, color=MUTED, linewidth=1.2, linestyle=(0, (2, 2)), zorder=1.5)
         ax.annotate(
             text,
-            (1, level),
+            (1 if right else 0, level),
             xycoords=("axes fraction", "data"),
-            xytext=(-4, -3),
+            xytext=(-4 if right else 4, -3 if below else 3),
             textcoords="offset points",
-            ha="right",
-            va="top",
+            ha="right" if right else "left",
+            va="top" if below else "bottom",
             fontsize=SMALL,
             color=MUTED,
             fontfamily=FONT,
         )
+
+
+def _room(
+    ax: Axes, level: float, text: str, drawn: Sequence[Summary], right: bool, below: bool
+) -> float:
+    """Pixels, at most 30, between a text beside the line at ``level`` and the nearest curve."""
+    frame = ax.get_window_extent()
+    wide, tall = 7.5 * len(text) + 8, 1.5 * SMALL * DPI / 72
+    y = float(ax.transData.transform((1.0, level))[1]) + (-tall if below else tall) / 2
+    if not frame.y0 + tall / 2 <= y <= frame.y1 - tall / 2:
+        return -1.0  # it would stand on the axis, or above the frame
+    x0, x1 = (frame.x1 - wide, frame.x1) if right else (frame.x0, frame.x0 + wide)
+    room = 30.0
+    for s in drawn:
+        if s.mean.size:
+            points = ax.transData.transform(np.column_stack([s.x, s.mean]))
+            at = np.interp(np.linspace(x0, x1, 12), points[:, 0], points[:, 1])
+            room = min(room, float(np.abs(at - y).min()) - tall / 2)
+    return room
 
 
 def stagger(points: int, place: int, count: int) -> tuple[int, int]:

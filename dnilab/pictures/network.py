@@ -184,7 +184,10 @@ def locks_diagram(moments: Sequence[Moment]) -> Diagram:
             arrows.append(Arrow((upper.side("bottom"), lower.side("top")), "faint"))
         arrows.append(Arrow((last.side("right"), (664, last.y), loss.side("top")), "faint"))
         arrows.append(Arrow((loss.side("bottom"), (664, grad.y), grad.side("right")), "faint"))
-        arrows += [_waits(place[a], place[b], rank) for rank, (a, b) in enumerate(moment.waits)]
+        count = len(moment.waits)
+        arrows += [
+            _waits(place[a], place[b], rank, count) for rank, (a, b) in enumerate(moment.waits)
+        ]
     words.append(
         Words(
             12,
@@ -202,16 +205,16 @@ def _faint(start: tuple[float, float], end: tuple[float, float], text: str, lift
     return Arrow((start, end), "faint", (text,), middle)
 
 
-def _waits(who: Box, whom: Box, rank: int) -> Arrow:
-    """From the box that waits to the one it waits for."""
+def _waits(who: Box, whom: Box, rank: int, count: int) -> Arrow:
+    """From the box that waits to the one it waits for; the ``rank``-th of ``count`` arrows."""
     if abs(who.y - whom.y) < 1:
         lower = -7 if "forward" in who.name else 7
         side, other = ("left", "right") if who.x > whom.x else ("right", "left")
         return Arrow((who.side(side, lower), whom.side(other, lower)), "waits")
     # To another row: beside the boxes, along the gap under the row it ends in, then up.
     beside = who.x + who.width / 2 + 12
-    lane = whom.y - whom.height / 2 - 7 - 5 * rank
-    shift = -36 + 26 * rank
+    lane = whom.y - whom.height / 2 - 6 - 8 * rank / max(count - 1, 1)
+    shift = whom.width * (-0.35 + 0.5 * rank / max(count - 1, 1))
     return Arrow(
         (
             who.side("right"),
@@ -414,7 +417,7 @@ def stack_diagram(
             y_mod,
             wide,
             56,
-            (f"module {k}" if roomy else str(k), f"{sizes[k - 1]} → {sizes[k]}"),
+            (f"module {k}", f"{sizes[k - 1]} → {sizes[k]}") if roomy else (str(k),),
             "module",
             FONT_SIZE if wide > 96 else SMALL,
         )

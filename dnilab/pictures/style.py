@@ -258,6 +258,15 @@ def number(value: float, *, percent: bool = False, spread: float | None = None) 
     return f"{value:.3g}"
 
 
+def capital(text: str) -> str:
+    """``text`` with a capital first letter, but never "Μs" for "µs".
+
+    >>> capital("test error"), capital("µs a step")
+    ('Test error', 'µs a step')
+    """
+    return text[:1].upper() + text[1:] if text[:1].isascii() else text
+
+
 def listing(words: Sequence[str]) -> str:
     """``["a", "b", "c"]`` as ``a, b and c``."""
     if len(words) < 2:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dnilab.pictures.style import listing
+from dnilab.pictures.style import capital, listing
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Results:
                 + (f", against {rest}" if rest else "")
             )
         note = self.seeds_note
-        return f"{note[:1].upper()}{note[1:]}. " + "; ".join(parts) + "."
+        return f"{capital(note)}. " + "; ".join(parts) + "."
 
 
 @dataclass(frozen=True)
@@ -203,5 +203,5 @@ def table(results: Results, *, digits: int = 1, caption: str | None = None) -> T
     if caption is None:
         note = results.seeds_note
         where = " of each column" if len(head) > 2 else ""
-        caption = f"{note[:1].upper()}{note[1:]}; * marks the best mean{where}."
+        caption = f"{capital(note)}; * marks the best mean{where}."
     return Table(head, body, caption)

@@ -165,7 +165,7 @@ def test_a_look_can_be_fixed():
 ends = st.lists(st.floats(0, 1), min_size=1, max_size=7)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(ends=ends, labels=st.sampled_from(["end", "legend"]), title=st.booleans())
 def test_every_label_can_be_read_wherever_the_lines_end(ends, labels, title):
     names = ["backprop", "DNI(h)", "DNI(h, y)", "DNI(x, h, y)", "last layer only", "a", "bb"]
@@ -223,6 +223,24 @@ def test_reference_lines():
     low, high = picture.axes[0].get_ylim()
     assert low < 0.5 < 0.9 < high
     assert any(text.get_text() == "chance" for text in picture.axes[0].texts)
+
+
+@pytest.mark.parametrize("end", [0.1, 0.4, 0.6, 0.9])
+@pytest.mark.parametrize("start", [0.1, 0.4, 0.6, 0.9])
+def test_the_words_of_a_reference_line_keep_away_from_the_curves(start, end):
+    picture = curves(
+        [Series("a", [0, 1], [start, end])],
+        xlabel="x",
+        ylabel="y",
+        marks=[(0.5, "half of them")],
+        ylim=(0, 1),
+    )
+    ax = picture.axes[0]
+    (text,) = [text for text in ax.texts if text.get_text() == "half of them"]
+    box = text.get_window_extent()
+    x = np.linspace(0, 1, 300)
+    points = ax.transData.transform(np.column_stack([x, start + (end - start) * x]))
+    assert not any(box.contains(*point) for point in points)
 
 
 def tick_words(picture):

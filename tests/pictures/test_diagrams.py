@@ -16,6 +16,7 @@ from dnilab.pictures import (
 from dnilab.pictures.diagram import Arrow, Box, Diagram, draw_diagram, math
 from dnilab.pictures.network import locks_diagram, module_diagram, stack_diagram
 from dnilab.pictures.shapes import check_chain
+from dnilab.pictures.style import SMALL, text_width
 
 from .legible import faults, is_drawn
 
@@ -41,6 +42,22 @@ def test_boxes_on_each_other_would_be_found():
     assert apart(Diagram(200, 100, (one, Box("b", 170, 50, 60, 30, ("b",)))))
     assert not apart(Diagram(200, 100, (one, Box("b", 140, 50, 60, 30, ("b",)))))
     assert not apart(Diagram(120, 100, (one,)))
+
+
+def overflowing(diagram):
+    """The boxes whose words are wider than they are."""
+    picture = draw_diagram(diagram)
+    found = []
+    for box in diagram.boxes:
+        for place, line in enumerate(box.lines):
+            if text_width(picture, line, box.size if place == 0 else SMALL) > box.width - 2:
+                found.append(box.name)
+    return found
+
+
+def test_words_too_wide_for_their_box_would_be_found():
+    diagram = Diagram(200, 100, (Box("a", 100, 50, 30, 30, ("a long word",)),))
+    assert overflowing(diagram) == ["a"]
 
 
 # -- locks -----------------------------------------------------------------------------------
@@ -87,6 +104,7 @@ def test_locks_can_be_read(layers):
     assert is_drawn(picture.png())
     moments = [lock_moment(lock, layers) for lock in ("forward", "update", "backward")]
     assert apart(locks_diagram(moments))
+    assert overflowing(locks_diagram(moments)) == []
 
 
 def test_the_state_of_each_box_is_drawn_in_look_and_in_words():
@@ -124,7 +142,9 @@ def test_a_module_can_be_read(sizes, context):
     for k in range(1, len(sizes) - 1):
         picture = decoupled_module(k, sizes, batch=1000, context=context)
         assert faults(picture) == []
-        assert apart(module_diagram(k, sizes, batch=1000, context=context))
+        diagram = module_diagram(k, sizes, batch=1000, context=context)
+        assert apart(diagram)
+        assert overflowing(diagram) == []
 
 
 def test_a_module_says_every_shape():
@@ -173,6 +193,7 @@ def test_a_stack_can_be_read(sizes, context):
     assert is_drawn(picture.png())
     diagram = stack_diagram(sizes, context=context)
     assert apart(diagram)
+    assert overflowing(diagram) == []
     modules = len(sizes) - 1
     assert sum(box.name.startswith("generator") for box in diagram.boxes) == modules - 1
     assert sum(arrow.look == "synthetic" for arrow in diagram.arrows) == modules - 1

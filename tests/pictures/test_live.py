@@ -78,7 +78,7 @@ def test_what_is_drawn_does_not_pile_up():
     counts = [len(view._axes.lines), len(view._axes.collections), len(view._picture.axes)]
     gc.collect()
     figures = sum(isinstance(one, Figure) for one in gc.get_objects())
-    for n in range(2, 200):
+    for n in range(2, 80):
         view.update([Series("a", np.arange(n), np.linspace(1, n, n))])
     assert [len(view._axes.lines), len(view._axes.collections), len(view._picture.axes)] == counts
     gc.collect()
