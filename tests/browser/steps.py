@@ -13,7 +13,8 @@ from tests.browser.server import ROOT, Lab
 
 ARTIFACTS = ROOT / "browser-artifacts"
 IDLE_TIMEOUT = 180  # seconds, for all cells of a notebook
-CHANGE_TIMEOUT = 30  # seconds, for a panel to follow a control
+CHANGE_TIMEOUT = 60  # seconds, for a panel to follow a control
+REST_TIMEOUT = 180  # seconds, for a panel to finish what it runs
 STILL = 1.0  # seconds without a change, after which a panel counts as finished
 
 
@@ -108,8 +109,11 @@ class PanelInPage:
         self.box = page.locator(".dnilab-panel").first
         self.picture = self.box.locator("img").first
         self.sentence = self.box.locator(".dnilab-sentence").first
-        self.slider = self.box.get_by_role("slider").first
-        for part in (self.picture, self.sentence, self.slider):
+        # A slider where there is one, else the first list to choose from.
+        sliders = self.box.get_by_role("slider")
+        self.is_slider = sliders.count() > 0
+        self.control = sliders.first if self.is_slider else self.box.locator("select").first
+        for part in (self.picture, self.sentence, self.control):
             part.scroll_into_view_if_needed()
             expect(part).to_be_visible()
 
@@ -118,7 +122,7 @@ class PanelInPage:
 
     def finished(self) -> Shown:
         """Wait until nothing changes by itself, so that a change is the control's doing."""
-        deadline = time.monotonic() + CHANGE_TIMEOUT
+        deadline = time.monotonic() + REST_TIMEOUT
         before, since = self.shown(), time.monotonic()
         while time.monotonic() - since < STILL:
             assert time.monotonic() < deadline, "the panel goes on changing by itself"
@@ -128,21 +132,27 @@ class PanelInPage:
                 before, since = now, time.monotonic()
         return before
 
-    def value(self) -> float:
-        return float(self.slider.get_attribute("aria-valuenow") or "nan")
+    def place(self) -> tuple[float, float, float]:
+        """Where the control stands, and its lowest and highest place."""
+        if self.is_slider:
+            names = ("aria-valuenow", "aria-valuemin", "aria-valuemax")
+            now, lowest, highest = (self.control.get_attribute(name) for name in names)
+            return float(now or "nan"), float(lowest or "nan"), float(highest or "nan")
+        now, count = self.control.evaluate("list => [list.selectedIndex, list.options.length]")
+        return now, 0, count - 1
 
-    def move_slider(self, steps: int = 3) -> None:
-        """Move the slider by arrow keys, away from the nearer end."""
-        lowest, highest = (
-            float(self.slider.get_attribute(name) or "nan")
-            for name in ("aria-valuemin", "aria-valuemax")
-        )
-        before = self.value()
-        key = "ArrowRight" if before - lowest <= highest - before else "ArrowLeft"
-        self.slider.focus()
-        for _ in range(steps):
+    def move_control(self) -> None:
+        """Move the control by the keyboard alone, away from the nearer end."""
+        before, lowest, highest = self.place()
+        upwards = before - lowest <= highest - before
+        self.control.focus()
+        if self.is_slider:
+            keys = ["ArrowRight" if upwards else "ArrowLeft"] * 3
+        else:  # closed, a list would lose its arrow keys to JupyterLab, which moves to a cell
+            keys = ["Space", "ArrowDown" if upwards else "ArrowUp", "Enter"]
+        for key in keys:
             self.page.keyboard.press(key)
-        assert self.value() != before, "the slider does not answer to arrow keys"
+        assert self.place()[0] != before, "the control does not answer to the keyboard"
 
     def wait_for_change(self, before: Shown) -> None:
         """Wait until both the picture and the sentence are others than before."""
@@ -152,12 +162,12 @@ class PanelInPage:
             if now.picture != before.picture and now.sentence != before.sentence:
                 return
             self.page.wait_for_timeout(50)
-        assert now.picture != before.picture, "the picture does not follow the slider"
+        assert now.picture != before.picture, "the picture does not follow the control"
         assert now.sentence != before.sentence, f"the sentence stays: {now.sentence}"
 
 
 def work_the_panel(page: Page, lab: Lab, notebook: str) -> None:
-    """Open a notebook, run it, move the first slider of its first panel, and see it follow."""
+    """Open a notebook, run it, move a control of its first panel, and see the panel follow."""
     open_notebook(page, lab, notebook)
     run_all(page)
     assert complaints(page) == []
@@ -165,7 +175,7 @@ def work_the_panel(page: Page, lab: Lab, notebook: str) -> None:
     before = panel.finished()
     assert before.sentence.strip(), "the picture has no sentence under it"
     screenshot(page, notebook, "before")
-    panel.move_slider()
+    panel.move_control()
     panel.wait_for_change(before)
     panel.finished()
     screenshot(page, notebook, "after")

@@ -54,6 +54,14 @@ def test_a_panel_that_works(page: Page, course: Lab):
     work_the_panel(page, course, add(course, "works.ipynb", "1 + 1", PANEL.replace("FOLLOW", BOTH)))
 
 
+def test_a_panel_with_a_list_instead_of_a_slider(page: Page, course: Lab):
+    options = "widgets.Dropdown(options=[1, 2, 3], value=2)"
+    source = PANEL.replace("FOLLOW", BOTH)
+    slider = 'widgets.IntSlider(value=2, min=0, max=10, description="value")'
+    assert slider in source
+    work_the_panel(page, course, add(course, "list.ipynb", source.replace(slider, options)))
+
+
 @pytest.mark.parametrize(
     ("name", "follow", "said"),
     [
@@ -76,7 +84,7 @@ def test_a_panel_that_does_not(
 
 
 def test_a_panel_that_never_rests(page: Page, course: Lab, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(steps, "CHANGE_TIMEOUT", 3)
+    monkeypatch.setattr(steps, "REST_TIMEOUT", 3)
     restless = """
 import threading, time
 def tick():
