@@ -414,7 +414,7 @@ class Panel(Generic[S]):
     def _moved(self, name: str) -> None:
         """A control has a new value: what runs is stale."""
         with self._lock:
-            if self._started and not self._closed:
+            if self._started:
                 self._restart()
 
     def _drop_job(self) -> None:

@@ -187,11 +187,17 @@ def test_the_last_snapshot_is_always_drawn_and_a_late_view_is_noticed(make):
 
 def test_a_new_run_does_not_wait_for_the_frame_budget(make):
     panel = make(rate=1e-3)  # a frame every 1,000 s
+    frames = Frames(panel)
     panel.start()
     panel.wait(HANG)
     panel.controls["a"].value = 4
     panel.wait(HANG)
-    assert shown(panel.png) == "(4, 2)"
+    assert [frame for frame in frames.all if not frame.startswith("<")] == [
+        "(1, 0)",
+        "(1, 2)",
+        "(4, 0)",
+        "(4, 2)",
+    ]
 
 
 # -- what goes wrong -------------------------------------------------------------------------
@@ -284,11 +290,14 @@ def test_an_error_of_a_stale_run_is_not_shown(make):
 
     panel = make(run)
     panel.start()
+    alerts = []
+    panel._alert.observe(lambda change: alerts.append(change["new"]), names="value")
     assert reached.wait(HANG)
     panel.controls["a"].value = 2
     go_on.set()
     panel.wait(HANG)
     assert (panel.message, shown(panel.png)) == ("", "2")
+    assert alerts == []
 
 
 def test_an_error_in_cancelling_is_not_shown(make):
