@@ -20,6 +20,7 @@ from dnilab.orderings import (
     Program,
     backprop,
     blue_box,
+    complete_unlock,
     even_groups,
     last_layer_only,
     module_times,
@@ -27,12 +28,30 @@ from dnilab.orderings import (
     pipeline,
     sequential,
     sparse,
+    sparse_backprop,
 )
 from dnilab.training import EXECUTORS
 
-ORDERINGS = ("backprop", "sequential", "blue box", "pipeline", "sparse", "last layer only")
-DECOUPLED = ("sequential", "blue box", "pipeline", "sparse")  # these train on synthetic gradients
-_OWN_EXECUTOR = {"pipeline": "threads", "blue box": "thread per fit"}  # the others: one thread
+ORDERINGS = (
+    "backprop",
+    "sequential",
+    "blue box",
+    "pipeline",
+    "sparse",
+    "complete unlock",
+    "sparse backprop",
+    "last layer only",
+)
+# These train on synthetic gradients.
+DECOUPLED = ("sequential", "blue box", "pipeline", "sparse", "complete unlock")
+# These have a worker for each group of modules.
+GROUPED = ("pipeline", "complete unlock")
+# The others run on one thread.
+_OWN_EXECUTOR = {
+    "pipeline": "threads",
+    "complete unlock": "threads",
+    "blue box": "thread per fit",
+}
 TASKS = ("addition", "digits")
 
 
@@ -58,12 +77,13 @@ class Settings:
     # the generators
     context: tuple[str, ...] = ("h", "y")  # what they see; unused by other orderings
     generator_hidden: tuple[int, ...] = ()  # widths of their hidden layers; none: linear
+    input_hidden: tuple[int, ...] = (128,)  # hidden layers of input models; complete unlock only
     # the training
     ordering: str = "sequential"
-    workers: int = 2  # groups of modules with a worker each; pipeline only
-    staleness: int = 2  # batches that a fit comes late; pipeline only
+    workers: int = 2  # groups of modules with a worker each; pipeline and complete unlock
+    staleness: int = 2  # batches that a fit comes late; pipeline and complete unlock
     batches_per_turn: int = 1  # batches between two visits to a queue; pipeline only
-    p: float = 0.5  # chance that a module updates on a batch; sparse only
+    p: float = 0.5  # chance that a module updates on a batch; sparse, sparse backprop
     executor: str | None = None  # None: threads where the ordering has several workers
     optimiser: str = "adam"
     rate: float = 3e-3
@@ -99,14 +119,16 @@ class Settings:
         one_of("dtype", self.dtype, ("float32", "float64"))
         keep("context", check_context(self.context))
         keep("generator_hidden", whole_numbers("generator_hidden", self.generator_hidden, 1))
-        one_of("ordering", self.ordering, tuple(ORDERINGS))
+        keep("input_hidden", whole_numbers("input_hidden", self.input_hidden, 1))
+        one_of("ordering", self.ordering, ORDERINGS)
         keep("workers", whole_number("workers", self.workers, 1))
         modules = len(self.hidden) + 1
-        if self.ordering == "pipeline" and self.workers > modules:
+        if self.ordering in GROUPED and self.workers > modules:
             raise ValueError(
                 f"workers is {self.workers}; it accepts 1 to {modules}, the number of modules"
             )
-        keep("staleness", whole_number("staleness", self.staleness, 0))
+        soonest = 1 if self.ordering == "complete unlock" else 0
+        keep("staleness", whole_number("staleness", self.staleness, soonest))
         keep("batches_per_turn", whole_number("batches_per_turn", self.batches_per_turn, 1))
         if self.ordering == "pipeline" and 1 < self.batches_per_turn > self.staleness:
             raise ValueError(
@@ -191,6 +213,7 @@ class Settings:
             batch_norm=self.batch_norm,
             context=self.context if self.decoupled else None,
             generator_hidden=self.generator_hidden,
+            input_hidden=self.input_hidden if self.ordering == "complete unlock" else None,
             dtype=np.dtype(self.dtype),
         )
 
@@ -206,6 +229,11 @@ class Settings:
                 return blue_box(modules)
             case "sparse":
                 return sparse(modules, p=self.p, seed=self.seed)
+            case "sparse backprop":
+                return sparse_backprop(modules, p=self.p, seed=self.seed)
+            case "complete unlock":
+                groups = self.groups(self.data() if data is None else data)
+                return complete_unlock(groups, staleness=self.staleness)
             case "pipeline":
                 return pipeline(
                     self.groups(self.data() if data is None else data),
@@ -216,10 +244,13 @@ class Settings:
                 return sequential(modules)
 
     def groups(self, data: Dataset) -> Groups:
-        """The modules of each worker of the pipeline, by the cost model, as even as can be."""
+        """The modules of each worker, by the cost model, as even as can be."""
         widths = (data.inputs, *self.hidden, data.outputs)
-        costs = multiplications(widths, self.context, self.generator_hidden)
-        return even_groups(module_times(sequential(len(widths) - 1), costs), self.workers)
+        costs = multiplications(widths, self.context, self.generator_hidden, self.input_hidden)
+        modules = len(widths) - 1
+        everything = (range(1, modules + 1),)
+        whole = complete_unlock(everything) if "unlock" in self.ordering else sequential(modules)
+        return even_groups(module_times(whole, costs), self.workers)
 
     def executor_name(self) -> str:
         """The executor: the one asked for, or the ordering's own."""

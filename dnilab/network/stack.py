@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dnilab.checks import float_type, matrix, random_generator, true_or_false, whole_numbers
+from dnilab.network.activations import ReLU
 from dnilab.network.activations import activation as activation_named
 from dnilab.network.chain import Chain
 from dnilab.network.generators import Generator
@@ -23,11 +24,14 @@ class Module:
     """One module: its layers, and the generator that guesses the gradient at its output.
 
     ``generator`` is None for the top module, which has the true gradient of the loss, and in
-    networks that are trained without synthetic gradients.
+    networks that are trained without synthetic gradients.  ``input_model`` predicts the module's
+    input from the network's input x, (batch, inputs) -> (batch, width in); it is None except
+    where the forward pass is unlocked too.
     """
 
     body: Chain
     generator: Generator | None = None
+    input_model: Chain | None = None
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]:
         """``h, pullback = module(x)``: the body's contract."""
@@ -35,12 +39,26 @@ class Module:
 
     @property
     def thetas(self) -> list[np.ndarray]:
-        """The parameter vectors of body and generator."""
-        return self.body.thetas + (self.generator.thetas if self.generator else [])
+        """The parameter vectors of all parts."""
+        return [theta for thetas in self.parts.values() for theta in thetas]
+
+    @property
+    def parts(self) -> dict[str, list[np.ndarray]]:
+        """The parameter vectors of "body", "generator" and "input model", as far as there are."""
+        parts = {"body": self.body.thetas}
+        if self.generator is not None:
+            parts["generator"] = self.generator.thetas
+        if self.input_model is not None:
+            parts["input model"] = self.input_model.thetas
+        return parts
 
     def copy(self, dtype: Any = None) -> Module:
         """An independent copy, in another dtype if one is given."""
-        return Module(self.body.copy(dtype), self.generator.copy(dtype) if self.generator else None)
+        return Module(
+            self.body.copy(dtype),
+            self.generator.copy(dtype) if self.generator else None,
+            self.input_model.copy(dtype) if self.input_model else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,19 @@ class Probe:
     true: np.ndarray
     guess: np.ndarray
     told: np.ndarray
+
+
+def _input_model(
+    widths: Sequence[int], rng: np.random.Generator, batch_norm: bool, dtype: Any
+) -> Chain:
+    """A network that predicts a module's input from x; it starts by predicting 0."""
+    layers: list[Layer] = []
+    for n_in, n_out in pairwise(widths[:-1]):
+        layers.append(Dense(n_in, n_out, rng, gain=ReLU.gain, dtype=dtype))
+        if batch_norm:
+            layers.append(BatchNorm(n_out, dtype=dtype))
+        layers.append(ReLU())
+    return Chain([*layers, Dense(widths[-2], widths[-1], gain=0, dtype=dtype)])
 
 
 class Stack:
@@ -80,16 +111,19 @@ class Stack:
         batch_norm: bool = False,
         context: Sequence[str] | None = None,
         generator_hidden: Sequence[int] = (),
+        input_hidden: Sequence[int] | None = None,
         dtype: Any = np.float64,
     ) -> Stack:
         """A stack of dense modules; ``widths`` (24, 128, 64, 12) makes three.
 
         Every module but the top one is Dense, then BatchNorm if asked for, then the activation;
         the top one is Dense alone, for its output goes into the loss as logits.  With a
-        ``context``, each module but the top one gets a generator that sees it.
+        ``context``, each module but the top one gets a generator that sees it.  With
+        ``input_hidden``, each module but the first gets an input model with hidden layers of
+        these widths (normalised if ``batch_norm``); its last layer starts at zero.
 
-        The bodies draw from ``rng`` before the generators do, so the same seed gives the same
-        weights with and without generators.
+        The bodies draw from ``rng`` before generators and input models do, so the same seed gives
+        the same weights with and without them.
 
         Raises ValueError, naming the argument, for sizes below 1, fewer than two widths, an
         unknown activation, context or dtype.
@@ -121,7 +155,13 @@ class Stack:
                     rng=rng,
                     dtype=dtype,
                 )
-        return cls([Module(b, g) for b, g in zip(bodies, generators, strict=True)], loss)
+        input_models: list[Chain | None] = [None] * len(bodies)
+        if input_hidden is not None:
+            hidden = whole_numbers("input_hidden", input_hidden, 1)
+            for k, width in enumerate(widths[1:-1], start=1):
+                input_models[k] = _input_model((widths[0], *hidden, width), rng, batch_norm, dtype)
+        parts = zip(bodies, generators, input_models, strict=True)
+        return cls([Module(*three) for three in parts], loss)
 
     def __len__(self) -> int:
         return len(self.modules)

@@ -41,13 +41,28 @@ def needs_and_makes(step: Step, modules: int) -> tuple[tuple[Value, ...], tuple[
             return below, made
         case "pull":
             return (Value("pullback", k, t),), (*message, Value("grads", k, t))
+        case "unlocked_update":
+            up = () if top else (Value("h", k, t), Value("guess", k, t))
+            own = () if bottom else (Value("prediction", k, t),)
+            return (), message + up + own
+        case "fit_input":
+            if bottom:
+                raise IllegalProgram(f"{step}: module 1 sees x itself and predicts no input")
+            return (*below, Value("prediction", k, t)), ()
         case _:  # "update"
             return (Value("grads", k, t),), ()
 
 
 def writes(step: Step) -> tuple[str, int] | None:
-    """The parameters that a step changes: ("body" or "generator", module), or None."""
-    part = {"forward_update": "body", "update": "body", "fit": "generator"}.get(step.op)
+    """The parameters that a step changes: (part of the module, module), or None."""
+    parts = {
+        "forward_update": "body",
+        "unlocked_update": "body",
+        "update": "body",
+        "fit": "generator",
+        "fit_input": "input model",
+    }
+    part = parts.get(step.op)
     return (part, step.module) if part else None
 
 
@@ -175,7 +190,7 @@ def locks(program: Program) -> dict[str, bool]:
     batches = 2 * program.lag + 3 * program.batches_per_turn + 1
     steps = [s for worker in unroll(program, batches) for s in worker]
     before = ancestors(program, steps)
-    forwards = {"forward", "forward_update", "forward_guess"}
+    forwards = {"forward", "forward_update", "forward_guess", "unlocked_update"}
     held = {"forward": False, "update": False, "backward": False}
     for step in steps:
         part = writes(step)

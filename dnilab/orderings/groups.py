@@ -15,7 +15,10 @@ StepTimes = Mapping[tuple[str, int], float]
 
 
 def multiplications(
-    widths: Sequence[int], context: Sequence[str] = ("h",), generator_hidden: Sequence[int] = ()
+    widths: Sequence[int],
+    context: Sequence[str] = ("h",),
+    generator_hidden: Sequence[int] = (),
+    input_hidden: Sequence[int] = (),
 ) -> dict[tuple[str, int], float]:
     """A cost model: scalar multiplications of each step's matrix products, for one row.
 
@@ -41,6 +44,11 @@ def multiplications(
             costs["fit", k] = guess + sum(layers[1:])  # dM, and back through hidden layers
         costs["forward_guess", k] = product + guess
         costs["forward_update", k] = product + guess + costs["backward", k]
+        costs["unlocked_update", k] = costs["forward_update", k]
+        if k > 1:
+            layers = [a * b for a, b in pairwise([inputs, *input_hidden, n_in])]
+            costs["unlocked_update", k] += sum(layers)
+            costs["fit_input", k] = sum(layers) + sum(layers[1:])
     return costs
 
 

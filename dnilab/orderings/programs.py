@@ -89,6 +89,27 @@ def pipeline(
     return Program("pipeline", modules, tuple(workers), per_turn, parcels=per_turn > 1)
 
 
+def complete_unlock(groups: Sequence[Sequence[int]], *, staleness: int = 1) -> Program:
+    """A worker for each group of modules, and no module waits for any other.
+
+    Each module predicts its input from x, as well as the gradient at its output, and updates on
+    its own; the generator and the input model are fitted ``staleness`` batches later, with what
+    the neighbours have sent (paper, section 2.1: unlocking the forward pass too).
+
+    Raises ValueError if ``groups`` are not modules 1 to K in order, or ``staleness`` is below 1.
+    """
+    modules = sum(len(group) for group in groups)
+    checked = check_groups(groups, modules)
+    late = whole_number("staleness", staleness, 1)
+    workers = []
+    for group in checked:
+        steps = [Step("unlocked_update", k) for k in group]
+        steps += [Step("fit", k, -late) for k in group if k < modules]
+        steps += [Step("fit_input", k, -late) for k in group if k > 1]
+        workers.append(tuple(steps))
+    return Program("complete unlock", modules, tuple(workers))
+
+
 @dataclass(frozen=True)
 class SparseProgram(Program):
     """A program whose turns are drawn: see ``sparse``."""
@@ -136,3 +157,32 @@ def sparse(modules: int, *, p: float = 0.5, seed: int = 0) -> Program:
     whole_number("seed", seed, 0)
     every = SparseProgram("sparse", modules, (), p=1.0).turn(0)  # all that a turn can have
     return SparseProgram("sparse", modules, every, p=chance, seed=seed)
+
+
+@dataclass(frozen=True)
+class SparseBackprop(SparseProgram):
+    """A program whose turns are drawn: see ``sparse_backprop``."""
+
+    def turn(self, number: int) -> tuple[tuple[Step, ...], ...]:
+        """The steps of turn ``number``: equal seeds and numbers draw equal steps."""
+        draw = random.Random(f"{self.seed}/{number}")
+        chosen = {k for k in range(1, self.modules + 1) if draw.random() < self.p}
+        steps = [Step("forward", k) for k in range(1, self.modules + 1)]
+        for k in range(self.modules, 0, -1):
+            if k not in chosen:
+                break  # the gradient goes no further down
+            steps += [Step("backward", k), Step("update", k)]
+        return (tuple(steps),)
+
+
+def sparse_backprop(modules: int, *, p: float = 0.5, seed: int = 0) -> Program:
+    """Backpropagation when each module takes part with probability p: what sparse has to beat.
+
+    The gradient stops at the first module from the top that does not take part, so the modules
+    below it can't update either.  Raises ValueError unless 0 < p <= 1.
+    """
+    whole_number("modules", modules, 1)
+    chance = real_number("p", p, 0, 1, above=True)
+    whole_number("seed", seed, 0)
+    every = backprop(modules).workers
+    return SparseBackprop("sparse backprop", modules, every, p=chance, seed=seed)

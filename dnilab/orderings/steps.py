@@ -16,6 +16,8 @@ OPERATIONS = {
     "update": "update the module with the gradients that were found",
     "forward_guess": "forward, and guess the gradient at the output, without an update",
     "pull": "pull the module's own guess back through it",
+    "unlocked_update": "forward from a predicted input, guess, pull back, update",
+    "fit_input": "update the input model with what the module below computed",
 }
 """The operations a step can name, and what each does to one module on one batch."""
 
@@ -24,7 +26,8 @@ class Value(NamedTuple):
     """Something that one step makes and one other step needs.
 
     ``kind`` is "h" (activation of the module), "message" (gradient with respect to the module's
-    input, sent down), "guess" (g_hat with its pullback), "pullback" (of the module) or "grads".
+    input, sent down), "guess" (g_hat with its pullback), "pullback" (of the module), "grads", or
+    "prediction" (of the module's input, with its pullback).
     """
 
     kind: str

@@ -38,6 +38,7 @@ class Tools:
     keeper: Callable[[str, int], Keep | None]
     update_body: dict[int, Updater]
     fit_generator: dict[int, Updater]
+    fit_input_model: dict[int, Updater]
 
 
 def _input_of(k: int, tools: Tools) -> Callable[[int], np.ndarray]:
@@ -188,6 +189,47 @@ def update(k: int, tools: Tools) -> Action:
     return act
 
 
+def unlocked_update(k: int, tools: Tools) -> Action:
+    """Forward from a predicted input, guess, pull back and update: waits for nobody at all."""
+    module, x, y = tools.modules[k], tools.feed.x, tools.feed.y
+    body, update, predict = module.body, tools.update_body[k], module.input_model
+    at_top, gradient = k == tools.top, tools.loss.gradient
+    guess_at = None if at_top else _guesser(k, tools)
+    send_h, send_message = tools.keeper("h", k), tools.keeper("message", k)
+    keep_guess, keep_prediction = tools.keeper("guess", k), tools.keeper("prediction", k)
+    want_dx = send_message is not None
+
+    def act(t: int) -> None:
+        prediction = (x(t), None) if predict is None else predict(x(t))
+        h, pullback = body(prediction[0])
+        if send_h:
+            send_h(t, h)
+        guess = (gradient(h, y(t)), None) if guess_at is None else guess_at(h, t)
+        dx, grads = pullback(guess[0], want_dx)
+        if send_message:
+            send_message(t, dx)
+        update(grads, len(h))
+        if keep_guess:
+            keep_guess(t, guess)
+        if keep_prediction:
+            keep_prediction(t, prediction)
+
+    return act
+
+
+def fit_input(k: int, tools: Tools) -> Action:
+    """Update of the input model: its target is what the module below computed."""
+    take, update, below = tools.store.pop, tools.fit_input_model[k], k - 1
+
+    def act(t: int) -> None:
+        h = take(("h", below, t))
+        predicted, pullback = take(("prediction", k, t))
+        _, grads = pullback(predicted - h, False)
+        update(grads, len(h))
+
+    return act
+
+
 ACTIONS: dict[str, Callable[[int, Tools], Action]] = {
     "forward_update": forward_update,
     "fit": fit,
@@ -196,4 +238,6 @@ ACTIONS: dict[str, Callable[[int, Tools], Action]] = {
     "update": update,
     "forward_guess": forward_guess,
     "pull": pull,
+    "unlocked_update": unlocked_update,
+    "fit_input": fit_input,
 }

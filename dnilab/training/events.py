@@ -48,8 +48,8 @@ class Report:
 class Diverged:
     """The run was stopped: parameters grew without bound.
 
-    ``part`` is "body" or "generator" of ``module``; ``message`` says it in words, with what to
-    change.
+    ``part`` is the "body", "generator" or "input model" of ``module``; ``message`` says it in
+    words, with what to change.
     """
 
     batch: int

@@ -41,8 +41,17 @@ def _check_fit(stack: Stack, data: Dataset, program: Program, batch_size: int) -
             f"program is written for {program.modules} modules; this stack has {len(stack)}"
         )
     for step in program.steps():
-        guesses = step.op == "forward_update" and step.module < len(stack)
-        if guesses and stack.modules[step.module - 1].generator is None:
+        guesses = step.op in ("forward_update", "forward_guess", "unlocked_update")
+        if step.op == "fit_input" and stack.modules[step.module - 1].input_model is None:
+            raise ValueError(
+                f"stack has no input model at module {step.module}; program {program.name!r} "
+                "accepts stacks with one at every module but the first"
+            )
+        if (
+            guesses
+            and step.module < len(stack)
+            and stack.modules[step.module - 1].generator is None
+        ):
             raise ValueError(
                 f"stack has no generator at module {step.module}; program {program.name!r} "
                 "accepts stacks with a generator at every module below the top"
@@ -63,8 +72,8 @@ def _in_words(
         f"the generators' rate (now {generator_optimiser.rate:g})",
         f"the modules' rate (now {optimiser.rate:g})",
     )
-    first, second = rates if fault.part == "generator" else rates[::-1]
-    what = "the generator" if fault.part == "generator" else "the weights"
+    first, second = rates[::-1] if fault.part == "body" else rates
+    what = "the weights" if fault.part == "body" else f"the {fault.part}"
     return (
         f"Diverged: {what} of module {fault.module} grew without bound at batch {fault.batch} "
         f"(epoch {epoch:.1f}), and the run was stopped. Lower {first}; if that does not help, "

@@ -99,6 +99,11 @@ class Worker:
                 for k, m in self.modules.items()
                 if m.generator is not None
             },
+            fit_input_model={
+                k: generator_optimiser.start(m.input_model.thetas)
+                for k, m in self.modules.items()
+                if m.input_model is not None
+            },
         )
         # A value is kept only if some step of the program needs it.
         self._wanted = users_of_values(program, owners).keys()
@@ -193,10 +198,7 @@ class Worker:
 
     def _check_health(self, batch: int) -> None:
         for k, module in self.modules.items():
-            parts = {"body": module.body.thetas}
-            if module.generator is not None:
-                parts["generator"] = module.generator.thetas
-            for part, thetas in parts.items():
+            for part, thetas in module.parts.items():
                 for theta in thetas:
                     # written so that NaN, which compares false with everything, is caught
                     if not float(theta.dot(theta)) < LIMIT**2 * theta.size:

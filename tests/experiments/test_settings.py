@@ -29,6 +29,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "dtype": ["float16", np.float32, None],
     "context": [(), ("h", "z"), ("h", "h"), "hy", None, 3, (None,)],
     "generator_hidden": [5, (0,), None, "5", (1.5,)],
+    "input_hidden": [5, (0,), None, "5"],
     "ordering": ["random", None, sequential],
     "workers": [0, 1.5, None],
     "staleness": [-1, 0.5, None],
