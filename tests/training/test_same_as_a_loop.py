@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
@@ -107,6 +108,7 @@ NETWORKS = {
     generator_hidden=st.sampled_from([(), (3,), (4, 2)]),
     staleness=st.integers(0, 3),
     division=st.integers(0, 15),
+    executor=st.sampled_from(["one thread", "threads"]),
     **NETWORKS,
 )
 def test_any_decoupled_network_divided_in_any_way(
@@ -122,6 +124,7 @@ def test_any_decoupled_network_divided_in_any_way(
     generator_hidden: tuple[int, ...],
     staleness: int,
     division: int,
+    executor: str,
 ) -> None:
     data = small_data(kind, dtype=dtype, seed=seed)
     stack = network(
@@ -138,7 +141,10 @@ def test_any_decoupled_network_divided_in_any_way(
     loop = stack.copy()
     finished(decoupled_loop(loop, data, *rates, staleness=staleness, **how), loop)
     program = late(len(stack), staleness, division)
-    assert bits(trained(stack, data, program, *rates, **how)) == bits(loop)
+    threads = threading.active_count()
+    trained(stack, data, program, *rates, **how, executor=executor)
+    assert bits(stack) == bits(loop)
+    assert threading.active_count() == threads
 
 
 @given(**NETWORKS)
