@@ -114,9 +114,6 @@ def test_refused_with_the_step_named(illegal: Program, says: str) -> None:
         check(illegal)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=TypeError, reason="Program.lag calls max(0) where there are no steps"
-)
 @pytest.mark.parametrize("empty", [Program("mine", 2, ()), Program("mine", 2, ((), ()))])
 def test_a_program_without_steps_is_refused(empty: Program) -> None:
     with pytest.raises(IllegalProgram, match=r"^mine: no step brings batch 0 to the top module"):

@@ -46,7 +46,6 @@ def test_a_generator_that_diverges() -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="names the body first, when all is broken by the next look")
 def test_a_generator_that_diverges_fast_is_not_blamed_on_its_module() -> None:
     stack = network(("h",), activation="identity")
     last = events(stack, small_data(), sequential(3), SGD(1e-12), SGD(5.0))[-1]

@@ -52,7 +52,6 @@ def test_reports_come_at_the_start_now_and_then_and_at_the_end(
         assert [report.epoch for report in got] == [batch / 5 for batch in at]
 
 
-@pytest.mark.xfail(strict=True, reason="the last stop comes twice where it ends a turn")
 @pytest.mark.parametrize(
     ("rows", "epochs", "every"), [(12, 1, 1), (11, 1, 1), (10, 2, 1), (13, 3, 2), (12, 1, 5)]
 )
