@@ -104,7 +104,7 @@ class Program:
     @property
     def lag(self) -> int:
         """How many batches the latest step of a turn is behind the turn's first batch."""
-        return max(0, *(-step.batch for step in self.steps()))
+        return max((0, *(-step.batch for step in self.steps())))
 
     @property
     def races(self) -> bool:

@@ -24,45 +24,10 @@ from dnilab.training.published_threads import (
 )
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.threads import threads
+from dnilab.training.together import check_together
 from dnilab.training.worker import ParametersExploded, Worker
 
 LOSS_ROWS = 2000  # training rows on which a report measures the loss: enough, and quick
-
-
-def _check_fit(stack: Stack, data: Dataset, program: Program, batch_size: int) -> None:
-    """Raise ValueError, naming the argument, unless stack, data and program go together."""
-    if data.x_train.dtype != stack.dtype:
-        raise ValueError(
-            f"data is {data.x_train.dtype} and stack is {stack.dtype}; "
-            "train accepts equal dtypes: use data.astype(...)"
-        )
-    if program.modules != len(stack):
-        raise ValueError(
-            f"program is written for {program.modules} modules; this stack has {len(stack)}"
-        )
-    for step in program.steps():
-        guesses = step.op in ("forward_update", "forward_guess", "unlocked_update")
-        if step.op == "fit_input" and stack.modules[step.module - 1].input_model is None:
-            raise ValueError(
-                f"stack has no input model at module {step.module}; program {program.name!r} "
-                "accepts stacks with one at every module but the first"
-            )
-        if (
-            guesses
-            and step.module < len(stack)
-            and stack.modules[step.module - 1].generator is None
-        ):
-            raise ValueError(
-                f"stack has no generator at module {step.module}; program {program.name!r} "
-                "accepts stacks with a generator at every module below the top"
-            )
-    h = data.x_train[:batch_size]
-    for module in stack.modules:
-        h, _ = module(h)  # a layer that does not fit says so itself
-    if h.shape[1] != data.outputs:
-        raise ValueError(
-            f"stack has {h.shape[1]} outputs; the labels accept {data.outputs}, the width of y"
-        )
 
 
 def _in_words(
@@ -206,8 +171,11 @@ def train(
     every = per_epoch if report_every is None else whole_number("report_every", report_every, 1)
     whole_number("seed", seed, 0)
     whole_number("probe_rows", probe_rows, 0, len(data.x_train))
-    _check_fit(stack, data, program, batch_size)
     for_generators = optimiser if generator_optimiser is None else generator_optimiser
+    for name, given in (("optimiser", optimiser), ("generator_optimiser", for_generators)):
+        if not isinstance(given, Optimiser):
+            raise ValueError(f"{name} is {given!r}; it accepts an optimiser, as Adam(1e-3)")
+    check_together(stack, data, program, batch_size, probe_rows)
     workers = make_workers(
         stack, data, program, owners, optimiser, for_generators, batch_size, batches, seed
     )
@@ -215,8 +183,8 @@ def train(
 
     def events() -> Iterator[Event]:
         per_turn = program.batches_per_turn
-        stops = sorted({-(-b // per_turn) for b in range(0, batches, every)})
-        stops.append(program.turns(batches))
+        last = program.turns(batches)
+        stops = sorted({*(-(-b // per_turn) for b in range(0, batches, every)), last})
         try:
             # closing: whatever ends the loop, the workers are at rest before the code below runs
             with closing(execute(stack, workers, program, owners, stops)) as snapshots:

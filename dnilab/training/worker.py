@@ -198,7 +198,8 @@ class Worker:
 
     def _check_health(self, batch: int) -> None:
         for k, module in self.modules.items():
-            for part, thetas in module.parts.items():
+            # the generator first: where all is broken, it is the likelier cause
+            for part, thetas in reversed(module.parts.items()):
                 for theta in thetas:
                     # written so that NaN, which compares false with everything, is caught
                     if not float(theta.dot(theta)) < LIMIT**2 * theta.size:
