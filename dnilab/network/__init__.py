@@ -22,14 +22,18 @@ from dnilab.network.losses import (
 )
 from dnilab.network.normalisation import BatchNorm
 from dnilab.network.optimisers import SGD, Adam, Momentum, Optimiser, optimiser_named
+from dnilab.network.recurrent import GRU, LSTM, Cell, RecurrentNet, TanhCell, cell_named
 from dnilab.network.stack import Module, Stack
 
 __all__ = [
     "CONTEXTS",
+    "GRU",
+    "LSTM",
     "SGD",
     "Adam",
     "BatchNorm",
     "BinaryCrossEntropy",
+    "Cell",
     "Chain",
     "Dense",
     "Generator",
@@ -40,12 +44,15 @@ __all__ = [
     "Momentum",
     "Optimiser",
     "ReLU",
+    "RecurrentNet",
     "Sigmoid",
     "SoftmaxCrossEntropy",
     "SquaredError",
     "Stack",
     "Tanh",
+    "TanhCell",
     "activation",
+    "cell_named",
     "complex_step",
     "finite_difference",
     "joined_context",
