@@ -4,5 +4,17 @@ from dnilab.data.addition import binary_addition
 from dnilab.data.batches import batches
 from dnilab.data.dataset import Dataset
 from dnilab.data.digits import digits
+from dnilab.data.sequences import Copy, Echo, Recall, Sequences, SequenceTask, sequence_task
 
-__all__ = ["Dataset", "batches", "binary_addition", "digits"]
+__all__ = [
+    "Copy",
+    "Dataset",
+    "Echo",
+    "Recall",
+    "SequenceTask",
+    "Sequences",
+    "batches",
+    "binary_addition",
+    "digits",
+    "sequence_task",
+]

@@ -1,0 +1,300 @@
+"""Tasks through time: what is to be remembered, for how long, and when it is asked for.
+
+A task is a frozen description.  ``task.stream(rng, ...)`` gives batches of sequences without
+end, drawn anew each time: there is no test set, for no sequence is seen twice but by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
+
+import numpy as np
+
+from dnilab.checks import one_of, random_generator, whole_number
+
+BITS = "binary cross-entropy"
+CLASSES = "softmax cross-entropy"
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """A batch of sequences, or the next piece of endless ones.
+
+    Shapes: x (steps, batch, inputs); y (steps, batch, outputs), of 0 and 1; asked (steps, batch),
+    1 where y counts and 0 where nothing is asked; upcoming (steps, batch, horizon * outputs): for
+    each step the next ``horizon`` targets that will be asked for *after* it, nearest first, written
+    as -1 and +1, and 0 where none is left.
+
+    ``starts``: the state before the first step is the start state, and not what went before.
+    ``ends``: nothing follows, so that the true gradient after the last step is zero.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    asked: np.ndarray
+    upcoming: np.ndarray
+    starts: bool
+    ends: bool
+
+
+class SequenceTask(Protocol):
+    """What a task tells: sizes, the loss that fits it, and its sequences.
+
+    ``delay``: how many steps lie between what is shown and the step that asks for it.
+    ``chance``: the mean bits of error of an answer by one who has seen nothing.
+    ``full_horizon``: the number of targets ahead that can be of any use.
+    """
+
+    @property
+    def delay(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def inputs(self) -> int: ...
+    @property
+    def outputs(self) -> int: ...
+    @property
+    def loss(self) -> str: ...
+    @property
+    def chance(self) -> float: ...
+    @property
+    def full_horizon(self) -> int: ...
+
+    def stream(
+        self,
+        rng: np.random.Generator,
+        batch: int,
+        *,
+        horizon: int | None = None,
+        steps: int = 128,
+    ) -> Iterator[Sequences]: ...
+
+    def harder(self) -> Self: ...
+
+
+@dataclass(frozen=True)
+class Echo:
+    """One random bit a step, to be said ``delay`` steps later; it never ends.
+
+    Input: the bit, -1 or +1.  Until ``delay`` steps have gone by nothing is asked.
+    ``steps`` of ``stream`` is how many steps come in one piece.
+
+    Raises ValueError for a delay below 1, or a horizon outside 1 to ``delay``: later targets are
+    not drawn yet.
+    """
+
+    delay: int
+
+    def __post_init__(self) -> None:
+        whole_number("delay", self.delay, 1)
+
+    name = "echo"
+    inputs = 1
+    outputs = 1
+    loss = BITS
+    chance = 1.0
+
+    @property
+    def full_horizon(self) -> int:
+        """The bits that the state has to hold: ``delay`` of them."""
+        return self.delay
+
+    def harder(self) -> Echo:
+        """The same with a delay of one more step."""
+        return Echo(self.delay + 1)
+
+    def stream(
+        self,
+        rng: np.random.Generator,
+        batch: int,
+        *,
+        horizon: int | None = None,
+        steps: int = 128,
+    ) -> Iterator[Sequences]:
+        random_generator("rng", rng)
+        whole_number("batch", batch, 1)
+        whole_number("steps", steps, 1)
+        ahead = whole_number("horizon", self.delay if horizon is None else horizon, 1, self.delay)
+        return self._pieces(rng, batch, ahead, steps)
+
+    def _pieces(
+        self, rng: np.random.Generator, batch: int, horizon: int, steps: int
+    ) -> Iterator[Sequences]:
+        k = self.delay
+        signs = np.zeros((k, batch))  # the last k bits; none at first
+        starts = True
+        while True:
+            new = 2.0 * rng.integers(0, 2, (steps, batch)) - 1
+            signs = np.concatenate([signs[-k:], new])  # signs[t] was shown k steps before step t
+            y = signs[:steps, :, None]
+            ahead = np.lib.stride_tricks.sliding_window_view(signs[1:], horizon, axis=0)[:steps]
+            yield Sequences(
+                x=new[:, :, None],
+                y=(y > 0).astype(float),
+                asked=np.abs(signs[:steps]),
+                upcoming=np.ascontiguousarray(ahead),
+                starts=starts,
+                ends=False,
+            )
+            starts = False
+
+
+@dataclass(frozen=True)
+class Recall:
+    """One of ``symbols`` is shown, ``delay`` steps of distraction follow, then it is asked for.
+
+    A sequence has ``delay + 2`` steps: symbol, distraction, question.  Input: the symbol (two
+    symbols: one number, -1 or +1; more: one-hot), random symbols as distraction, zeros with the
+    question; then a number that is 1 when the symbol to keep is shown, and one that is 1 when it
+    is asked for.  ``steps`` of ``stream`` is not used.
+
+    Raises ValueError for a delay below 0, fewer than 2 symbols, or a horizon other than 1: one
+    target is all there is.
+    """
+
+    delay: int
+    symbols: int = 2
+
+    def __post_init__(self) -> None:
+        whole_number("delay", self.delay, 0)
+        whole_number("symbols", self.symbols, 2)
+
+    name = "recall"
+    full_horizon = 1
+
+    @property
+    def outputs(self) -> int:
+        """1 for a bit, else one for each symbol."""
+        return 1 if self.symbols == 2 else self.symbols
+
+    @property
+    def inputs(self) -> int:
+        """The symbol, and two signs."""
+        return self.outputs + 2
+
+    @property
+    def loss(self) -> str:
+        """The cross-entropy that fits."""
+        return BITS if self.symbols == 2 else CLASSES
+
+    @property
+    def chance(self) -> float:
+        """log2 of the number of symbols."""
+        return float(np.log2(self.symbols))
+
+    def harder(self) -> Recall:
+        """The same with one more step of distraction."""
+        return replace(self, delay=self.delay + 1)
+
+    def _written(self, symbols: np.ndarray) -> np.ndarray:
+        """Numbers 0, 1, ... as 0 and 1, in a new last axis."""
+        if self.symbols == 2:
+            return symbols[..., None].astype(float)
+        return np.eye(self.symbols)[symbols]
+
+    def stream(
+        self,
+        rng: np.random.Generator,
+        batch: int,
+        *,
+        horizon: int | None = None,
+        steps: int = 128,
+    ) -> Iterator[Sequences]:
+        random_generator("rng", rng)
+        whole_number("batch", batch, 1)
+        if horizon is not None:
+            whole_number("horizon", horizon, 1, 1)
+        return self._episodes(rng, batch)
+
+    def _episodes(self, rng: np.random.Generator, batch: int) -> Iterator[Sequences]:
+        steps, outputs = self.delay + 2, self.outputs
+        asked = np.zeros((steps, batch))
+        asked[-1] = 1
+        while True:
+            shown = self._written(rng.integers(0, self.symbols, (steps - 1, batch)))
+            x = np.zeros((steps, batch, self.inputs))
+            x[:-1, :, :outputs] = 2 * shown - 1 if self.symbols == 2 else shown
+            x[0, :, outputs] = 1
+            x[-1, :, outputs + 1] = 1
+            y = np.zeros((steps, batch, outputs))
+            y[-1] = shown[0]
+            upcoming = np.zeros((steps, batch, outputs))
+            upcoming[:-1] = 2 * shown[0] - 1
+            yield Sequences(x, y, asked, upcoming, starts=True, ends=True)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """``delay`` random bits are shown, one a step; then they are asked for in the same order.
+
+    A sequence has ``2 * delay`` steps.  Input: the bit, -1 or +1, and 0 while answering; and a
+    number that is 1 while answering.  A curriculum makes it longer (paper, section 3.2: copy).
+    ``steps`` of ``stream`` is not used.
+
+    ``horizon`` may be larger than the sequence is long: what is not there is 0, so that one
+    generator serves while the length grows.
+
+    Raises ValueError for a length below 1.
+    """
+
+    delay: int
+
+    def __post_init__(self) -> None:
+        whole_number("delay", self.delay, 1)
+
+    name = "copy"
+    inputs = 2
+    outputs = 1
+    loss = BITS
+    chance = 1.0
+
+    @property
+    def full_horizon(self) -> int:
+        """All bits of the sequence."""
+        return self.delay
+
+    def harder(self) -> Copy:
+        """One bit more."""
+        return Copy(self.delay + 1)
+
+    def stream(
+        self,
+        rng: np.random.Generator,
+        batch: int,
+        *,
+        horizon: int | None = None,
+        steps: int = 128,
+    ) -> Iterator[Sequences]:
+        random_generator("rng", rng)
+        whole_number("batch", batch, 1)
+        ahead = whole_number("horizon", self.delay if horizon is None else horizon, 1)
+        return self._episodes(rng, batch, ahead)
+
+    def _episodes(self, rng: np.random.Generator, batch: int, horizon: int) -> Iterator[Sequences]:
+        n = self.delay
+        asked = np.zeros((2 * n, batch))
+        asked[n:] = 1
+        first = np.maximum(np.arange(2 * n) + 1 - n, 0)  # the next bit to be said, at each step
+        while True:
+            signs = 2.0 * rng.integers(0, 2, (n, batch)) - 1
+            x = np.zeros((2 * n, batch, 2))
+            x[:n, :, 0] = signs
+            x[n:, :, 1] = 1
+            y = np.zeros((2 * n, batch, 1))
+            y[n:, :, 0] = signs > 0
+            padded = np.concatenate([signs, np.zeros((horizon + 1, batch))])
+            ahead = np.lib.stride_tricks.sliding_window_view(padded, horizon, axis=0)[first]
+            yield Sequences(x, y, asked, ahead, starts=True, ends=True)
+
+
+SEQUENCE_TASKS = ("echo", "recall", "copy")
+
+
+def sequence_task(name: str, delay: int, *, symbols: int = 2) -> SequenceTask:
+    """The task called ``name``: "echo", "recall" or "copy"; ``symbols`` is for recall only."""
+    one_of("task", name, SEQUENCE_TASKS)
+    if name == "recall":
+        return Recall(delay, symbols)
+    return Echo(delay) if name == "echo" else Copy(delay)
