@@ -18,12 +18,22 @@ from threadpoolctl import ThreadpoolController
 # in here already.
 _lock = threading.RLock()
 _users = 0
-_held: Any = None
+_held: list[tuple[Any, int]] = []  # each library, and its number of threads before
 
 
 @cache
 def _controller() -> ThreadpoolController:
     return ThreadpoolController()  # looks through all loaded libraries: once is enough
+
+
+def _set(library: Any, number: int) -> None:
+    """Set a library's number of threads, from whatever thread this is called on.
+
+    threadpoolctl 3.8 lets only one living Python thread change OpenBLAS, the first that tried, and
+    ignores all others without a word.  But a panel trains on another thread than a cell, and a run
+    may be closed on another thread than it was started on.  The counting below keeps the peace.
+    """
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(number)
 
 
 @contextmanager
@@ -32,7 +42,10 @@ def one_blas_thread() -> Iterator[None]:
     global _users, _held
     with _lock:
         if _users == 0:
-            _held = _controller().limit(limits=1, user_api="blas")
+            libraries = [lib for lib in _controller().lib_controllers if lib.user_api == "blas"]
+            _held = [(library, library.num_threads) for library in libraries]
+            for library in libraries:
+                _set(library, 1)
         _users += 1
     try:
         yield
@@ -40,5 +53,6 @@ def one_blas_thread() -> Iterator[None]:
         with _lock:
             _users -= 1
             if _users == 0:
-                _held.restore_original_limits()
-                _held = None
+                for library, number in _held:
+                    _set(library, number)
+                _held = []
