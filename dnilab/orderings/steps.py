@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dnilab.checks import one_of, whole_number
+from dnilab.checks import one_of, true_or_false, whole_number
 
 OPERATIONS = {
     "forward_update": "forward, guess the gradient at the output, pull it back, update",
@@ -57,6 +57,9 @@ class Step:
     def __post_init__(self) -> None:
         one_of("op", self.op, tuple(OPERATIONS))
         whole_number("module", self.module, 1)
+        if type(self.batch) is not int:
+            raise ValueError(f"batch is {self.batch!r}; it accepts a whole number")
+        true_or_false("alone", self.alone)
 
     def __str__(self) -> str:
         return f"{self.op} of module {self.module}, batch {self.batch}"
