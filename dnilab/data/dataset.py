@@ -12,7 +12,7 @@ from dnilab.checks import float_type, matrix, one_of
 Kind = Literal["bits", "classes"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Arrays for training and for testing.
 

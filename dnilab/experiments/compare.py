@@ -13,7 +13,7 @@ from dnilab.network import Stack
 from dnilab.training import Diverged, Event, Report, train
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """What one experiment gave: its reports in order, and how it broke if it did."""
 
@@ -52,15 +52,26 @@ class Run:
         return float(self.curve(what)[-1])
 
 
-def stream(settings: Settings, report_every: int | None = None) -> Iterator[Event]:
-    """The events of one experiment, one at a time: for a live panel."""
-    data = settings.data()
+def stream(
+    settings: Settings, report_every: int | None = None, data: Dataset | None = None
+) -> Iterator[Event]:
+    """The events of one experiment, one at a time: for a live panel.
+
+    ``data``: the rows to learn from, if they are not those that the settings draw.
+    """
+    data = _rows(settings, data)
     return _events(settings, data, settings.stack(data), report_every)
 
 
-def _events(
-    settings: Settings, data: Dataset, stack: Stack, report_every: int | None
+def _rows(settings: Settings, data: Dataset | None) -> Dataset:
+    """The rows that were handed over, in the settings' precision, or those that they draw."""
+    return settings.data() if data is None else data.astype(settings.dtype)
+
+
+def events_of(
+    settings: Settings, data: Dataset, stack: Stack, report_every: int | None = None
 ) -> Iterator[Event]:
+    """The events of one experiment on a network that the caller made and may look at."""
     optimiser, generator_optimiser = settings.optimisers()
     return train(
         stack,
@@ -77,13 +88,18 @@ def _events(
     )
 
 
-def run(settings: Settings, report_every: int | None = None) -> Run:
-    """Run one experiment to its end.  ``report_every`` is in batches; None: once an epoch."""
-    data = settings.data()
+def run(
+    settings: Settings, report_every: int | None = None, data: Dataset | None = None
+) -> Run:
+    """Run one experiment to its end.  ``report_every`` is in batches; None: once an epoch.
+
+    ``data``: the rows to learn from, if they are not those that the settings draw.
+    """
+    data = _rows(settings, data)
     stack = settings.stack(data)
     reports: list[Report] = []
     diverged = None
-    for event in _events(settings, data, stack, report_every):
+    for event in events_of(settings, data, stack, report_every):
         if isinstance(event, Report):
             reports.append(event)
         else:

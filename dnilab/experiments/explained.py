@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from dnilab.checks import matrix, real_number, whole_number
+from dnilab.experiments.compare import events_of
 from dnilab.experiments.settings import Settings
 from dnilab.network import joined_context
-from dnilab.training import Report, train
+from dnilab.training import Report
 
 RIDGE = 0.1  # a fit to a few hundred rows without a penalty explains chance, and fails on new rows
 
@@ -104,20 +105,11 @@ def explained_while_training(
     whole_number("module", module, 1, len(stack) - 1)
     whole_number("rows", rows, 4, len(data.x_train))
     x, y = data.x_train[:rows], data.y_train[:rows]
-    optimiser, generator_optimiser = settings.optimisers()
     kinds = [tuple(context) for context in contexts]
     epochs, sizes, shares = [], [], []
-    for event in train(
-        stack,
-        data,
-        settings.program(data),
-        optimiser=optimiser,
-        generator_optimiser=generator_optimiser,
-        batch_size=settings.batch_size,
-        epochs=settings.epochs,
-        seed=settings.seed,
-        report_every=report_every,
-    ):
+    # on one thread, where nothing moves while the network is looked at
+    at_rest = settings.but(executor="one thread")
+    for event in events_of(at_rest, data, stack, report_every):
         if not isinstance(event, Report):
             break  # diverged: the story ends with the last report
         h = x

@@ -19,7 +19,7 @@ from dnilab.network.losses import Loss
 from dnilab.network.normalisation import BatchNorm
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Module:
     """One module: its layers, and the generator that guesses the gradient at its output.
 
@@ -61,7 +61,7 @@ class Module:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Probe:
     """The gradients at one module's output on one batch, all (batch, width).
 
