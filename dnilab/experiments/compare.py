@@ -60,7 +60,7 @@ def stream(
     ``data``: the rows to learn from, if they are not those that the settings draw.
     """
     data = _rows(settings, data)
-    return _events(settings, data, settings.stack(data), report_every)
+    return events_of(settings, data, settings.stack(data), report_every)
 
 
 def _rows(settings: Settings, data: Dataset | None) -> Dataset:
