@@ -33,6 +33,18 @@ Looked for: the variable CHROMIUM; {", ".join(NAMES)} on the PATH; macOS's appli
   macOS:           install Google Chrome, or:  brew install --cask chromium
   anywhere:        CHROMIUM=/path/to/the/browser make test-browser
 """
+NO_DRIVER = """
+Playwright did not start. The Node.js that it brings along needs the library libatomic.
+  Debian, Ubuntu:  sudo apt install libatomic1
+"""
+ARGUMENTS = [
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+]
 
 
 def find_chromium() -> str | None:
@@ -63,20 +75,17 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_chromium(),
-            args=[
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--disable-quic",
-                "--no-first-run",
-            ],
-        )
+    playwright = sync_playwright()
+    try:
+        running = playwright.__enter__()
+    except Exception as error:
+        pytest.exit(f"{NO_DRIVER}\nIt said: {error}", returncode=1)
+    try:
+        browser = running.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
         yield browser
         browser.close()
+    finally:
+        playwright.__exit__()
 
 
 @pytest.fixture
