@@ -223,16 +223,6 @@ def test_an_illegal_program_has_no_timeline() -> None:
 
 # ---- what holds for any program ------------------------------------------------------------------
 
-OPERATIONS = [
-    "forward_update",
-    "fit",
-    "forward",
-    "backward",
-    "update",
-    "forward_guess",
-    "pull",
-]  # all there are
-
 
 @st.composite
 def programs(draw: st.DrawFn) -> Program:
