@@ -7,13 +7,16 @@ and which locks it holds, follows from that.  Nothing here touches a network, a 
 
 from dnilab.orderings.dataflow import IllegalProgram, check, locks, needs_and_makes, unroll
 from dnilab.orderings.groups import Groups, StepTimes, even_groups, module_times, multiplications
+from dnilab.orderings.instants import Instant, Wait, instants
 from dnilab.orderings.programs import (
     backprop,
     blue_box,
+    complete_unlock,
     last_layer_only,
     pipeline,
     sequential,
     sparse,
+    sparse_backprop,
 )
 from dnilab.orderings.steps import OPERATIONS, Program, Step, Value
 from dnilab.orderings.timeline import (
@@ -28,17 +31,21 @@ __all__ = [
     "OPERATIONS",
     "Groups",
     "IllegalProgram",
+    "Instant",
     "Program",
     "Slot",
     "Step",
     "StepTimes",
     "Value",
+    "Wait",
     "backprop",
     "blue_box",
     "check",
+    "complete_unlock",
     "critical_path",
     "even_groups",
     "ideal_timeline",
+    "instants",
     "last_layer_only",
     "locks",
     "module_times",
@@ -47,6 +54,7 @@ __all__ = [
     "pipeline",
     "sequential",
     "sparse",
+    "sparse_backprop",
     "speed_up_limit",
     "time_per_batch",
     "unroll",
