@@ -1,24 +1,18 @@
-"""What the benchmarks share: one BLAS thread, taking turns, medians, and how to print."""
+"""What the benchmarks share: where figures come from, and how to print them.
+
+Measuring by turns is in dnilab.experiments.timing, since notebook 05 measures as well.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
-import statistics
-from collections.abc import Callable, Mapping
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+from dnilab.experiments.timing import cores
 
 
 def machine() -> dict[str, Any]:
@@ -29,32 +23,6 @@ def machine() -> dict[str, Any]:
         "numpy": np.__version__,
         "machine": platform.machine(),
     }
-
-
-def take_turns(
-    contestants: Mapping[str, Callable[[int], None]],
-    *,
-    rounds: int = 21,
-    seconds: float = 0.02,
-) -> dict[str, float]:
-    """Median seconds for one repetition of each contestant, ``contestant(repetitions)``.
-
-    In each round every contestant runs once, for about ``seconds``; so whatever slows the
-    machine down for a while slows all of them.
-    """
-    repetitions = {}
-    for name, run in contestants.items():
-        run(3)  # warm up
-        start = perf_counter()
-        run(5)
-        repetitions[name] = max(1, round(seconds / max((perf_counter() - start) / 5, 1e-9)))
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, run in contestants.items():
-            start = perf_counter()
-            run(repetitions[name])
-            times[name].append((perf_counter() - start) / repetitions[name])
-    return {name: statistics.median(series) for name, series in times.items()}
 
 
 def options(description: str | None) -> argparse.ArgumentParser:

@@ -25,17 +25,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import cores, finish, machine, options, print_table, take_turns
-from benchmarks.step import RATE, noise
+from benchmarks.harness import finish, machine, options, print_table
 from dnilab.data import batches
 from dnilab.experiments import Settings, compare, summary
+from dnilab.experiments.timing import RATE, cores, groups_of, noise, runner, take_turns
 from dnilab.network import SGD, Adam, BinaryCrossEntropy, Stack
 from dnilab.orderings import (
     Program,
     blue_box,
     check,
-    even_groups,
-    module_times,
     multiplications,
     pipeline,
     sequential,
@@ -43,29 +41,9 @@ from dnilab.orderings import (
 )
 from dnilab.training import train
 from dnilab.training.blas import one_blas_thread
-from dnilab.training.train import EXECUTORS, make_workers
 
 SMALL = (24, 128, 64, 12)  # the size of the published timing
 LARGE = (784, 256, 256, 256, 256, 10)
-
-
-def runner(
-    widths: tuple[int, ...], batch: int, dtype: str, program: Program, executor: str
-) -> Callable[[int], None]:
-    """``run(n)``: n batches by this program and executor, threads started and joined."""
-    data = noise(widths, 4 * batch, dtype)
-    rng = np.random.default_rng(1)
-    stack = Stack.build(widths, BinaryCrossEntropy(), rng, context=("h",), dtype=np.dtype(dtype))
-    owners = check(program)
-    execute = EXECUTORS[executor]
-
-    def run(n: int) -> None:
-        optimiser = SGD(RATE)
-        workers = make_workers(stack, data, program, owners, optimiser, optimiser, batch, n, 0)
-        for _ in execute(stack, workers, program, owners, [program.turns(n)]):
-            pass
-
-    return run
 
 
 def hand_written(widths: tuple[int, ...], batch: int, dtype: str) -> Callable[[int], None]:
@@ -110,12 +88,6 @@ def hand_written(widths: tuple[int, ...], batch: int, dtype: str) -> Callable[[i
     return run
 
 
-def groups_of(widths: tuple[int, ...], workers: int) -> tuple[tuple[int, ...], ...]:
-    """The most even division by the cost model."""
-    modules = len(widths) - 1
-    return even_groups(module_times(sequential(modules), multiplications(widths)), workers)
-
-
 def speed(rounds: int) -> list[dict[str, Any]]:
     rows = []
     for widths, batch, seconds in ((SMALL, 1000, 0.15), (LARGE, 256, 0.25)):
@@ -126,17 +98,15 @@ def speed(rounds: int) -> list[dict[str, Any]]:
                 f"pipeline, {workers} threads": pipeline(groups_of(widths, workers), staleness=4)
                 for workers in range(2, modules + 1)
             }
-            contestants = {
-                "sequential": runner(widths, batch, dtype, sequential(modules), "one thread")
-            }
+            contestants = {"sequential": runner(widths, batch, sequential(modules), dtype=dtype)}
             for name, program in programs.items():
-                contestants[name] = runner(widths, batch, dtype, program, "threads")
+                contestants[name] = runner(widths, batch, program, "threads", dtype=dtype)
             blue = blue_box(modules)
             contestants["blue box, thread per fit"] = runner(
-                widths, batch, dtype, blue, "thread per fit"
+                widths, batch, blue, "thread per fit", dtype=dtype
             )
             contestants["blue box, process per fit"] = runner(
-                widths, batch, dtype, blue, "process per fit"
+                widths, batch, blue, "process per fit", dtype=dtype
             )
             medians = take_turns(contestants, rounds=rounds, seconds=seconds)
             for name, median in medians.items():
@@ -173,10 +143,10 @@ def crossover(rounds: int) -> list[dict[str, Any]]:
     groups = groups_of(SMALL, 2)
     for dtype in ("float64", "float32"):
         for batch in CROSSOVER_BATCHES:
-            contestants = {"sequential": runner(SMALL, batch, dtype, sequential(3), "one thread")}
+            contestants = {"sequential": runner(SMALL, batch, sequential(3), dtype=dtype)}
             for name, (late, per_turn) in PARCELS.items():
                 program = pipeline(groups, staleness=late, batches_per_turn=per_turn)
-                contestants[name] = runner(SMALL, batch, dtype, program, "threads")
+                contestants[name] = runner(SMALL, batch, program, "threads", dtype=dtype)
             medians = take_turns(contestants, rounds=rounds, seconds=0.1)
             rows.append(
                 {
@@ -208,7 +178,7 @@ def executor(rounds: int) -> list[dict[str, Any]]:
         for dtype in ("float64", "float32"):
             medians = take_turns(
                 {
-                    "executor": runner(SMALL, batch, dtype, sequential(3), "one thread"),
+                    "executor": runner(SMALL, batch, sequential(3), dtype=dtype),
                     "loop": hand_written(SMALL, batch, dtype),
                 },
                 rounds=4 * rounds,
@@ -316,9 +286,7 @@ def recording() -> dict[str, Any]:
             pass
 
     medians = take_turns({"noted": noted, "empty": empty}, rounds=51, seconds=0.01)
-    step = take_turns(
-        {"step": runner(SMALL, 10, "float32", sequential(3), "one thread")}, rounds=21
-    )
+    step = take_turns({"step": runner(SMALL, 10, sequential(3), dtype="float32")}, rounds=21)
     per_step = medians["noted"] - medians["empty"]
     return {
         "nanoseconds_a_step": per_step * 1e9,

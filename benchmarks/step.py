@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.harness import finish, options, take_turns
-from dnilab.data import Dataset
+from benchmarks.harness import finish, options
+from dnilab.experiments.timing import RATE, noise, take_turns
 from dnilab.network import SGD, BinaryCrossEntropy, Stack
 from dnilab.orderings import check, sequential
 from dnilab.training.train import make_workers
@@ -33,15 +33,6 @@ CASES = [
     ((24, 128, 64, 12), 1000),
     ((784, 256, 256, 10), 256),
 ]
-RATE = 1e-3
-
-
-def noise(widths: tuple[int, ...], rows: int, dtype: str) -> Dataset:
-    """Data of the right shape: what is in it does not matter for the time."""
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((rows, widths[0])).astype(dtype)
-    y = rng.integers(0, 2, (rows, widths[-1])).astype(dtype)
-    return Dataset("noise", "bits", x, y, x[:1], y[:1])
 
 
 def ours(widths: tuple[int, ...], batch: int, dtype: str) -> Callable[[int], None]:

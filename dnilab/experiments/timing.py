@@ -1,0 +1,270 @@
+"""Measuring how long orderings take: by turns, as medians, on data of the right shape.
+
+A time alone says more about the machine, and about who else is on it, than about the code.  So
+contestants take turns in one process, and what is told are ratios of medians.  Where several
+cores are needed for a result, ``cores()`` says how many there are.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import statistics
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from time import perf_counter
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from dnilab.checks import real_number, whole_number
+from dnilab.data import Dataset
+from dnilab.network import SGD, BinaryCrossEntropy, Stack
+from dnilab.orderings import (
+    Groups,
+    Program,
+    StepTimes,
+    check,
+    even_groups,
+    module_times,
+    multiplications,
+    sequential,
+)
+from dnilab.training import Span
+from dnilab.training.blas import one_blas_thread
+from dnilab.training.published_threads import processes_can_fork
+from dnilab.training.train import EXECUTORS, make_workers
+
+RATE = 1e-3  # slow enough that noise never diverges
+Contestant = Callable[[int], object]
+"""``contestant(n)`` does its work n times."""
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def interpreter_lock() -> bool:
+    """Whether only one thread at a time may run Python code here (always, before Python 3.13)."""
+    asked = getattr(sys, "_is_gil_enabled", None)
+    return True if asked is None else bool(asked())
+
+
+def rounds_of(
+    contestants: Mapping[str, Contestant], *, rounds: int = 21, seconds: float = 0.02
+) -> Iterator[dict[str, float]]:
+    """Seconds for one repetition of each contestant, round by round.
+
+    In each round every contestant runs once, for about ``seconds``; so whatever slows the
+    machine down for a while slows all of them.  Beginning a round, a caller may stop instead.
+
+    Raises ValueError unless ``rounds`` is 1 or more and ``seconds`` is above 0.
+    """
+    whole_number("rounds", rounds, 1)
+    real_number("seconds", seconds, 0, above=True)
+    repetitions = {}
+    for name, run in contestants.items():
+        run(3)  # warm up
+        start = perf_counter()
+        run(5)
+        repetitions[name] = max(1, round(seconds / max((perf_counter() - start) / 5, 1e-9)))
+    for _ in range(rounds):
+        times = {}
+        for name, run in contestants.items():
+            start = perf_counter()
+            run(repetitions[name])
+            times[name] = (perf_counter() - start) / repetitions[name]
+        yield times
+
+
+def medians(rounds: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The median over rounds of each contestant's time."""
+    series = list(rounds)
+    return {name: statistics.median(times[name] for times in series) for name in series[0]}
+
+
+def take_turns(
+    contestants: Mapping[str, Contestant], *, rounds: int = 21, seconds: float = 0.02
+) -> dict[str, float]:
+    """Median seconds for one repetition of each contestant: see ``rounds_of``."""
+    return medians(rounds_of(contestants, rounds=rounds, seconds=seconds))
+
+
+def noise(widths: Sequence[int], rows: int, dtype: str = "float64") -> Dataset:
+    """Data of the right shape: what is in it does not matter for the time."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((rows, widths[0])).astype(dtype)
+    y = rng.integers(0, 2, (rows, widths[-1])).astype(dtype)
+    return Dataset("noise", "bits", x, y, x[:1], y[:1])
+
+
+def runner(
+    widths: Sequence[int],
+    batch: int,
+    program: Program,
+    executor: str = "one thread",
+    *,
+    dtype: str = "float64",
+    blas_threads: int = 1,
+) -> Callable[[int], tuple[Span, ...]]:
+    """``run(n)``: n batches by this program and executor, threads started and joined.
+
+    It returns the steps as they ran (the latest few thousand of each worker).  The network has
+    the given widths, tanh units and linear generators that see h, where the program needs them.
+    Nothing but training is in it: no report, no accuracy.
+
+    ``blas_threads``: how many threads one matrix product may use.  1 is what training always
+    has; more only shows what that would cost.
+    """
+    widths = tuple(widths)
+    data = noise(widths, 4 * batch, dtype)
+    guessing = any(step.op in ("forward_update", "forward_guess") for step in program.steps())
+    stack = Stack.build(
+        widths,
+        BinaryCrossEntropy(),
+        np.random.default_rng(1),
+        context=("h",) if guessing else None,
+        dtype=np.dtype(dtype),
+    )
+    owners = check(program)
+    execute = EXECUTORS[executor]
+    whole_number("blas_threads", blas_threads, 1)
+
+    def run(n: int) -> tuple[Span, ...]:
+        optimiser = SGD(RATE)
+        workers = make_workers(stack, data, program, owners, optimiser, optimiser, batch, n, 0)
+        spans: tuple[Span, ...] = ()
+        with _blas_held_at(blas_threads):
+            for at in execute(stack, workers, program, owners, [program.turns(n)]):
+                spans = at.spans
+        return spans
+
+    return run
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+@contextmanager
+def _blas_held_at(threads: int) -> Iterator[None]:
+    if threads == 1:  # the executors do it
+        yield
+        return
+    # An executor inside finds BLAS held already, and leaves the number as it is.
+    with one_blas_thread(), _controller().limit(limits=threads, user_api="blas"):
+        yield
+
+
+def groups_of(widths: Sequence[int], workers: int) -> Groups:
+    """The most even division of a decoupled network among workers, by the cost model."""
+    modules = len(widths) - 1
+    return even_groups(module_times(sequential(modules), multiplications(widths)), workers)
+
+
+def step_times(spans: Iterable[Span]) -> StepTimes:
+    """The median time of each step in seconds, by (operation, module), from steps as they ran.
+
+    Waiting is not in it: a span begins when what the step needs is there.
+    """
+    seen: dict[tuple[str, int], list[int]] = {}
+    for span in spans:
+        seen.setdefault((span.op, span.module), []).append(span.end - span.start)
+    return {step: statistics.median(times) / 1e9 for step, times in seen.items()}
+
+
+def middle(spans: Sequence[Span], batches: float = 4) -> list[Span]:
+    """The steps that run in the middle of a run, for as long as ``batches`` batches take.
+
+    Raises ValueError if there are no spans.
+    """
+    if not spans:
+        raise ValueError("spans is empty; it accepts the steps of at least one batch")
+    first, last = min(s.start for s in spans), max(s.end for s in spans)
+    count = len({s.batch for s in spans})
+    half = (last - first) * min(1.0, batches / count) / 2
+    centre = (first + last) / 2
+    inside = (s for s in spans if s.end > centre - half and s.start < centre + half)
+    return sorted(inside, key=lambda span: (span.start, span.worker))
+
+
+def together(*runs: Contestant) -> Contestant:
+    """Several contestants at once, each on a thread of its own: ``run(n)`` runs n of each."""
+
+    def run(n: int) -> None:
+        threads = [threading.Thread(target=one, args=(n,)) for one in runs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return run
+
+
+def in_turn(*runs: Contestant) -> Contestant:
+    """Several contestants one after the other, on this thread: the same work as ``together``."""
+
+    def run(n: int) -> None:
+        for one in runs:
+            one(n)
+
+    return run
+
+
+def counting(n: int) -> None:
+    """Work that is nothing but Python: it holds the interpreter's lock all the time."""
+    total = 0
+    for i in range(20_000 * n):
+        total += i
+
+
+def products(batch: int = 1000, width: int = 128) -> Contestant:
+    """Work that is nothing but matrix products, which let go of the interpreter's lock."""
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((batch, width)), rng.standard_normal((width, width))
+    out = np.empty((batch, width))
+
+    def run(n: int) -> None:
+        with one_blas_thread():
+            for _ in range(n):
+                np.matmul(a, b, out=out)
+
+    return run
+
+
+def _nothing() -> None:
+    pass
+
+
+def start_threads(n: int) -> None:
+    """Start n threads that do nothing, and wait for each."""
+    for _ in range(n):
+        thread = threading.Thread(target=_nothing)
+        thread.start()
+        thread.join()
+
+
+def start_processes(n: int) -> None:
+    """Start n processes that do nothing, as copies of this one, and wait for each.
+
+    Raises ValueError where a process can't be a copy of this one (no fork).
+    """
+    if not processes_can_fork():
+        raise ValueError("start_processes accepts systems that can fork only")
+    context = multiprocessing.get_context("fork")
+    for _ in range(n):
+        process = context.Process(target=_nothing)
+        with warnings.catch_warnings():
+            # A fork of a process with threads may deadlock, says Python; this child does nothing.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process.start()
+        process.join()
+        process.close()
