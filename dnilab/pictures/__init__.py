@@ -11,9 +11,12 @@ Diagrams
     :func:`locks`, with :class:`Moment` for moments of one's own; :func:`decoupled_module`;
     :func:`decoupled_stack`; :func:`shapes` of chains of :class:`Term`.
 Time
-    :func:`timeline` of :class:`Bar`.
+    :func:`timeline` of :class:`Bar`, made of steps by :func:`bars_of_spans` (measured) and
+    :func:`bars_of_slots` (ideal); :func:`ordering`, one moment of a program; :func:`ratios`,
+    how many times as fast.
 For panels
-    :class:`Redrawn` makes a view out of any function that returns a picture.
+    :class:`Redrawn` makes a view out of any function that returns a picture; :class:`Stacked`
+    puts pictures one under the other.
 
 Only this package imports matplotlib.
 """
@@ -22,7 +25,10 @@ from dnilab.pictures.curves import Series, curves
 from dnilab.pictures.dots import dots
 from dnilab.pictures.live import LiveCurves, Redrawn
 from dnilab.pictures.network import Moment, decoupled_module, decoupled_stack, lock_moment, locks
+from dnilab.pictures.ordering import bars_of_slots, bars_of_spans, ordering
+from dnilab.pictures.ratios import ratios
 from dnilab.pictures.shapes import Term, shapes
+from dnilab.pictures.stacked import Stacked
 from dnilab.pictures.style import Picture, show
 from dnilab.pictures.table import Results, Table, table
 from dnilab.pictures.timeline import Bar, timeline
@@ -35,14 +41,19 @@ __all__ = [
     "Redrawn",
     "Results",
     "Series",
+    "Stacked",
     "Table",
     "Term",
+    "bars_of_slots",
+    "bars_of_spans",
     "curves",
     "decoupled_module",
     "decoupled_stack",
     "dots",
     "lock_moment",
     "locks",
+    "ordering",
+    "ratios",
     "shapes",
     "show",
     "table",

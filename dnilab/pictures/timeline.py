@@ -55,13 +55,20 @@ KIND_LOOKS: dict[str, tuple[str, str, str]] = {
     "update": ("#7FCFB5", "///", INK),
     "fit": ("#E3B3CE", "...", INK),
     "backward": ("#F2C063", "\\\\\\", INK),
+    "forward and update": ("#A9D8E6", "", INK),
 }
 SPARE_LOOKS = [
     ("#EBA277", "xx", INK),
     ("#CCCCCC", "", INK),
     ("#B9DDF3", "++", INK),
 ]
-FRAMES = {"forward": BLUE, "update": GREEN, "fit": PURPLE, "backward": ORANGE}
+FRAMES = {
+    "forward": BLUE,
+    "update": GREEN,
+    "fit": PURPLE,
+    "backward": ORANGE,
+    "forward and update": BLUE,
+}
 
 UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6, "steps": 1.0}
 

@@ -1,0 +1,161 @@
+"""An ordering drawn: what is in the boxes, the sentence, the bars; and that it can be read."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dnilab.orderings import backprop, blue_box, ideal_timeline, instants, pipeline, sequential
+from dnilab.pictures import Picture, Stacked, bars_of_slots, bars_of_spans, ordering, ratios
+from dnilab.pictures.ordering import BLUE_BOX, RED_BOX, locks_words, ordering_diagram
+from dnilab.training import Span
+from tests.pictures.legible import faults, is_drawn
+
+PROGRAMS = {
+    "backprop": backprop(3),
+    "red": sequential(3),
+    "blue": blue_box(3),
+    "pipeline": pipeline(((1,), (2, 3)), staleness=2),
+    "five": sequential(5),
+}
+
+
+def boxes(program, number, stage=None):
+    diagram = ordering_diagram(
+        program, instants(program)[number - 1], title="An ordering", stage=stage
+    )
+    return {box.name: (box.lines, box.look) for box in diagram.boxes}
+
+
+class TestBoxes:
+    def test_blue_box_in_its_third_stage(self):
+        assert boxes(blue_box(3), 3, BLUE_BOX) == {
+            "forward_update 1": (("I", "batch 0 done"), "done"),
+            "forward_update 2": (("II", "batch 0 done"), "done"),
+            "forward_update 3": (("III", "works on batch 0"), "busy"),
+            "fit 1": (("III", "works on batch 0"), "busy"),
+            "fit 2": (("IV", "waits for $g_{2}$"), "waiting"),
+        }
+
+    def test_backprop_while_module_3_goes_forward(self):
+        found = boxes(backprop(3), 3)
+        assert [name for name, (_, look) in found.items() if look == "waiting"] == [
+            f"{op} {k}" for op in ("backward", "update") for k in (1, 2, 3)
+        ]
+        assert found["backward 1"][0] == ("waits for $g_{1}$",)
+        assert found["backward 3"][0] == ("waits for $h_{3}$",)
+
+    def test_the_numbers_are_those_of_the_program(self):
+        places = {(s.op, s.module): str(n) for n, s in enumerate(sequential(3).workers[0], 1)}
+        assert places == RED_BOX
+
+
+class TestWords:
+    def test_locks(self):
+        assert locks_words(backprop(3)) == "Locks held: forward, update and backward."
+        assert locks_words(sequential(3)) == "Locks held: forward; not held: update and backward."
+
+    def test_sentence(self):
+        said = ordering(
+            sequential(3), instants(sequential(3))[2], title="Red Box", stage=RED_BOX
+        ).sentence
+        assert said.startswith("Red Box, moment 3. At work: fit of generator 1 (batch 0).")
+        assert "Waiting: fit of generator 2 (batch 0) for g2." in said
+        assert "Locks held: forward" in said
+
+    def test_the_pullback_is_told_where_nothing_else_is_missing(self):
+        first = instants(backprop(3))[0]
+        said = ordering(backprop(3), first, title="B").sentence
+        assert "backward of module 3 (batch 0) for h3;" in said
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("number", [1, 4, 12])
+def test_legible(name, number):
+    program = PROGRAMS[name]
+    stage = {"red": RED_BOX, "blue": BLUE_BOX}.get(name)
+    names = ["main thread", "fits of 1", "fits of 2"] if name == "blue" else []
+    picture = ordering(
+        program, instants(program)[number - 1], title="An ordering", stage=stage, names=names
+    )
+    assert faults(picture) == []
+    assert is_drawn(picture.png())
+
+
+class TestBars:
+    def test_of_spans(self):
+        spans = [
+            Span(1, "fit", 1, 7, 3_000_000_000, 4_000_000_000),
+            Span(0, "forward_update", 2, 8, 0, 1_000_000_000),
+        ]
+        first, second = bars_of_spans(spans, ["below"])
+        assert (first.worker, first.kind, first.start, first.end) == (
+            "below", "forward and update", 0.0, 1.0,
+        )  # fmt: skip
+        assert (second.worker, second.kind, second.module, second.batch) == (
+            "worker 2",
+            "fit",
+            1,
+            0,
+        )
+        assert first.batch == 1
+
+    def test_of_slots(self):
+        times = {(s.op, s.module): 2.0 for s in sequential(3).steps()}
+        bars = bars_of_slots(ideal_timeline(sequential(3), times, batches=1))
+        assert [(b.start, b.end) for b in bars] == [(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)]
+
+
+class TestRatios:
+    def test_sentence_and_look(self):
+        picture = ratios({"threads": 1.789}, {"ideal on 2 cores": 1.9}, title="Speed", note="n")
+        assert picture.sentence == (
+            "Speed relative to the Red Box in line, where 1 is as fast: "
+            "threads: 1.79 and ideal on 2 cores: 1.90."
+        )
+        assert faults(picture) == []
+        (ax,) = picture.axes
+        assert [bar.get_width() for bar in ax.patches] == [1.789, 1.9]
+        assert ax.patches[1].get_hatch()
+        assert not ax.patches[0].get_hatch()
+
+    @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+    def test_bad(self, value):
+        with pytest.raises(ValueError, match="'a'"):
+            ratios({"a": value})
+
+    def test_none(self):
+        with pytest.raises(ValueError, match="at least one"):
+            ratios({})
+
+
+class TestStacked:
+    def test_is_its_parts(self):
+        parts = [ratios({"a": 1.5}), ratios({"b": 0.5}, title="Two")]
+        stacked = Stacked(parts, first="Both.")
+        assert isinstance(stacked, Picture)
+        assert stacked.pixels == (700, parts[0].pixels[1] + parts[1].pixels[1])
+        assert stacked.sentence == f"Both. {parts[0].sentence} {parts[1].sentence}"
+        image, below = (np.asarray(Image.open(io.BytesIO(p.png()))) for p in (stacked, parts[1]))
+        assert image.shape[:2] == stacked.pixels[::-1]
+        assert np.array_equal(image[parts[0].pixels[1] :], below)
+        twice = Image.open(io.BytesIO(stacked.png(scale=2)))
+        assert twice.size == (1400, 2 * stacked.pixels[1])
+
+    def test_widths(self):
+        with pytest.raises(ValueError, match="500, 700"):
+            Stacked([ratios({"a": 1.0}), ratios({"a": 1.0}, width=500)])
+        with pytest.raises(ValueError, match="one or more"):
+            Stacked([])
+
+
+@pytest.mark.parametrize("name", ["ordering", "ratios"])
+def test_docstrings(name):
+    failed, tried = doctest.testmod(importlib.import_module(f"dnilab.pictures.{name}"))
+    assert failed == 0
+    assert tried > 0
