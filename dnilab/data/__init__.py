@@ -4,6 +4,7 @@ from dnilab.data.addition import binary_addition
 from dnilab.data.batches import batches
 from dnilab.data.dataset import Dataset
 from dnilab.data.digits import digits
+from dnilab.data.mnist import mnist
 from dnilab.data.sequences import Copy, Echo, Recall, Sequences, SequenceTask, sequence_task
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "batches",
     "binary_addition",
     "digits",
+    "mnist",
     "sequence_task",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dnilab.checks import one_of, real_number, true_or_false, whole_number, whole_numbers
-from dnilab.data import Dataset, binary_addition, digits
+from dnilab.data import Dataset, binary_addition, digits, mnist
 from dnilab.network import Optimiser, Stack, loss_named, optimiser_named
 from dnilab.network.activations import ACTIVATIONS
 from dnilab.network.generators import check_context
@@ -52,7 +52,7 @@ _OWN_EXECUTOR = {
     "complete unlock": "threads",
     "blue box": "thread per fit",
 }
-TASKS = ("addition", "digits")
+TASKS = ("addition", "digits", "mnist")
 
 
 @dataclass(frozen=True)
@@ -194,9 +194,11 @@ class Settings:
         return name if self.ordering == "sequential" else f"{name}, {self.ordering}"
 
     def data(self) -> Dataset:
-        """The dataset; drawn sums depend on the seed, the digits do not."""
+        """The dataset; drawn sums depend on the seed, the images do not."""
         if self.task == "digits":
             return digits().astype(self.dtype)
+        if self.task == "mnist":
+            return mnist().astype(self.dtype)
         rng = np.random.default_rng([self.seed, 1])
         return binary_addition(
             rng, self.examples, bits=self.bits, n_test=self.test_examples, inputs=self.inputs

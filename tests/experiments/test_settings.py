@@ -17,7 +17,7 @@ from dnilab.network import SGD, Adam, Momentum
 from dnilab.orderings import backprop, last_layer_only, sequential
 
 OUT_OF_RANGE: dict[str, list[Any]] = {
-    "task": ["mnist", "", None, 3, ["addition"]],
+    "task": ["cifar", "", None, 3, ["addition"]],
     "bits": [1, 65, 12.0, "12", None, True],
     "examples": [0, -1, 100.0, None, "many"],
     "test_examples": [0, 1.5, None],

@@ -1,0 +1,95 @@
+"""MNIST: 70,000 images of handwritten digits, fetched once and kept."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from functools import cache
+from http.client import HTTPException
+from pathlib import Path
+
+import numpy as np
+
+from dnilab.data.dataset import Dataset
+
+NAME, VERSION = "mnist_784", 1  # on openml.org; version 1 is the original set in its own order
+TEST_PART = 7  # one row in seven is for testing: the last 10,000 of 70,000, as they were published
+
+
+def mnist(folder: str | os.PathLike[str] | None = None) -> Dataset:
+    """MNIST, with the published split of 60,000 training and 10,000 test images.
+
+    Shapes: x (n, 784) in float32, y (n, 10) one-hot.  Pixels, 0 to 255 in the source, are scaled
+    to -1 to 1, as those of ``digits``.
+
+    The first call needs a network and a minute or two.  The images are then kept in ``folder``
+    (None: scikit-learn's own, ``~/scikit_learn_data``), and later calls are quick and offline.
+
+    Raises ConnectionError, saying what to do, if they are not kept yet and can't be fetched.
+    Source: ``sklearn.datasets.fetch_openml`` (LeCun, Bottou, Bengio and Haffner, 1998).
+    """
+    # Imported here because scikit-learn takes about a second to load and few lessons need it.
+    from sklearn.datasets import get_data_home
+
+    home = Path(get_data_home(None if folder is None else os.fspath(folder)))
+    pixels, names = _load(home)
+    x = pixels.astype(np.float32)
+    x /= 127.5
+    x -= 1
+    y = np.eye(10, dtype=np.float32)[names]
+    test = len(x) // TEST_PART
+    return Dataset("MNIST", "classes", x[:-test], y[:-test], x[-test:], y[-test:])
+
+
+@cache
+def _load(home: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (n, 784) and names (n,), both as bytes, from the kept file or from openml.org."""
+    kept = home / f"{NAME}.npz"
+    if not kept.exists():
+        pixels, names = _fetch(home)
+        _keep(kept, pixels, names)
+        return pixels, names
+    with np.load(kept) as arrays:
+        return arrays["pixels"], arrays["names"]
+
+
+def _fetch(home: Path) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import fetch_openml
+
+    try:
+        with warnings.catch_warnings():
+            # The error says it as well, and one warning more would only hide it.
+            warnings.filterwarnings("ignore", "A network error occurred", UserWarning)
+            pixels, names = fetch_openml(
+                NAME,
+                version=VERSION,
+                data_home=str(home),
+                return_X_y=True,
+                as_frame=False,
+                parser="liac-arff",  # the other parser needs pandas
+                n_retries=1,
+                delay=0.1,  # seconds
+            )
+    except (OSError, HTTPException) as error:
+        raise ConnectionError(
+            f"MNIST can't be fetched from openml.org ({error}). The first call needs a network; "
+            f"what it fetches is then kept in {home}. Without a network, use the digits that "
+            "come with scikit-learn: dnilab.data.digits(), or task='digits'."
+        ) from error
+    return pixels.astype(np.uint8), names.astype(np.uint8)
+
+
+def _keep(path: Path, pixels: np.ndarray, names: np.ndarray) -> None:
+    """Write the arrays beside what scikit-learn keeps: it would parse 120 MB of text each time.
+
+    Under another name first, so that a run that is ended halfway leaves no half file.
+    """
+    handle, name = tempfile.mkstemp(suffix=".npz", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(file, pixels=pixels, names=names)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
