@@ -121,7 +121,7 @@ def usable(stack: Stack) -> bool:
     return answer.shape == (3, 2) and bool(np.isfinite(answer).all())
 
 
-def in_time(work: Callable[[], Any]) -> Any:
+def in_time(work: Callable[[], Any], patience: float = PATIENCE) -> Any:
     """What ``work()`` returns or raises; it fails if ``work`` hangs."""
     done: list[Any] = []
 
@@ -133,7 +133,7 @@ def in_time(work: Callable[[], Any]) -> Any:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(PATIENCE)
+    thread.join(patience)
     assert done, "hangs"
     thread.join()
     result, fault = done[0]

@@ -28,7 +28,7 @@ from dnilab.orderings import (
 )
 from dnilab.training import Report, train
 from tests.training.by_hand import bits, small_data
-from tests.training.planted import network, nothing_left
+from tests.training.planted import in_time, network, nothing_left
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def both_ways(stack: Stack, data: Any, program: Program, **how: Any) -> tuple[An
     """Events and weights on one thread, and the same on threads."""
     on_one, on_threads = stack.copy(), stack.copy()
     one = numbers(train(on_one, data, program, **how))
-    many = numbers(train(on_threads, data, program, **how, executor="threads"))
+    many = in_time(lambda: numbers(train(on_threads, data, program, **how, executor="threads")))
     if program.repeats:  # a drawn turn may be without updates
         assert bits(on_one) != bits(stack)
     return (one, bits(on_one)), (many, bits(on_threads))
@@ -154,7 +154,7 @@ def test_threads_and_one_thread_tell_the_same_and_end_the_same(
 def test_a_few_hundred_random_programs(every: float | None) -> None:
     count = 120  # python -m benchmarks.orderings does the same with 2,000
     with switching(every):
-        result = random_programs(count)
+        result = in_time(lambda: random_programs(count), 120)
     assert result == {
         "programs": count,
         "equal_to_the_last_bit": count,
