@@ -11,6 +11,7 @@ Diagrams
     :func:`locks`, with :class:`Moment` for moments of one's own; :func:`decoupled_module`;
     :func:`decoupled_stack`; :func:`shapes` of chains of :class:`Term`.
 Time
+    :func:`credit_picture` of a :class:`Reach`: how far back a gradient goes.
     :func:`timeline` of :class:`Bar`, made of steps by :func:`bars_of_spans` (measured) and
     :func:`bars_of_slots` (ideal); :func:`ordering`, one moment of a program; :func:`ratios`,
     how many times as fast.
@@ -21,6 +22,7 @@ For panels
 Only this package imports matplotlib.
 """
 
+from dnilab.pictures.credit import Reach, credit_picture
 from dnilab.pictures.curves import Series, curves
 from dnilab.pictures.dots import dots
 from dnilab.pictures.live import LiveCurves, Redrawn
@@ -38,6 +40,7 @@ __all__ = [
     "LiveCurves",
     "Moment",
     "Picture",
+    "Reach",
     "Redrawn",
     "Results",
     "Series",
@@ -46,6 +49,7 @@ __all__ = [
     "Term",
     "bars_of_slots",
     "bars_of_spans",
+    "credit_picture",
     "curves",
     "decoupled_module",
     "decoupled_stack",
