@@ -1,0 +1,99 @@
+"""Lesson 08: back through one step of a plain cell, and the target of a guess at the cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes
+from dnilab.exercises.feedback import Verdict
+
+BATCH, N_IN, WIDTH, N_OUT, STEPS = 7, 3, 5, 2, 4  # all different, so that a wrong shape shows
+FACTORS = {"the batch size. A gradient here is that of the summed loss": BATCH}
+
+
+def check_back_one_step(back_one_step: Callable[..., Any]) -> Verdict:
+    """Check ``back_one_step(h_before, x, W, U, b, dh)`` -> the gradient at the state before.
+
+    h = tanh(x W + h_before U + b).  Shapes: h_before and dh (batch, width), x (batch, n_in),
+    W (n_in, width), U (width, width), b (width,); answer (batch, width).
+    """
+    rng = np.random.default_rng(8)
+    h_before, dh = rng.normal(size=(2, BATCH, WIDTH))
+    x, W, b = rng.normal(size=(BATCH, N_IN)), rng.normal(size=(N_IN, WIDTH)), rng.normal(size=WIDTH)
+    U = rng.normal(size=(WIDTH, WIDTH))
+    h = np.tanh(x @ W + h_before @ U + b)
+    da = dh * (1 - h**2)
+    try:
+        got = ask("back_one_step", back_one_step, h_before, x, W, U, b, dh)
+    except NotYet as stop:
+        return stop.verdict
+    return judge_with_mistakes(
+        "back_one_step(h_before, x, W, U, b, dh)",
+        got,
+        da @ U.T,
+        FACTORS,
+        {
+            "U is not transposed. It is square, so no shape gives that away.": da @ U,
+            "the slope of the tanh is missing.": dh @ U.T,
+            "the slope is taken at the state before: it is that of the new state, 1 - h^2.": (
+                (dh * (1 - h_before**2)) @ U.T
+            ),
+            "it is the gradient before the product with U: dh times the slope.": da,
+        },
+    )
+
+
+def check_target_of_the_guess(target_of_the_guess: Callable[..., Any]) -> Verdict:
+    """Check ``target_of_the_guess(dhs, slopes, U, g_hat)`` -> the target of the guess at the cut
+    before these steps.
+
+    The segment has T steps of a plain cell.  ``dhs[t]`` (batch, width): what the loss of step t
+    says about the state after step t directly.  ``slopes[t]`` (batch, width): 1 - h^2 of that
+    state.  ``g_hat`` (batch, width): the segment's own guess at its end.  Answer (batch, width):
+    the gradient at the state before the first step.
+    """
+    rng = np.random.default_rng(9)
+    dhs = rng.normal(size=(STEPS, BATCH, WIDTH))
+    slopes = rng.uniform(0.2, 1, size=dhs.shape)
+    U = rng.normal(size=(WIDTH, WIDTH)) / 2
+    g_hat = rng.normal(size=(BATCH, WIDTH))
+
+    def back(last: np.ndarray, direct: np.ndarray, order: Any) -> np.ndarray:
+        g = last
+        for t in order:
+            g = ((g + direct[t]) * slopes[t]) @ U.T
+        return g
+
+    backwards = range(STEPS - 1, -1, -1)
+    nothing = np.zeros_like(g_hat)
+    right = back(g_hat, dhs, backwards)
+    try:
+        got = ask("target_of_the_guess", target_of_the_guess, dhs, slopes, U, g_hat)
+    except NotYet as stop:
+        return stop.verdict
+    return judge_with_mistakes(
+        "target_of_the_guess(dhs, slopes, U, g_hat)",
+        got,
+        right,
+        FACTORS,
+        {
+            "the segment's own guess at its end is missing: without it the target ends at the next "
+            "cut, and no credit ever comes from further away.": back(nothing, dhs, backwards),
+            "only the guess is carried back: the losses of the segment itself are missing.": back(
+                g_hat, np.zeros_like(dhs), backwards
+            ),
+            "the steps are taken from the first to the last. Go backwards in time.": back(
+                g_hat, dhs, range(STEPS)
+            ),
+            "the guess is added at the start of the segment. It stands at its end, and has to be "
+            "carried back through the segment.": back(nothing, dhs, backwards) + g_hat,
+            "it is the difference to the guess. The target is what comes out at the first state.": (
+                right - g_hat
+            ),
+            "it ends at the state after the first step: one more step, through its slope and U, "
+            "leads to the state before it.": back(g_hat, dhs, backwards[:-1]) + dhs[0],
+        },
+    )
