@@ -281,15 +281,21 @@ def credit(run: RecurrentRun, rows: int = 64) -> Credit:
 
     Computed in float64; nothing is changed.  Raises ValueError for a task that does not end.
     """
-    settings = run.settings
+    return credit_of(run.settings, run.net, run.generator, rows)
+
+
+def credit_of(
+    settings: RecurrentSettings, net: RecurrentNet, generator: Generator | None, rows: int = 64
+) -> Credit:
+    """``credit`` of a network that is still being trained, and of its generator."""
     if settings.task == "echo":
         raise ValueError("task is 'echo'; credit accepts tasks that end, 'recall' or 'copy'")
     whole_number("rows", rows, 1)
     task = settings.make_task()
     rng = np.random.default_rng([settings.seed, 4])
     piece = next(task.stream(rng, rows, horizon=settings.horizon))
-    net = run.net.copy(np.float64)
-    generator = None if run.generator is None else run.generator.copy(np.float64)
+    net = net.copy(np.float64)
+    generator = None if generator is None else generator.copy(np.float64)
     loss = loss_named(task.loss)
     steps = len(piece.x)
     unroll = steps if settings.unroll is None else settings.unroll
@@ -298,27 +304,27 @@ def credit(run: RecurrentRun, rows: int = 64) -> Credit:
     g = loss.gradient(flat, piece.y.reshape(flat.shape)).reshape(outputs.shape)
     g *= piece.asked[..., None]
 
-    def back(stop: int, last: np.ndarray | None) -> dict[int, np.ndarray]:
-        """Gradients with respect to the states before ``stop``, given that at the last of them."""
+    def back(start: int, stop: int, last: np.ndarray | None) -> dict[int, np.ndarray]:
+        """Gradients with respect to states start to stop, given what comes after."""
         found = {}
         carried = np.zeros_like(states[0]) if last is None else last
-        for t in reversed(range(stop)):
+        for t in reversed(range(start, stop)):
             direct = np.zeros_like(carried)
             direct[:, : net.cell.width] = g[t].dot(net.readout.W.T)
             found[t] = carried + direct
-            before = states[t - 1] if t else net.cell.start(rows)
-            carried, _, _ = net.cell(before, piece.x[t])[1](found[t], want_dx=False)
+            if t > start:
+                _, pullback = net.cell(states[t - 1], piece.x[t])
+                carried, _, _ = pullback(found[t], want_dx=False)
         return found
 
-    true = back(steps, None)
+    true = back(0, steps, None)
     used: dict[int, np.ndarray] = {}
     for start in range(0, steps, unroll):
         stop = min(start + unroll, steps)
         guess = None
         if generator is not None and stop < steps:
             guess, _ = generator(states[stop - 1], None, piece.upcoming[stop - 1])
-        of_segment = back(stop, guess)
-        used.update({t: of_segment[t] for t in range(start, stop)})
+        used.update(back(start, stop, guess))
     return Credit(
         tuple(true[t] for t in range(steps)),
         tuple(used[t] for t in range(steps)),
