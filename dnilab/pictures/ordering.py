@@ -37,6 +37,8 @@ KINDS = {
     "update": "update",
     "forward_guess": "forward and guess",
     "pull": "pull",
+    "unlocked_update": "forward and update",
+    "fit_input": "fit of the input model",
 }
 """What an operation is called in a picture."""
 
