@@ -1,0 +1,153 @@
+"""Deeper networks on the digits: synthetic gradients at 3 to 6 layers, sparse, and unlocked.
+
+    python -m benchmarks.depth [--json] [--processes 2] [--seeds 5] [--sparse-seeds 3]
+
+64-128-...-128-10, ReLU, Adam 1e-3, batch 32, 60 epochs; error in percent on 360 unseen images,
+mean and standard deviation over seeds.  Four parts:
+
+- depth: last layer only, backprop, DNI(h) and DNI(h, y), with and without batch normalisation;
+- sparse: four layers, each module updates with probability p, training time scaled by 1/p, and
+  backprop that stops at a module that does not update, for the same time and for 60 epochs;
+- unlocked: four layers that predict their inputs as well, each with a worker of its own, fits
+  1, 2 or 4 batches late;
+- waiting: the seconds that the workers of an unlocked run on threads stood still, by operation,
+  and whether the threads gave the very weights that one thread gives.
+
+A run is one process's: the two processes of the pool do not change any number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from multiprocessing import get_context
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from benchmarks.harness import finish, options
+from dnilab.experiments import Settings, run
+from dnilab.experiments.depth import (
+    AT_THE_END,
+    Table,
+    by_chance,
+    by_depth,
+    fill,
+    final_error,
+    unlocked,
+    waits,
+)
+from dnilab.training import Diverged
+
+UNLOCKED = (1, 2, 4)  # batches that fits come late
+CONTEXTS = {"DNI(h)": ("h",), "DNI(h, y)": ("h", "y")}
+
+
+def one_blas_thread() -> None:
+    """In each process of the pool, for as long as it lives."""
+    threadpool_limits(1)
+
+
+def cost(settings: Settings) -> float:
+    """A rough measure of how long a run takes: long runs go first, so that none comes last."""
+    return settings.epochs * len(settings.hidden) * (2.0 if settings.decoupled else 1.0)
+
+
+class Pooled:
+    """Runs in ``processes`` processes; gives the errors in the order of the settings."""
+
+    def __init__(self, processes: int) -> None:
+        # spawn: a process that starts anew has no BLAS threads of its parent's
+        self.pool = get_context("spawn").Pool(processes, initializer=one_blas_thread)
+
+    def __call__(self, many: Iterable[Settings]) -> list[float]:
+        jobs = list(many)
+        order = sorted(range(len(jobs)), key=lambda i: -cost(jobs[i]))
+        errors = [0.0] * len(jobs)
+        found = self.pool.imap(final_error, [jobs[i] for i in order], chunksize=1)
+        for i, error in zip(order, found, strict=True):
+            errors[i] = error
+        return errors
+
+    def __enter__(self) -> Pooled:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.pool.terminate()
+        self.pool.join()
+
+
+def rows_of(part: str, column: str, table: Table) -> list[dict[str, Any]]:
+    """A table as rows to print: percent, over the seeds that did not diverge."""
+    rows = []
+    for way, columns in table.items():
+        for at, errors in columns.items():
+            values = 100 * np.array(errors)
+            left = values[np.isfinite(values)]
+            rows.append(
+                {
+                    "part": part,
+                    "at": f"{column} {at}".strip(),
+                    "training": way,
+                    "error": round(float(left.mean()), 2) if left.size else None,
+                    "spread": round(float(left.std(ddof=1)), 2) if left.size > 1 else None,
+                    "worst": round(float(left.max()), 2) if left.size else None,
+                    "seeds": len(values),
+                    "diverged": int(len(values) - left.size),
+                }
+            )
+    return rows
+
+
+def waiting(epochs: int) -> dict[str, Any]:
+    """An unlocked run on two threads: who waited, and whether the numbers are one thread's."""
+    base = unlocked(workers=2, staleness=16, batch_size=256, epochs=epochs)
+    with threadpool_limits(1):
+        threads = run(base, report_every=AT_THE_END)
+        one = run(base.but(executor="one thread"), report_every=AT_THE_END)
+    if isinstance(threads.diverged, Diverged):
+        raise RuntimeError(threads.diverged.message)
+    spans = threads.reports[-1].spans
+    whole = (max(s.end for s in spans) - min(s.start for s in spans)) / 1e9
+    return {
+        "workers": 2,
+        "staleness": 16,
+        "seconds shown": round(whole, 3),
+        "seconds waited before": {op: round(gap, 5) for op, gap in waits(spans).items()},
+        "same bits as one thread": all(map(np.array_equal, threads.stack.thetas, one.stack.thetas)),
+    }
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--sparse-seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=60)
+    arguments = parser.parse_args()
+    seeds, few = range(arguments.seeds), range(arguments.sparse_seeds)
+    epochs = arguments.epochs
+    began = perf_counter()
+    rows: list[dict[str, Any]] = []
+    with Pooled(arguments.processes) as pooled:
+        for part, norm in (("batch norm", True), ("no batch norm", False)):
+            table = by_depth(seeds=seeds, measure=pooled, batch_norm=norm, epochs=epochs)
+            rows += rows_of(part, "layers", table)
+        table = by_chance(seeds=few, measure=pooled, epochs=epochs)
+        rows += rows_of("sparse", "p", table)
+        cells = {
+            name: {
+                late: unlocked(staleness=late, context=seen, epochs=epochs, executor="one thread")
+                for late in UNLOCKED
+            }
+            for name, seen in CONTEXTS.items()
+        }
+        rows += rows_of("unlocked", "staleness", fill(cells, seeds, pooled))
+    stood_still = waiting(min(epochs, 20))
+    seconds = round(perf_counter() - began, 1)
+    finish(arguments, {"depth": rows, "waiting": stood_still, "seconds": seconds}, rows)
+
+
+if __name__ == "__main__":
+    main()
