@@ -324,6 +324,7 @@ def interrupt(t):
         else:
             _thread.interrupt_main()
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, where started in the background
 with threadpool_limits(2, user_api="blas"):
     stack = hooked(network(), 2, interrupt)
     how = {**LONG, "epochs": 10**5, "report_every": int(sys.argv[2])}
