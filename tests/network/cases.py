@@ -13,15 +13,23 @@ from dnilab.network import (
     BatchNorm,
     BinaryCrossEntropy,
     Chain,
+    ChannelNorm,
+    Conv2D,
+    ConvGenerator,
     Dense,
+    DenseImageGenerator,
+    Flatten,
     Generator,
     Identity,
+    MaxPool2D,
+    MeanPool2D,
     Module,
     ReLU,
     Sigmoid,
     SoftmaxCrossEntropy,
     SquaredError,
     Tanh,
+    ToImage,
     joined_context,
 )
 from tests.network.contract import Case
@@ -98,4 +106,86 @@ LOSSES = [
     loss(SoftmaxCrossEntropy, lambda rng, batch: np.eye(N_IN)[rng.integers(0, N_IN, batch)]),
 ]
 
-ALL = LAYERS + GENERATORS + LOSSES
+HEIGHT, WIDTH, CHANNELS = 5, 4, 2  # all different, so that two mixed up show
+
+
+def images(
+    name: str,
+    make: Callable[[np.random.Generator], Any],
+    out: tuple[int, ...],
+    batch: int = 3,
+) -> Case:
+    """A layer of images: (batch, 5, 4, 2) in, (batch, *out) out."""
+    return Case(
+        name,
+        make,
+        lambda rng, batch: (rng.standard_normal((batch, HEIGHT, WIDTH, CHANNELS)),),
+        y_shape=lambda batch: (batch, *out),
+        batch=batch,
+    )
+
+
+def convolution(size: int, stride: int, padding: int, out: tuple[int, int]) -> Case:
+    def make(rng: np.random.Generator) -> Conv2D:
+        return Conv2D(CHANNELS, 3, size, rng, stride=stride, padding=padding)
+
+    return images(f"Conv2D(size {size}, stride {stride}, padding {padding})", make, (*out, 3))
+
+
+def some_convolutions(rng: np.random.Generator) -> Chain:
+    first = Conv2D(CHANNELS, 3, 3, rng, stride=2, padding=1)
+    return Chain([first, ChannelNorm(3), Tanh(), Flatten(), Dense(18, N_OUT, rng)])
+
+
+IMAGE_LAYERS = [
+    convolution(1, 1, 0, (5, 4)),
+    convolution(2, 1, 0, (4, 3)),
+    convolution(2, 3, 0, (2, 1)),  # windows apart: some pixels are seen by none
+    convolution(3, 1, 1, (5, 4)),
+    convolution(3, 2, 1, (3, 2)),
+    convolution(4, 1, 3, (8, 7)),
+    images("ChannelNorm", lambda rng: ChannelNorm(CHANNELS), (HEIGHT, WIDTH, CHANNELS)),
+    images("ChannelNorm of one image", lambda rng: ChannelNorm(CHANNELS), (5, 4, 2), batch=1),
+    images("MeanPool2D", lambda rng: MeanPool2D(2), (2, 2, CHANNELS)),
+    images("MeanPool2D, overlapping", lambda rng: MeanPool2D(3, stride=1), (3, 2, CHANNELS)),
+    images("MaxPool2D", lambda rng: MaxPool2D(2), (2, 2, CHANNELS)),
+    images("MaxPool2D, overlapping", lambda rng: MaxPool2D(3, stride=1), (3, 2, CHANNELS)),
+    images("Flatten", lambda rng: Flatten(), (HEIGHT * WIDTH * CHANNELS,)),
+    images("Chain of convolutions", some_convolutions, (N_OUT,)),
+    Case(
+        "ToImage", lambda rng: ToImage(1, 2, 2), rows(N_IN), y_shape=lambda batch: (batch, 1, 2, 2)
+    ),
+]
+
+
+def image_generator(kind: type, context: tuple[str, ...], hidden: tuple[int, ...]) -> Case:
+    shape = (2, 3, 2)  # of h; the network's input is twice as large each way
+
+    def make(rng: np.random.Generator) -> Any:
+        size = {"image": (4, 6, 1)} if kind is ConvGenerator else {"inputs": 24}
+        return kind(shape, context, outputs=OUTPUTS, hidden=hidden, rng=rng, **size)
+
+    def inputs(rng: np.random.Generator, batch: int) -> tuple[np.ndarray, ...]:
+        shapes = (shape, (24,), (OUTPUTS,))
+        return tuple(rng.standard_normal((batch, *each)) for each in shapes)
+
+    return Case(
+        f"{kind.__name__}({', '.join(context)}; {hidden if hidden else 'linear'})",
+        make,
+        inputs,
+        # dx of a generator is with respect to its joined context
+        joined=lambda h, x, y: make(np.random.default_rng(0)).joined(h, x, y),
+        of_joined=lambda f, z, *_: f.body(z)[0],
+        y_shape=lambda batch: (batch, *shape),
+        batch=3,
+    )
+
+
+IMAGE_GENERATORS = [
+    image_generator(kind, context, hidden)
+    for kind in (DenseImageGenerator, ConvGenerator)
+    for context in (("h",), ("h", "y"), ("y", "x"), ("h_norm", "y", "x"))
+    for hidden in ((), (3,))
+]
+
+ALL = LAYERS + GENERATORS + LOSSES + IMAGE_LAYERS + IMAGE_GENERATORS
