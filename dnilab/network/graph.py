@@ -1,0 +1,329 @@
+"""Any acyclic graph of modules: a value goes up along each edge, a gradient comes down it.
+
+The protocol (Jaderberg et al. 2016, section 2) needs one sentence: who hears something says
+something, and hands back what each thing that it heard was worth.
+
+    value, pullback = node(*heard)
+    *down, grads = pullback(gradient)
+
+``value`` is the message up.  ``down`` are the messages down, one for each thing heard, in the same
+order.  ``grads`` is the node's own business.  Layers, chains and modules keep it with one thing
+heard, a recurrent cell with two (its state and its input), a join with as many as it joins, and a
+whole graph with as many as it has inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from dnilab.checks import one_of, whole_number, whole_numbers
+from dnilab.network.layers import Pullback
+
+
+@runtime_checkable
+class Node(Protocol):
+    """Anything that takes part: ``value, pullback = node(*heard)``.
+
+    Shapes: each thing heard is (batch, its width), value is (batch, width of the node).
+    ``*down, grads = pullback(gradient)``: gradient like value, down like the things heard.
+
+    ``grads`` is None, one flat array or a list of them, as many as ``parameters(node)`` lists.
+    Nothing is cached on the node: each pullback belongs to its own call.
+    """
+
+    def __call__(self, *heard: Any, **options: Any) -> tuple[np.ndarray, Pullback]: ...
+
+
+def parameters(node: Any) -> list[np.ndarray]:
+    """The parameter vectors of a node: its ``thetas``, or its ``theta`` if that holds anything."""
+    if hasattr(node, "thetas"):
+        return list(node.thetas)
+    theta = getattr(node, "theta", None)
+    return [] if theta is None or not theta.size else [theta]
+
+
+def as_list(grads: Any) -> list[np.ndarray]:
+    """What a pullback says about parameters (None, an array, a list) as a list."""
+    if grads is None:
+        return []
+    return [grads] if isinstance(grads, np.ndarray) else list(grads)
+
+
+class Concatenate:
+    """A join: the things heard side by side.  Going down, each gets its own columns.
+
+    ``widths``: how wide each of them is.  Raises ValueError at the call for other shapes.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        self.widths = whole_numbers("widths", widths, 1)
+        if not self.widths:
+            raise ValueError("widths is (); it accepts one whole number or more")
+
+    def __call__(self, *heard: np.ndarray) -> tuple[np.ndarray, Pullback]:
+        _check_heard(heard, self.widths)
+        cuts = np.cumsum(self.widths)[:-1].tolist()
+
+        def pullback(dy: np.ndarray) -> tuple[Any, ...]:
+            return (*np.split(dy, cuts, axis=1), None)
+
+        return np.concatenate(heard, axis=1), pullback
+
+    def copy(self, dtype: Any = None) -> Concatenate:
+        """Itself: there is nothing to copy."""
+        return self
+
+
+class Add:
+    """A join: the sum of ``count`` things of one ``width``.  Going down, each gets all of it.
+
+    Raises ValueError at the call for other shapes.
+    """
+
+    def __init__(self, width: int, count: int = 2) -> None:
+        self.width = whole_number("width", width, 1)
+        self.count = whole_number("count", count, 1)
+
+    def __call__(self, *heard: np.ndarray) -> tuple[np.ndarray, Pullback]:
+        _check_heard(heard, (self.width,) * self.count)
+        value = heard[0]
+        for other in heard[1:]:
+            value = value + other
+
+        def pullback(dy: np.ndarray) -> tuple[Any, ...]:
+            return (*(dy,) * self.count, None)
+
+        return value, pullback
+
+    def copy(self, dtype: Any = None) -> Add:
+        """Itself: there is nothing to copy."""
+        return self
+
+
+def _check_heard(heard: Sequence[np.ndarray], widths: Sequence[int]) -> None:
+    if len(heard) != len(widths):
+        raise ValueError(f"heard has {len(heard)} values; it accepts {len(widths)}")
+    for number, (value, width) in enumerate(zip(heard, widths, strict=True)):
+        if np.ndim(value) != 2 or value.shape[1] != width:
+            raise ValueError(
+                f"heard[{number}] has shape {np.shape(value)}; it accepts an array of shape "
+                f"(batch, {width})"
+            )
+
+
+def add_up(messages: Sequence[np.ndarray]) -> np.ndarray:
+    """The messages down from all users of one value: by the chain rule, they add up.
+
+    Always in the order given, so that equal messages give equal bits.
+    """
+    total = messages[0]
+    for message in messages[1:]:
+        total = total + message
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A node with its name, and the names of the nodes or inputs that it hears, in order."""
+
+    name: str
+    node: Node
+    heard: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Gradients:
+    """What a backward pass through a graph gives.
+
+    ``at[name]``: the gradient of the summed loss with respect to the value of that node or input,
+    (batch, width).  ``grads[name]``: those of the node's parameter vectors.
+    ``messages[name]``: what each user of that value sent down, by (name of the user, place among
+    the things it hears); ``at[name]`` is their sum.
+    """
+
+    at: dict[str, np.ndarray]
+    grads: dict[str, list[np.ndarray]]
+    messages: dict[str, dict[tuple[str, int], np.ndarray]]
+
+
+class Graph:
+    """Nodes that hear each other, without a cycle.
+
+    ``inputs``: name and width of what comes from outside.  ``parts``: the nodes, in any order.
+    ``output``: the name of the node whose value is the value of the graph.
+
+    A graph is a node: ``value, pullback = graph(*inputs)``; ``*down, grads = pullback(g)``, with
+    ``grads`` one flat gradient for each entry of ``thetas``.
+
+    One node object may stand at several places (shared weights); its gradients are then listed at
+    each of them.
+
+    Raises ValueError, naming the node, for a name used twice, something heard that is not there, a
+    cycle, a node that leads to no output, and widths that do not fit: the last are found by one
+    forward pass of zeros.
+    """
+
+    def __init__(self, inputs: Mapping[str, int], parts: Sequence[Part], output: str) -> None:
+        if not inputs:
+            raise ValueError("inputs is empty; it accepts one name and width or more")
+        self.inputs = {name: whole_number(f"inputs[{name!r}]", w, 1) for name, w in inputs.items()}
+        named: dict[str, Part] = {}
+        for part in parts:
+            if part.name in named or part.name in self.inputs:
+                raise ValueError(f"node {part.name!r} is there twice; each name is accepted once")
+            if isinstance(part.heard, str) or not part.heard:
+                raise ValueError(
+                    f"node {part.name!r} hears {part.heard!r}; it accepts one name or more, "
+                    "as a tuple"
+                )
+            named[part.name] = part
+        one_of("output", output, tuple(named))
+        known = [*self.inputs, *named]
+        for part in named.values():
+            for name in part.heard:
+                if name not in known:
+                    raise ValueError(
+                        f"node {part.name!r} hears {name!r}, which is not there; it accepts "
+                        + ", ".join(repr(other) for other in known if other != part.name)
+                    )
+        self.output = output
+        self.parts = tuple(named[name] for name in _in_order(named, self.inputs))
+        self._refuse_unheard()
+        self.widths = self._measure()
+
+    def _refuse_unheard(self) -> None:
+        """Raise ValueError for a node from which no way leads to the output."""
+        wanted = {self.output}
+        for part in reversed(self.parts):
+            if part.name in wanted:
+                wanted.update(part.heard)
+        for part in self.parts:
+            if part.name not in wanted:
+                raise ValueError(
+                    f"node {part.name!r} leads nowhere: no gradient would ever come down to it; "
+                    f"a graph accepts nodes that the output {self.output!r} depends on"
+                )
+        for name in self.inputs:
+            if name not in wanted:
+                raise ValueError(f"input {name!r} is heard by no node; leave it out")
+
+    def _measure(self) -> dict[str, int]:
+        """The width of every value, by sending zeros through."""
+        values = {name: np.zeros((2, width)) for name, width in self.inputs.items()}
+        for part in self.parts:
+            heard = [values[name] for name in part.heard]
+            try:
+                value, _ = part.node(*heard)
+            except (ValueError, TypeError, AttributeError) as error:
+                got = ", ".join(f"{name!r} of width {values[name].shape[1]}" for name in part.heard)
+                raise ValueError(f"node {part.name!r} cannot hear {got}: {error}") from error
+            if np.ndim(value) != 2 or len(value) != 2:
+                raise ValueError(
+                    f"node {part.name!r} gives shape {np.shape(value)} for a batch of 2; a graph "
+                    "accepts values of shape (batch, width)"
+                )
+            values[part.name] = value
+        return {name: value.shape[1] for name, value in values.items()}
+
+    @property
+    def users(self) -> dict[str, list[tuple[str, int]]]:
+        """For each value who hears it, and as which of the things that it hears."""
+        found: dict[str, list[tuple[str, int]]] = {name: [] for name in self.widths}
+        for part in self.parts:
+            for place, name in enumerate(part.heard):
+                found[name].append((part.name, place))
+        return found
+
+    @property
+    def thetas(self) -> list[np.ndarray]:
+        """The parameter vectors of all nodes, from the inputs to the output."""
+        return [theta for part in self.parts for theta in parameters(part.node)]
+
+    def values(self, *inputs: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, Pullback]]:
+        """Everything that is said, and the pullback of each node, by name."""
+        _check_heard(inputs, tuple(self.inputs.values()))
+        said = dict(zip(self.inputs, inputs, strict=True))
+        pullbacks = {}
+        for part in self.parts:
+            said[part.name], pullbacks[part.name] = part.node(*(said[n] for n in part.heard))
+        return said, pullbacks
+
+    def gradients(self, pullbacks: Mapping[str, Pullback], g: np.ndarray) -> Gradients:
+        """Backpropagation, from ``g`` at the output down to the inputs; nothing is changed."""
+        boxes: dict[str, dict[tuple[str, int], np.ndarray]] = {name: {} for name in self.widths}
+        users = self.users
+        at: dict[str, np.ndarray] = {}
+        grads: dict[str, list[np.ndarray]] = {}
+
+        def collect(name: str) -> np.ndarray:
+            if name == self.output:  # heard by nobody: whoever heard it would lead nowhere
+                return g
+            return add_up([boxes[name][user] for user in users[name]])
+
+        for part in reversed(self.parts):
+            at[part.name] = collect(part.name)
+            *down, own = pullbacks[part.name](at[part.name])
+            grads[part.name] = as_list(own)
+            for place, (name, message) in enumerate(zip(part.heard, down, strict=True)):
+                boxes[name][part.name, place] = message
+        for name in self.inputs:
+            at[name] = collect(name)
+        return Gradients(at, grads, boxes)
+
+    def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, Pullback]:
+        said, pullbacks = self.values(*inputs)
+
+        def pullback(g: np.ndarray) -> tuple[Any, ...]:
+            found = self.gradients(pullbacks, g)
+            own = [grad for part in self.parts for grad in found.grads[part.name]]
+            return (*(found.at[name] for name in self.inputs), own)
+
+        return said[self.output], pullback
+
+    def predict(self, *inputs: np.ndarray) -> np.ndarray:
+        """The value in evaluation mode, where nodes know one."""
+        _check_heard(inputs, tuple(self.inputs.values()))
+        said = dict(zip(self.inputs, inputs, strict=True))
+        for part in self.parts:
+            heard = [said[name] for name in part.heard]
+            evaluate = getattr(part.node, "predict", None)
+            said[part.name] = part.node(*heard)[0] if evaluate is None else evaluate(*heard)
+        return said[self.output]
+
+    def copy(self, dtype: Any = None) -> Graph:
+        """An independent copy, in another dtype if one is given; what was shared stays shared."""
+        copies: dict[int, Any] = {}
+        parts = []
+        for part in self.parts:
+            node: Any = part.node
+            if id(node) not in copies:
+                copies[id(node)] = node.copy(dtype)
+            parts.append(Part(part.name, copies[id(node)], part.heard))
+        return Graph(self.inputs, parts, self.output)
+
+
+def _in_order(parts: Mapping[str, Part], inputs: Mapping[str, int]) -> list[str]:
+    """The names, each after all that it hears; ties keep the order in which they were given."""
+    sorter = TopologicalSorter(
+        {name: [n for n in part.heard if n not in inputs] for name, part in parts.items()}
+    )
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        around = " -> ".join(repr(name) for name in error.args[1])
+        raise ValueError(
+            f"node {error.args[1][0]!r} hears itself around a cycle: {around}; a graph accepts "
+            "none. A loop through time is cut into steps: give each step a name of its own"
+        ) from None
+    place = {name: number for number, name in enumerate(parts)}
+    order = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=place.__getitem__)
+        order += ready
+        sorter.done(*ready)
+    return order
