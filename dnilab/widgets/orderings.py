@@ -307,8 +307,8 @@ def _convergence(found: Measured) -> Picture:
         lines,
         xlabel="seconds" if in_seconds else "batches",
         ylabel="test loss",
-        title="Convergence on binary addition"
-        + ("; seconds are batches × measured time of one" if in_seconds else ""),
+        title="Convergence on addition"
+        + ("; seconds are batches × time of one" if in_seconds else ""),
         better="lower",
         labels="legend",
         size=(700, 300),

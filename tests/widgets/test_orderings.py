@@ -17,6 +17,7 @@ from dnilab.widgets.orderings import (
     picture_of,
     verdict,
 )
+from tests.pictures.legible import faults
 
 
 class TestStepper:
@@ -95,12 +96,13 @@ def last(**changes):
 def test_every_way_is_measured_and_trained(quick, way):
     if "process" in way and not processes_can_fork():
         pytest.skip("processes cannot fork here")
-    found = last(way=way)
+    found = last(way=way, over="seconds")
     assert set(found.per_batch) == {RED, way}
     assert set(found.curves) == {RED, way}
     assert all(batches[0] == 0 for batches, _ in found.curves.values())
     picture = picture_of(found)
     assert len(picture.parts) == 4
+    assert [fault for part in picture.parts for fault in faults(part)] == []
     assert picture.sentence.startswith(verdict(found, orderings.cores()))
 
 
