@@ -41,8 +41,9 @@ lab: $(VENV)/.course
 	$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/$(FIRST) \
 	  --LabApp.app_settings_dir=tools/jupyterlab $(AS_ROOT) $(LAB_ARGS)
 
+# Two at a time; the cells of a notebook stay together and in order.
 test: $(VENV)/.test
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.lint
 	$(PY) -m ruff check .
