@@ -1,0 +1,278 @@
+"""Graphs with the messages on their edges, and two clocks on a timeline.
+
+The protocol is that of Jaderberg et al. 2016, section 2; the drawings are our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from dnilab.checks import real_number, true_or_false, whole_number
+from dnilab.pictures.diagram import Arrow, Box, Diagram, Point, Words, draw_diagram
+from dnilab.pictures.style import FONT_SIZE, SMALL, Picture, listing
+from dnilab.pictures.timeline import Bar, timeline
+
+ROW = 98  # pixels between two nodes of a column
+TRACK = 40  # pixels that a passing edge takes
+LOSS = "the loss"
+LANE = 7  # pixels from the middle of an edge to each of its two arrows
+
+
+def columns_of(heard: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """The column of every name: 0 for what hears nothing, else one after the last thing heard.
+
+    Raises ValueError if there is a cycle.
+    """
+    names = list(dict.fromkeys([*(n for group in heard.values() for n in group), *heard]))
+    column: dict[str, int] = {}
+    for _ in names:
+        for name in names:
+            below = heard.get(name, ())
+            if name not in column and all(other in column for other in below):
+                column[name] = 1 + max((column[other] for other in below), default=-1)
+    missing = [name for name in names if name not in column]
+    if missing:
+        raise ValueError(f"heard has a cycle at {missing[0]!r}; it accepts graphs without one")
+    return column
+
+
+@dataclass
+class _Slot:
+    """A place in a column: of a node, or of an edge that passes by."""
+
+    name: str
+    edge: tuple[str, str] | None = None
+    y: float = 0.0
+
+    @property
+    def height(self) -> int:
+        return TRACK if self.edge else ROW
+
+
+def _slots(heard: Mapping[str, Sequence[str]], column: Mapping[str, int]) -> list[list[_Slot]]:
+    """What stands in each column, from the top down: near what it hears, to cross few edges."""
+    slots: list[list[_Slot]] = [[] for _ in range(max(column.values()) + 1)]
+    for user, group in heard.items():
+        for name in dict.fromkeys(group):
+            for at in range(column[name] + 1, column[user]):
+                slots[at].append(_Slot(user, (name, user)))
+    for name, at in column.items():
+        slots[at].append(_Slot(name))
+    for before, group in pairwise(slots):
+        share = {
+            (slot.edge or slot.name): (number + 0.5) / len(before)
+            for number, slot in enumerate(before)
+        }
+
+        def pull(slot: _Slot, share: Mapping[object, float] = share) -> float:
+            """Where what comes in from the left stands, from 0 at the top to 1."""
+            sources = [slot.edge[0]] if slot.edge else list(heard.get(slot.name, ()))
+            user = slot.edge[1] if slot.edge else slot.name
+            at = [share.get((name, user), share.get(name, 0.0)) for name in sources]
+            return sum(at) / max(len(at), 1)
+
+        group.sort(key=pull)  # keeps the order of equals: edges that pass by stand above
+    return slots
+
+
+def graph_diagram(
+    heard: Mapping[str, Sequence[str]],
+    *,
+    widths: Mapping[str, int] | None = None,
+    guesses: Collection[str] = (),
+    title: str | None = None,
+) -> Diagram:
+    """The boxes and arrows of :func:`graph`."""
+    if not heard:
+        raise ValueError("heard: got no node, need at least one")
+    column = columns_of(heard)
+    for name in guesses:
+        if name not in heard:
+            raise ValueError(f"guesses: got {name!r}, need names of nodes: {', '.join(heard)}")
+    slots = _slots(heard, column)
+    users = {name: [u for u, group in heard.items() for n in group if n == name] for name in column}
+    outputs = [name for name in column if not users[name]]
+    tall = max(sum(slot.height for slot in group) for group in slots)
+    width = 700
+    height = tall + (72 if title else 46)
+    middle = 32 + tall / 2
+    step = (width - 24) / (len(slots) + 1)
+    size = min(92.0, step - 30)
+    place: dict[str, Point] = {}
+    for at, group in enumerate(slots):
+        y = middle + sum(slot.height for slot in group) / 2
+        for slot in group:
+            slot.y = y - slot.height / 2
+            y -= slot.height
+            if slot.edge is None:
+                place[slot.name] = (12 + step * (at + 0.5), slot.y + 8)
+    place[LOSS] = (12 + step * (len(slots) + 0.5), place[outputs[0]][1])
+
+    boxes, arrows = [], []
+    for name in column:
+        lines = (name,) if widths is None else (name, str(widths[name]))
+        kind = "module" if name in heard else "plain"
+        boxes.append(Box(name, *place[name], size, 42, lines, kind, FONT_SIZE))
+    boxes.append(Box(LOSS, *place[LOSS], min(size, 56), 34, ("loss",), "loss", FONT_SIZE))
+    box = {one.name: one for one in boxes}
+    for name in guesses:
+        x, y = place[name]
+        boxes.append(Box(f"M of {name}", x, y - 46, 26, 22, ("M",), "generator", SMALL))
+        arrows.append(Arrow(((x, y - 35), (x, y - 21)), "synthetic"))
+
+    edges = [(name, user) for user, group in heard.items() for name in dict.fromkeys(group)]
+    edges += [(name, LOSS) for name in outputs]
+    bends: dict[tuple[str, str], list[Point]] = {}
+    for name, user in edges:
+        between = range(column[name] + 1, column.get(user, 0))
+        bends[name, user] = [
+            (12 + step * (number + 0.5), slot.y)
+            for number in between
+            for slot in slots[number]
+            if slot.edge == (name, user)
+        ]
+
+    def spread(side: int, other: int) -> dict[tuple[str, str], float]:
+        """How far from the middle of its box each edge ends, so that no two end in one point."""
+        shifts = {}
+        for at in box:
+            there = [edge for edge in edges if edge[side] == at]
+            there.sort(key=lambda e: (bends[e][-side] if bends[e] else place[e[other]])[1])
+            for rank, edge in enumerate(there):
+                shifts[edge] = (rank - (len(there) - 1) / 2) * min(2 * LANE, 32 / len(there))
+        return shifts
+
+    start, end = spread(0, 1), spread(1, 0)
+    for edge, points in bends.items():
+        name, user = edge
+        lane = LANE if start[edge] == end[edge] == 0 else LANE / 2
+        up = [(x, y + lane) for x, y in points]
+        a, b = start[edge], end[edge]
+        ends = box[name].side("right", a + lane), box[user].side("left", b + lane)
+        arrows.append(Arrow((ends[0], *up, ends[1]), "signal"))
+        if name in heard:  # nothing listens for a gradient at an input
+            down = [(x, y - lane) for x, y in reversed(points)]
+            ends = box[user].side("left", b - lane), box[name].side("right", a - lane)
+            arrows.append(Arrow((ends[0], *down, ends[1]), "message"))
+    legend = "Solid: values go up.   Dashed: gradients come down."
+    if widths is not None:
+        legend = "Number: width.   " + legend
+    if guesses:
+        legend += "   M: guesses at once."
+    return Diagram(
+        width,
+        height,
+        tuple(boxes),
+        tuple(arrows),
+        (Words(12, 14, legend),),
+        describe_graph(heard, users, guesses),
+        title,
+        "Diagram: a graph of nodes with the messages on its edges. Described in the text below.",
+    )
+
+
+def describe_graph(
+    heard: Mapping[str, Sequence[str]],
+    users: Mapping[str, Sequence[str]],
+    guesses: Collection[str],
+) -> str:
+    """The graph in words."""
+    parts = [f"{name} hears {listing(list(group))}" for name, group in heard.items()]
+    text = "Values: " + "; ".join(parts) + "."
+    shared = [
+        f"At {name}, {len(told)} gradients come in, from {listing(list(told))}, and add up."
+        for name, told in users.items()
+        if name in heard and len(told) > 1
+    ]
+    if shared:
+        text += " " + " ".join(shared)
+    if guesses:
+        which = [name for name in heard if name in guesses]
+        text += f" {listing(which)} {'has' if len(which) == 1 else 'have'} a generator M "
+        text += "that guesses the gradient at once."
+    return text
+
+
+def graph(
+    heard: Mapping[str, Sequence[str]],
+    *,
+    widths: Mapping[str, int] | None = None,
+    guesses: Collection[str] = (),
+    title: str | None = None,
+) -> Picture:
+    """A graph, from left to right: on each edge a value going up and a gradient coming down.
+
+    Parameters
+    ----------
+    heard:
+        For each node the names of what it hears; names that are no node are inputs.
+    widths:
+        How wide the value of each name is, written into its box.
+    guesses:
+        The nodes with a generator.
+
+    Raises ValueError for an empty graph, a cycle, or a guess at something that is no node.
+    """
+    return draw_diagram(graph_diagram(heard, widths=widths, guesses=guesses, title=title))
+
+
+LEARNS = 0.6  # ticks that an update of A takes in the picture
+
+
+def clock_bars(
+    period: int, work: float, waits: bool, windows: int = 3
+) -> tuple[list[Bar], list[tuple[int, int]]]:
+    """The bars of :func:`clocks`, and the messages between them; times in ticks of A."""
+    whole_number("period", period, 1, 20)
+    real_number("work", work, 0, period + LEARNS, above=True)
+    true_or_false("waits", waits)
+    whole_number("windows", windows, 1, 6)
+    bars: list[Bar] = []
+    arrows = []
+    now = b_free = 0.0
+
+    def add(worker: str, start: float, end: float, kind: str, window: int | None = None) -> int:
+        bars.append(Bar(worker, start, end, kind, batch=window))
+        return len(bars) - 1
+
+    for window in range(windows):
+        for _ in range(period):
+            last = add("A", now, now + 1, "forward")
+            now += 1
+        start = max(now, b_free)
+        if not waits:
+            add("A", now, now + LEARNS, "update")
+            now += LEARNS
+        b_free = start + work
+        done = add("B", start, b_free, "forward and update", window + 1)
+        arrows.append((last, done))
+        if waits:
+            arrows.append((done, add("A", b_free, b_free + LEARNS, "update")))
+            now = b_free + LEARNS
+        else:
+            arrows.append((done, add("M", b_free, b_free + LEARNS, "fit")))
+    return bars, arrows
+
+
+def clocks(
+    period: int = 5,
+    work: float = 4.0,
+    *,
+    waits: bool,
+    windows: int = 3,
+    title: str | None = None,
+) -> Picture:
+    """Two networks with different clocks on a timeline, computed and not measured.
+
+    A sees ``period`` images, one a tick, and sends a message; B takes ``work`` ticks to answer.
+    With ``waits``, A learns from the true gradient, and stands still until it is there. Without,
+    A learns from a guess at once, and the generator M is told the truth later.  "forward": A sees
+    an image; "update": A learns; "forward and update": B answers and learns; "fit": M learns.
+
+    Raises ValueError for a period outside 1 to 20, a ``work`` that B cannot keep up with, or
+    windows outside 1 to 6.
+    """
+    bars, arrows = clock_bars(period, work, waits, windows)
+    return timeline(bars, title=title, measured=False, unit="steps", arrows=arrows)
