@@ -17,6 +17,7 @@ from dnilab.orderings import (
     Step,
     backprop,
     blue_box,
+    check,
     last_layer_only,
     pipeline,
     sequential,
@@ -24,6 +25,7 @@ from dnilab.orderings import (
 )
 from dnilab.training import EXECUTORS, Diverged, Report, WorkerFailed, published_threads, train
 from dnilab.training.published_threads import processes_can_fork
+from dnilab.training.train import make_workers
 from tests.training.by_hand import bits, small_data
 from tests.training.planted import (
     DATA,
@@ -111,6 +113,17 @@ def test_a_process_per_fit_leaves_the_generators_where_they_were() -> None:
     top = network()
     list(train(top, DATA, last_layer_only(3), **HOW))
     assert bits(stack) == bits(top)
+
+
+@EITHER
+def test_nothing_is_kept_of_a_fit_that_is_done(executor: str) -> None:
+    stack, program, rate = network(), blue_box(3), SGD(1e-3)
+    owners = check(program)
+    workers = make_workers(stack, DATA, program, owners, rate, rate, 4, 12, 0)
+    with nothing_left():
+        for _ in EXECUTORS[executor](stack, workers, program, owners, [5, 12]):
+            assert workers[0].store == {}
+            assert workers[0].feed._x == {}
 
 
 def test_on_one_thread_the_blue_box_is_the_red_box() -> None:

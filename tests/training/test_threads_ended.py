@@ -408,8 +408,10 @@ def test_closing_while_workers_wait_for_one_that_never_answers() -> None:
         events = train(stack, DATA, program, **LONG, executor="threads", report_every=2)
         next(events)
         next(events)
-        threading.Timer(0.05, release.set).start()
+        later = threading.Timer(0.05, release.set)
+        later.start()
         in_time(events.close)  # type: ignore[attr-defined]
+        later.join()
 
 
 @pytest.mark.parametrize("executor", ["one thread", "threads"])
