@@ -10,6 +10,8 @@ Results
 Diagrams
     :func:`locks`, with :class:`Moment` for moments of one's own; :func:`decoupled_module`;
     :func:`decoupled_stack`; :func:`shapes` of chains of :class:`Term`.
+Images
+    :func:`images`, rows of small images: pixels in grey, gradients in two colours.
 Time
     :func:`credit_picture` of a :class:`Reach`: how far back a gradient goes.
     :func:`timeline` of :class:`Bar`, made of steps by :func:`bars_of_spans` (measured) and
@@ -25,6 +27,7 @@ Only this package imports matplotlib.
 from dnilab.pictures.credit import Reach, credit_picture
 from dnilab.pictures.curves import Series, curves
 from dnilab.pictures.dots import dots
+from dnilab.pictures.images import images
 from dnilab.pictures.live import LiveCurves, Redrawn
 from dnilab.pictures.network import Moment, decoupled_module, decoupled_stack, lock_moment, locks
 from dnilab.pictures.ordering import bars_of_slots, bars_of_spans, ordering
@@ -54,6 +57,7 @@ __all__ = [
     "decoupled_module",
     "decoupled_stack",
     "dots",
+    "images",
     "lock_moment",
     "locks",
     "ordering",

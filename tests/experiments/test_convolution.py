@@ -77,7 +77,7 @@ def test_generators_learn_to_guess(generator: str) -> None:
 
 @pytest.mark.parametrize("downsampling", ["max", "mean"])
 def test_pooling_trains(downsampling: str) -> None:
-    result = run(SMALL.but(downsampling=downsampling, ordering="backprop", epochs=2))
+    result = run(SMALL.but(hidden=(8, 16, 16), downsampling=downsampling, ordering="backprop"))
     assert result.curve("class_error")[-1] < 0.5 * result.curve("class_error")[0]
 
 

@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-NAMES = ["curves", "diagram", "live", "shapes", "style", "table", "timeline"]
+NAMES = ["curves", "diagram", "images", "live", "shapes", "style", "table", "timeline"]
 
 
 @pytest.mark.parametrize("name", NAMES)
