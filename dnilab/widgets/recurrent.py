@@ -13,7 +13,7 @@ from dnilab.widgets.panel import Panel
 
 SEQUENCES = 600  # batches of sequences that a run lasts at most
 STEPS_A_FRAME = 250  # of time, between two frames: a few tens of milliseconds
-MEASURE_EVERY = 6  # frames between two measurements of the cosine
+MEASURE_EVERY = 2  # frames between two measurements of the cosine
 
 Frame = dict[str, Any]
 """What ``credit_picture`` takes: the reach, and the curve so far."""
