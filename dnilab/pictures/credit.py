@@ -21,6 +21,7 @@ from dnilab.pictures.style import (
     FONT,
     FONT_SIZE,
     GREEN,
+    GROUND,
     INK,
     LINE_WIDTH,
     MUTED,
@@ -114,8 +115,16 @@ def _arrow(ax: Axes, start: float, stop: float, y: float, look: str) -> None:
 
 
 def _text(
-    ax: Axes, x: float, y: float, text: str, color: str = MUTED, align: str = "center"
+    ax: Axes,
+    x: float,
+    y: float,
+    text: str,
+    color: str = MUTED,
+    align: str = "center",
+    ground: bool = False,
 ) -> None:
+    """Small text; with ``ground``, on a patch that hides the lines below it."""
+    patch = {"facecolor": GROUND, "edgecolor": "none", "pad": 1.5} if ground else None
     ax.text(
         x,
         y,
@@ -127,6 +136,7 @@ def _text(
         fontfamily=FONT,
         math_fontfamily="dejavusans",
         zorder=6,
+        bbox=patch,
     )
 
 
@@ -194,6 +204,7 @@ def _draw_row(ax: Axes, reach: Reach, xs: np.ndarray) -> None:
                 "thrown away",
                 color,
                 "right" if room else "left",
+                ground=True,
             )
 
 

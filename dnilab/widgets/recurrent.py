@@ -13,6 +13,7 @@ from dnilab.widgets.panel import Panel
 
 SEQUENCES = 600  # batches of sequences that a run lasts at most
 STEPS_A_FRAME = 250  # of time, between two frames: a few tens of milliseconds
+SOLVED_BELOW = 0.02  # bits: a run goes on until the answers are sure
 MEASURE_EVERY = 2  # frames between two measurements of the cosine
 
 Frame = dict[str, Any]
@@ -32,7 +33,7 @@ def settings_of(values: dict[str, Any]) -> RecurrentSettings:
         rate=2e-3,
         updates=SEQUENCES * per_sequence,
         report_every=max(1, STEPS_A_FRAME // unroll),
-        solved_below=0.02,
+        solved_below=SOLVED_BELOW,
         stop_when_solved=True,
     )
 
@@ -69,6 +70,14 @@ def frames(values: dict[str, Any]) -> Iterator[Frame]:
         yield frame()
 
 
+def progress(frame: Frame) -> float:
+    """The share of the run that is done: all of it once the task is solved."""
+    if not frame["updates"]:
+        return 0.0
+    solved = frame["bits"][-1] < SOLVED_BELOW
+    return 1.0 if solved else min(1.0, float(frame["updates"][-1] / frame["most"]))
+
+
 def recall_panel() -> Panel[Frame]:
     """A bit is shown, distraction follows, then it is asked for."""
     return Panel(
@@ -90,5 +99,5 @@ def recall_panel() -> Panel[Frame]:
         Redrawn(lambda frame: credit_picture(**frame)),
         title="How far does credit travel?",
         name="08-credit",
-        progress=lambda frame: frame["updates"][-1] / frame["most"] if frame["updates"] else 0.0,
+        progress=progress,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dnilab.widgets.recurrent import frames, recall_panel, settings_of
+from dnilab.widgets.recurrent import frames, progress, recall_panel, settings_of
 
 QUICK = {"unroll": 4, "delay": 4, "method": "DNI(state, targets)", "bias": 0.0}
 
@@ -21,6 +21,10 @@ def test_frames_grow_and_end():
     assert found[0]["updates"] == ()
     assert [len(f["updates"]) for f in found] == list(range(len(found)))
     last = found[-1]
+    done = [progress(frame) for frame in found]
+    assert done[0] == 0
+    assert done == sorted(done)
+    assert done[-2] < done[-1] == 1
     assert last["bits"][-1] < 0.02
     assert last["reach"].guess
     assert last["reach"].cuts == (4,)
