@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -11,10 +11,12 @@ import numpy as np
 
 from dnilab.checks import one_of, whole_number
 from dnilab.data import Dataset
+from dnilab.experiments.compare import events_of
 from dnilab.experiments.settings import Settings
 from dnilab.network import Stack, loss_named
 from dnilab.network.convolutional import DOWNSAMPLING, GENERATORS, build_convolutional
 from dnilab.orderings import Groups, even_groups, module_times, sequential
+from dnilab.training import Report
 
 # How often the images of a task can be halved by pooling: 8, 4, 2, 1, and 28, 14, 7, 3, 1.
 _HALVINGS = {"digits": 3, "mnist": 4}
@@ -190,3 +192,38 @@ def guessed_images(
         at_pixels(at.true)[chosen],
         at_pixels(at.guess)[chosen],
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One moment of a run: the report, and what is guessed by then."""
+
+    report: Report
+    seen: GuessedImages
+
+
+def watch_guesses(
+    settings: ConvolutionSettings,
+    module: int,
+    rows: Sequence[int],
+    *,
+    batch: int = 200,
+    report_every: int | None = None,
+) -> Iterator[Moment]:
+    """Train, and at each report compare guess and truth at ``module``, counted from 1.
+
+    The first ``batch`` training rows go through the network as one batch; ``rows`` of them are
+    returned.  A run that diverges ends early.
+
+    Raises ValueError for an ordering without generators, and as ``guessed_images``.
+    """
+    if not settings.decoupled:
+        raise ValueError(
+            f"ordering is {settings.ordering!r}; it accepts one that trains on synthetic gradients"
+        )
+    data = settings.data()
+    stack = settings.stack(data)
+    x, y = data.x_train[:batch], data.y_train[:batch]
+    for event in events_of(settings, data, stack, report_every):
+        if isinstance(event, Report):
+            yield Moment(event, guessed_images(stack, x, y, module, rows))

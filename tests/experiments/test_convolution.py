@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dnilab.experiments import run
-from dnilab.experiments.convolution import ConvolutionSettings, guessed_images
+from dnilab.experiments.convolution import ConvolutionSettings, guessed_images, watch_guesses
 from dnilab.network import relative_error
 
 SMALL = ConvolutionSettings(hidden=(3, 4, 5), epochs=1)
@@ -119,3 +119,15 @@ class TestImages:
     def test_modules(self, module: Any) -> None:
         with pytest.raises(ValueError, match="module is"):
             guessed_images(self.stack, self.x, self.y, module)
+
+
+class TestWatching:
+    def test_a_moment_for_each_report(self) -> None:
+        moments = list(watch_guesses(SMALL, 1, [0, 1], batch=50, report_every=22))
+        assert [moment.report.batch for moment in moments] == [0, 22, 44]
+        sizes = [float(np.abs(moment.seen.guess).max()) for moment in moments]
+        assert sizes[0] == 0 < sizes[1] != sizes[2]
+
+    def test_there_must_be_guesses(self) -> None:
+        with pytest.raises(ValueError, match="ordering is 'backprop'"):
+            next(watch_guesses(SMALL.but(ordering="backprop"), 1, [0]))
