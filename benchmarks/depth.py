@@ -9,7 +9,7 @@ mean and standard deviation over seeds.  Four parts:
 - sparse: four layers, each module updates with probability p, training time scaled by 1/p, and
   backprop that stops at a module that does not update, for the same time and for 60 epochs;
 - unlocked: four layers that predict their inputs as well, each with a worker of its own, fits
-  1, 2 or 4 batches late;
+  1, 2 or 4 batches late; and 4 batches late with modules that move more slowly;
 - waiting: the seconds that the workers of an unlocked run on threads stood still, by operation,
   and whether the threads gave the very weights that one thread gives.
 
@@ -30,6 +30,7 @@ from benchmarks.harness import finish, options
 from dnilab.experiments import Settings, run
 from dnilab.experiments.depth import (
     AT_THE_END,
+    WAYS,
     Table,
     by_chance,
     by_depth,
@@ -40,8 +41,13 @@ from dnilab.experiments.depth import (
 )
 from dnilab.training import Diverged
 
-UNLOCKED = (1, 2, 4)  # batches that fits come late
-CONTEXTS = {"DNI(h)": ("h",), "DNI(h, y)": ("h", "y")}
+HERE = {"executor": "one thread"}  # the numbers of threads, in one process of the pool
+UNLOCKED: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
+    # what is trained, how many batches its fits come late, and what is changed
+    ("DNI(h)", (1,), {"context": ("h",), **HERE}),
+    ("DNI(h, y)", (1, 2, 4), HERE),
+    ("DNI(h, y), a third of the rates", (4,), {"rate": 3e-4, "generator_rate": 1e-3, **HERE}),
+)
 
 
 def one_blas_thread() -> None:
@@ -132,16 +138,14 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     with Pooled(arguments.processes) as pooled:
         for part, norm in (("batch norm", True), ("no batch norm", False)):
-            table = by_depth(seeds=seeds, measure=pooled, batch_norm=norm, epochs=epochs)
+            ways = tuple(WAYS) if norm else ("backprop", "DNI(h)", "DNI(h, y)")
+            table = by_depth(ways=ways, seeds=seeds, measure=pooled, batch_norm=norm, epochs=epochs)
             rows += rows_of(part, "layers", table)
         table = by_chance(seeds=few, measure=pooled, epochs=epochs)
         rows += rows_of("sparse", "p", table)
         cells = {
-            name: {
-                late: unlocked(staleness=late, context=seen, epochs=epochs, executor="one thread")
-                for late in UNLOCKED
-            }
-            for name, seen in CONTEXTS.items()
+            name: {late: unlocked(epochs=epochs, staleness=late, **changes) for late in lates}
+            for name, lates, changes in UNLOCKED
         }
         rows += rows_of("unlocked", "staleness", fill(cells, seeds, pooled))
     stood_still = waiting(min(epochs, 20))
