@@ -22,6 +22,7 @@ import sklearn.datasets._openml as openml
 from dnilab.data import Dataset, mnist
 from dnilab.data.mnist import _load
 from dnilab.experiments import Settings, run
+from dnilab.experiments.depth import by_depth
 
 ROWS = 14
 PIXELS = np.random.default_rng(0).integers(0, 256, (ROWS, 784))
@@ -186,3 +187,6 @@ def test_a_setting_that_everything_trains_on(
     assert done.diverged is None
     assert done.stack.modules[0].body.layers[0].W.shape == (784, 8)
     assert 0 <= done.final("class_error") <= 1
+    # and the table of notebook 07
+    table = by_depth(task="mnist", depths=(3,), seeds=(0,), width=8, epochs=1, batch_size=4)
+    assert all(0 <= columns[3][0] <= 1 for columns in table.values())
