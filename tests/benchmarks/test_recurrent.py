@@ -1,0 +1,87 @@
+"""What the benchmark through time runs, without running it for long."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks import recurrent
+from dnilab.experiments import RecurrentSettings
+
+
+def of(what):
+    return [job["settings"] for job in recurrent.jobs(5, 3) if job["what"] == what]
+
+
+def test_echo_compares_the_same_network_at_equal_updates():
+    settings = of("echo")
+    assert len(settings) == 3 * 4 * 5  # unrolls, methods, seeds
+    plain = {s.but(method="BPTT", unroll=1, seed=0) for s in settings}
+    assert len(plain) == 1
+    for unroll, delays in recurrent.ECHO_GRID.items():
+        assert list(delays) == sorted(delays)
+        assert unroll in delays
+        assert 3 * unroll in delays
+    assert max(recurrent.ECHO_GRID[1]) >= 6
+    assert max(recurrent.ECHO_GRID[2]) >= 12
+
+
+def test_recall_gives_every_unroll_as_many_sequences():
+    for unroll in (1, 3, 4, None):
+        settings = recurrent.recall_case(unroll, 16, 0.0, 100, "BPTT")
+        steps = 18
+        segments = 1 if unroll is None else -(-steps // unroll)
+        assert recurrent.segments(16, unroll) == segments
+        assert settings.updates == 100 * segments
+    assert {s.seed for s in of("recall")} == set(range(5))
+
+
+def test_copy_compares_equal_updates():
+    assert len({s.but(method="BPTT", seed=0) for s in of("copy")}) == 1
+    assert len(of("copy")) == 9
+
+
+@pytest.mark.parametrize("what", ["echo", "recall", "copy"])
+def test_a_job_answers(what, monkeypatch):
+    monkeypatch.setattr(recurrent, "ECHO_GRID", {2: (1, 2)})
+    task = {"echo": {"delay": 1}, "recall": {"delay": 2}, "copy": {"delay": 1}}[what]
+    settings = RecurrentSettings(
+        task=what, unroll=2, width=8, updates=40, report_every=20, batch_size=8, **task
+    )
+    answer = recurrent.work({"what": what, "settings": settings})
+    assert answer["longest"] >= 0
+    assert answer["seconds"] > 0
+    if what != "echo":
+        assert answer["sequences"] > 0
+
+
+def test_the_command(monkeypatch, capsys):
+    """The whole way to the JSON, with small jobs and in this process."""
+
+    class Here:
+        def __init__(self, *arguments, **options):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        map = staticmethod(map)
+
+    quick = {"updates": 30, "report_every": 10, "width": 4, "batch_size": 4}
+    real = recurrent.jobs
+
+    def small(seeds, copy_seeds):
+        return [{**job, "settings": job["settings"].but(**quick)} for job in real(1, 1)]
+
+    monkeypatch.setattr(recurrent, "jobs", small)
+    monkeypatch.setattr(recurrent, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr("sys.argv", ["recurrent", "--json"])
+    recurrent.main()
+    found = json.loads(capsys.readouterr().out)
+    assert {row["task"] for row in found["recurrent"]} == {"echo", "recall", "copy"}
+    assert {row["method"] for row in found["recurrent"]} == set(recurrent.METHODS)
+    assert found["seconds"] > 0
