@@ -31,7 +31,8 @@ from dnilab.experiments.graph import (
 )
 
 TASKS = (("odd digits", 5), ("odd digits", 10), ("threes", 10), ("digits from five up", 10))
-LAGS = (0, 20)  # windows that B takes until it has worked
+LAGS = (4, 20)  # windows that B takes until it has worked, where it is late
+HIDDEN = (32,)  # of a B that is not one dense layer
 GRAPH_EPOCHS = 30
 
 
@@ -41,23 +42,31 @@ def percent(values: Any) -> tuple[float, float]:
     return round(100 * float(np.mean(values)), 1), round(100 * spread, 1)
 
 
-def clocks(what: str, period: int, seeds: range, windows: int) -> list[dict[str, Any]]:
-    """All methods on one task; with the label also where B is late."""
-    base = ClockSettings(what=what, period=period, windows=windows, report_every=windows)
-    kinds = [
-        base.but(method=method, lag=lag)
-        for method in CLOCK_METHODS
-        for lag in (LAGS if method == "DNI(message, label)" and what == "odd digits" else (0,))
-    ]
+def kinds_of(base: ClockSettings) -> list[ClockSettings]:
+    """All methods; for odd digits also a B that is late, and a B with a hidden layer."""
+    kinds = [base.but(method=method) for method in CLOCK_METHODS]
+    if base.what == "odd digits":
+        guessed = base.but(method="DNI(message, label)")
+        if base.period == 5:
+            kinds += [guessed.but(lag=lag) for lag in LAGS]
+        else:
+            kinds += [guessed.but(hidden=HIDDEN), base.but(method="exact", hidden=HIDDEN)]
+    return kinds
+
+
+def clocks(base: ClockSettings, seeds: range) -> list[dict[str, Any]]:
+    """One task."""
+    kinds = kinds_of(base)
     rows = []
     for settings, runs in zip(kinds, run_all_clocks(kinds, seeds), strict=True):
         counted, spread = percent([run.counted for run in runs])
         rows.append(
             {
-                "what": what,
-                "period": period,
+                "what": settings.what,
+                "period": settings.period,
                 "gradient to A": settings.method,
                 "lag": settings.lag,
+                "hidden in B": sum(settings.hidden),
                 "counted": counted,
                 "spread": spread,
                 "worst": round(100 * min(run.counted for run in runs), 1),
@@ -96,8 +105,11 @@ def main() -> None:
     arguments = parser.parse_args()
     seeds = range(arguments.seeds)
     with threadpool_limits(1):
+        base = ClockSettings(windows=arguments.windows, report_every=arguments.windows)
         of_clocks = [
-            row for what, period in TASKS for row in clocks(what, period, seeds, arguments.windows)
+            row
+            for what, period in TASKS
+            for row in clocks(base.but(what=what, period=period), seeds)
         ]
         of_graphs = graphs(seeds)
     finish(arguments, {"clocks": of_clocks, "graph": of_graphs}, of_clocks)

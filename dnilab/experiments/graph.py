@@ -120,7 +120,7 @@ class ClockSettings:
     features: int = 32  # of A's eye
     width: int = 32  # of A's recurrent core
     message: int = 16  # numbers in the message
-    hidden: tuple[int, ...] = (32,)  # of B
+    hidden: tuple[int, ...] = ()  # of B; none: one dense layer
     generator_hidden: tuple[int, ...] = ()  # none: a linear generator
     rate: float = 2e-3
     batch_size: int = 32

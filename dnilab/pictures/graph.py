@@ -60,8 +60,8 @@ def _slots(heard: Mapping[str, Sequence[str]], column: Mapping[str, int]) -> lis
                 slots[at].append(_Slot(user, (name, user)))
     for name, at in column.items():
         slots[at].append(_Slot(name))
-    for before, group in pairwise(slots):
-        share = {
+    for before, there in pairwise(slots):
+        share: dict[object, float] = {
             (slot.edge or slot.name): (number + 0.5) / len(before)
             for number, slot in enumerate(before)
         }
@@ -73,7 +73,7 @@ def _slots(heard: Mapping[str, Sequence[str]], column: Mapping[str, int]) -> lis
             at = [share.get((name, user), share.get(name, 0.0)) for name in sources]
             return sum(at) / max(len(at), 1)
 
-        group.sort(key=pull)  # keeps the order of equals: edges that pass by stand above
+        there.sort(key=pull)  # keeps the order of equals: edges that pass by stand above
     return slots
 
 

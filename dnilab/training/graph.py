@@ -24,7 +24,10 @@ from dnilab.network.layers import Pullback
 
 @dataclass(frozen=True)
 class Said:
-    """One message: ``kind`` is "up" (a value), "guess" (a node's own guess) or "down"."""
+    """One message: ``kind`` is "up" (a value), "guess" (of a node's own generator) or "down".
+
+    "act" is none: the node that is ``sender`` and ``to`` has a gradient and uses it.
+    """
 
     kind: str
     sender: str
@@ -148,6 +151,7 @@ class _Step:
     def _act(self, name: str, g: np.ndarray) -> None:
         """Pull back, tell everyone who was heard, update."""
         self.used[name] = g
+        self.log.append(Said("act", name, name))
         *down, grads = self.pullbacks[name](g)
         if name in self.of.learn:
             self.of._updates[name](as_list(grads), len(g))
