@@ -17,7 +17,7 @@ import pytest
 from dnilab.network import SGD, Adam, Stack
 from dnilab.orderings import Program, Step, pipeline
 from dnilab.training import Diverged, Report, WorkerFailed, blas, train
-from dnilab.training.threads import REPORTS_AHEAD
+from dnilab.training.threads import REPORTS_AHEAD, TURNS_AHEAD
 from tests.training.planted import (
     DATA,
     LONG,
@@ -161,7 +161,8 @@ def test_rates_that_diverge_at_once_and_without_a_warning() -> None:
     for program in (pipeline(THREE, staleness=2), pipeline(TWO, staleness=4, batches_per_turn=4)):
         with nothing_left():
             stack = network(activation="identity")
-            how = {**LONG, "optimiser": SGD(1e12), "executor": "threads"}
+            # the first look at the parameters comes after 25 turns: time enough for inf and NaN
+            how = {**LONG, "optimiser": SGD(1e12), "executor": "threads", "report_every": 10**6}
             last = in_time(lambda s=stack, p=program, h=how: list(train(s, DATA, p, **h)))[-1]
             assert isinstance(last, Diverged)
 
@@ -397,17 +398,22 @@ def test_closing_while_workers_wait_for_one_that_never_answers() -> None:
     # see test_threads_memory: the lower worker stops a few turns ahead of the upper one
     steps = ((Step("forward", 1), Step("forward", 2)), (Step("forward_update", 3),))
     program = Program("last layer only, two workers", 3, steps)
-    release = threading.Event()
+    release, far_ahead = threading.Event(), threading.Event()
 
     def hold(t: int) -> None:
         if t == 5:
             release.wait(PATIENCE)
 
+    def ahead(t: int) -> None:
+        if t == 5 + TURNS_AHEAD - 1:
+            far_ahead.set()
+
     with nothing_left():
-        stack = hooked(network(), 3, hold)
-        events = train(stack, DATA, program, **LONG, executor="threads", report_every=2)
+        stack = hooked(hooked(network(), 3, hold), 1, ahead)
+        events = train(stack, DATA, program, **LONG, executor="threads", report_every=10**6)
         next(events)
-        next(events)
+        assert far_ahead.wait(PATIENCE)
+        time.sleep(0.02)  # until it waits
         later = threading.Timer(0.05, release.set)
         later.start()
         in_time(events.close)  # type: ignore[attr-defined]

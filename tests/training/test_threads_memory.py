@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dnilab.network import SGD
-from dnilab.orderings import Program, Step, check, pipeline, sequential
+from dnilab.orderings import Program, Step, check, pipeline, sequential, sparse
 from dnilab.training import Report, train
 from dnilab.training import worker as worker_module
 from dnilab.training.threads import TURNS_AHEAD, threads
@@ -121,6 +121,13 @@ def test_an_upper_worker_that_never_answers(program: Program, slow: int) -> None
         # the test can see what it bounds: the lower worker did run ahead
         assert most["inbox"][top] > TURNS_AHEAD / 2
     assert max(most["rows"] + most["x"] + most["y"]) <= program.lag + program.batches_per_turn + 1
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 1.0])
+def test_what_a_drawn_turn_made_and_nobody_used_is_let_go(p: float) -> None:
+    most = largest(sparse(3, p=p, seed=1), 1)
+    assert most["store"] == [0]  # looked at when the next turn begins
+    assert max(most["rows"] + most["x"] + most["y"]) <= 2
 
 
 def long_run(**how: Any) -> list[Any]:
