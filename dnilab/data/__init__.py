@@ -5,6 +5,7 @@ from dnilab.data.batches import batches
 from dnilab.data.dataset import Dataset
 from dnilab.data.digits import digits
 from dnilab.data.mnist import mnist
+from dnilab.data.own import own_arrays
 from dnilab.data.sequences import Copy, Echo, Recall, Sequences, SequenceTask, sequence_task
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "binary_addition",
     "digits",
     "mnist",
+    "own_arrays",
     "sequence_task",
 ]

@@ -88,9 +88,7 @@ def events_of(
     )
 
 
-def run(
-    settings: Settings, report_every: int | None = None, data: Dataset | None = None
-) -> Run:
+def run(settings: Settings, report_every: int | None = None, data: Dataset | None = None) -> Run:
     """Run one experiment to its end.  ``report_every`` is in batches; None: once an epoch.
 
     ``data``: the rows to learn from, if they are not those that the settings draw.

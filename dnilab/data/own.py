@@ -1,0 +1,67 @@
+"""A reader's own arrays as a dataset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dnilab.checks import matrix, real_number, whole_number
+from dnilab.data.dataset import Dataset
+
+FEWEST_ROWS = 10
+MOST_CLASSES = 100
+
+
+def own_arrays(
+    x: Any, y: Any, *, name: str = "own arrays", test_share: float = 0.2, seed: int = 0
+) -> Dataset:
+    """Split, scale and label the arrays ``x`` and ``y``.
+
+    Shapes: x (n, inputs), numbers.  y (n,), one class for each row (whole numbers, words or
+    True/False); or (n, outputs) of 0 and 1: classes where each row has exactly one 1, else bits.
+
+    Each column of x is shifted and scaled to mean 0 and standard deviation 1 over the training
+    rows; a column that is the same everywhere becomes 0.  A share ``test_share`` of the rows,
+    drawn by ``seed``, is kept for testing.
+
+    Raises ValueError, naming the array, for other shapes, NaN, fewer than 10 rows, labels with
+    fractions, one class only, or more than 100 classes.
+    """
+    x = matrix("x", np.asarray(x, dtype=float) if np.ndim(x) == 2 else x)
+    labels = np.asarray(y)
+    if labels.ndim not in (1, 2) or len(labels) != len(x):
+        raise ValueError(
+            f"y has shape {labels.shape}; it accepts ({len(x)},) or ({len(x)}, outputs), a row "
+            "for each row of x"
+        )
+    if len(x) < FEWEST_ROWS:
+        raise ValueError(f"x has {len(x)} rows; it accepts {FEWEST_ROWS} or more")
+    share = real_number("test_share", test_share, 0, 0.9, above=True)
+    rng = np.random.default_rng(whole_number("seed", seed, 0))
+    kind, y_rows = _labels(labels)
+    order = rng.permutation(len(x))
+    count = min(max(1, round(share * len(x))), len(x) - 1)
+    test, train = order[:count], order[count:]
+    middle, spread = x[train].mean(axis=0), x[train].std(axis=0)
+    scaled = (x - middle) / np.where(spread > 0, spread, np.inf)
+    return Dataset(name, kind, scaled[train], y_rows[train], scaled[test], y_rows[test])
+
+
+def _labels(y: np.ndarray) -> tuple[Any, np.ndarray]:
+    """The kind of the labels, and the labels as rows of 0 and 1."""
+    if y.ndim == 2:
+        if not (y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all()):
+            raise ValueError("y has several columns; it accepts 0 and 1 in them")
+        rows = y.astype(float)
+        return ("classes" if y.shape[1] > 1 and (rows.sum(axis=1) == 1).all() else "bits"), rows
+    if y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == np.round(y)).all()):
+        raise ValueError(
+            "y holds numbers with fractions; it accepts classes, or columns of 0 and 1"
+        )
+    if y.dtype.kind not in "biufUSO":
+        raise ValueError(f"y holds {y.dtype}; it accepts whole numbers or words, one a row")
+    names, place = np.unique(y.astype(str) if y.dtype.kind == "O" else y, return_inverse=True)
+    if not 2 <= len(names) <= MOST_CLASSES:
+        raise ValueError(f"y holds {len(names)} classes; it accepts 2 to {MOST_CLASSES}")
+    return "classes", np.eye(len(names))[place]
