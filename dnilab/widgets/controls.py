@@ -1,7 +1,8 @@
-"""What a panel can be asked: sliders with a number box, choices, toggles.
+"""What a panel can be asked: sliders with a number box, choices, toggles, words.
 
-A *spec* (:class:`Slider`, :class:`Choice`, :class:`Toggle`) is plain, frozen data and is checked
-when it is made. A *control* is the widget made from it; its ``value`` is a plain Python value.
+A *spec* (:class:`Slider`, :class:`Choice`, :class:`Toggle`, :class:`Words`) is plain, frozen data
+and is checked when it is made. A *control* is the widget made from it; its ``value`` is a plain
+Python value.
 """
 
 from __future__ import annotations
@@ -134,7 +135,25 @@ class Toggle:
         return value
 
 
-Spec = Slider | Choice | Toggle
+@dataclass(frozen=True)
+class Words:
+    """A line of text, taken over when Enter is pressed or the field is left."""
+
+    value: str
+    label: str = ""
+    placeholder: str = ""
+
+    def __post_init__(self) -> None:
+        self.check("value", self.value)
+
+    def check(self, name: str, value: Any) -> str:
+        """``value``, or an error that names ``name``."""
+        if not isinstance(value, str):
+            raise ValueError(f"{name}: got {value!r}, need text")
+        return value
+
+
+Spec = Slider | Choice | Toggle | Words
 
 _DESCRIPTION = {"description_width": "initial"}
 
@@ -153,15 +172,22 @@ class Control:
     JupyterLab and Voila) takes a slider's arrows for its own shortcuts: there the box is the way.
     """
 
-    def __init__(self, name: str, spec: Spec, changed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        spec: Spec,
+        changed: Callable[[str], None],
+        lock: Any = None,
+    ) -> None:
         self.name = name
         self.spec = spec
         self.label = spec.label or name
         self._changed = changed
         self._value: Any = spec.value
         # Callbacks come on the thread that handles the controls, tests and cells set from theirs.
-        self._lock = threading.RLock()
+        self._lock = lock or threading.RLock()
         self._parts: list[Any] = []
+        self._enabled = True
         self._widget: widgets.Box | None = None
 
     @property
@@ -172,7 +198,12 @@ class Control:
                 self._parts = self._make_parts()
                 self._widget = widgets.Box(self._parts)
                 self._widget.add_class("dnilab-control")
+                if isinstance(self.spec, Words):
+                    self._widget.add_class("dnilab-words")
+                if isinstance(self.spec, Toggle):
+                    self._widget.add_class("dnilab-toggle")
                 for part in self._parts:
+                    part.disabled = not self._enabled
                     part.observe(self._seen, names="value")
             return self._widget
 
@@ -191,6 +222,17 @@ class Control:
                     value=self._value,
                     description=self.label,
                     tooltip=self.label,  # without one the label's own tooltip reads "null"
+                    style=_DESCRIPTION,
+                )
+            ]
+        if isinstance(spec, Words):
+            return [
+                widgets.Text(
+                    value=self._value,
+                    description=self.label,
+                    tooltip=self.label,
+                    placeholder=spec.placeholder or "\u200b",  # never the widget's own
+                    continuous_update=False,
                     style=_DESCRIPTION,
                 )
             ]
@@ -237,15 +279,40 @@ class Control:
         self._take(self.spec.check(self.name, value), source=None)
 
     @property
+    def enabled(self) -> bool:
+        """Whether it can be moved; settable.  A control that changes nothing is greyed out."""
+        return self._enabled
+
+    @enabled.setter
+    def enabled(self, enabled: bool) -> None:
+        with self._lock:
+            self._enabled = enabled
+            for part in self._parts:
+                part.disabled = not enabled
+
+    @property
     def words(self) -> str:
         """The label and the value, as a sentence says them."""
         if isinstance(self.spec, Choice):
             shown = next(words for words, value in self.spec.pairs if value == self._value)
+        elif isinstance(self.spec, Words):
+            shown = self._value
         elif isinstance(self.spec, Toggle):
             shown = "yes" if self._value else "no"
         else:
             shown = f"{self._value:g}" + (f" {self.spec.unit}" if self.spec.unit else "")
         return f"{self.label} {shown}"
+
+    def _nearest(self, value: float) -> int:
+        """The number of the handle's place nearest to ``value``.
+
+        The browser moves the handle there, and sends that place back.
+        """
+        spec = self.spec
+        assert isinstance(spec, Slider)
+        if spec.log:
+            return round((math.log10(value) - math.log10(spec.min)) / self._parts[0].step)
+        return round((value - spec.min) / spec.step)
 
     def _seen(self, change: Any) -> None:
         """A part was moved. The other part follows; the panel hears of it once."""
@@ -255,7 +322,7 @@ class Control:
                 # The handle moves in steps; the box may hold any value in between.
                 from_slider = change["owner"] is self._parts[0]
                 value = self.spec.tidy(value) if from_slider else self.spec.check("value", value)
-                if from_slider and value == self.spec.tidy(self._value):
+                if from_slider and self._nearest(value) == self._nearest(self._value):
                     return  # an echo of a value that came from the box or from code
             self._take(value, source=change["owner"])
 

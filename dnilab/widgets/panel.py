@@ -42,7 +42,8 @@ class View(Protocol[S_contra]):
     """Turns a snapshot into a picture and into words.
 
     A view may also have ``picture(snapshot) -> Picture``; the still form of a panel then uses
-    that, at twice the pixels, instead of a live frame.
+    that, at twice the pixels, instead of a live frame. And ``choose(values)``, which is told the
+    values of the panel's controls that only redraw before each drawing.
     """
 
     def update(self, snapshot: S_contra) -> bytes:
@@ -101,7 +102,9 @@ class _Job:
         self.pulled = False
         self.drawn = self.undrawn = False
         self.unsaid = False
-        self.over = False
+        self.over = self.failed = False
+        self.redraw = False
+        """Draw what is there again: a control changed how it is shown."""
         self.seconds = 0.0
         """Time spent running, for the estimate of what is left."""
 
@@ -121,7 +124,8 @@ class Panel(Generic[S]):
     Parameters
     ----------
     controls:
-        Name -> :class:`Slider`, :class:`Choice` or :class:`Toggle`, in the order shown.
+        Name -> :class:`Slider`, :class:`Choice`, :class:`Toggle` or :class:`Words`, in the order
+        shown.
     run:
         ``run(values)`` gets ``{name: value}`` and gives snapshots: a generator, or a list of one
         for a panel that only computes. It runs on the panel's worker thread. It is cancelled
@@ -142,6 +146,11 @@ class Panel(Generic[S]):
         snapshot is shown and the buttons take it from there (needs ``player``).
     progress:
         ``progress(snapshot)`` gives the fraction done, 0 to 1; adds a progress bar.
+    redraw:
+        Names of controls that change only how a snapshot is shown: the run goes on, and what is
+        there is drawn again. ``view.choose(values)`` is told their values before each drawing.
+    rate, share:
+        At most so many frames a second, and so large a share of the time for drawing.
 
     Plain state, for tests: ``controls[name].value`` (settable), ``values``, ``snapshot``,
     ``png``, ``sentence``, ``message`` (what the panel says went wrong, or ""), ``error`` (the
@@ -159,7 +168,9 @@ class Panel(Generic[S]):
         player: bool = False,
         play: bool = True,
         progress: Callable[[S], float] | None = None,
+        redraw: Iterable[str] = (),
         rate: float = 20.0,
+        share: float = 0.25,
     ) -> None:
         if not callable(run):
             raise TypeError(f"run: got {run!r}, need a function of the values")
@@ -175,7 +186,8 @@ class Panel(Generic[S]):
         self._run, self._view, self._progress = run, view, progress
         self._player = player
         self._playing = play
-        self._budget = Budget(rate)
+        self._budget = Budget(rate, share)
+        self._redrawing = frozenset(redraw)
         self._lock = threading.RLock()
         self._calm = threading.Condition(self._lock)
         self._drawing = threading.Lock()
@@ -194,11 +206,23 @@ class Panel(Generic[S]):
         # Names are checked before any widget exists, so that an error leaves none behind.
         for key, spec in controls.items():
             if not isinstance(spec, Spec):
-                raise TypeError(f"controls[{key!r}]: got {spec!r}, need Slider, Choice or Toggle")
+                raise TypeError(
+                    f"controls[{key!r}]: got {spec!r}, need Slider, Choice, Toggle or Words"
+                )
+        unknown = self._redrawing - set(controls)
+        if unknown:
+            raise ValueError(f"redraw: got {sorted(unknown)[0]!r}, need names of controls")
+        if self._redrawing and not callable(getattr(view, "choose", None)):
+            raise TypeError(f"view: got {view!r}, which has no method choose(values)")
         old = _open_panels.get(self.name)
         if old is not None:
             old.close()
-        self.controls = {key: Control(key, spec, self._moved) for key, spec in controls.items()}
+        # One lock for all of them: a control may move another one.
+        self._controls_lock = threading.RLock()
+        self.controls = {
+            key: Control(key, spec, self._moved, self._controls_lock)
+            for key, spec in controls.items()
+        }
         self._widget: widgets.VBox | None = None
         self._image_bytes = b""
         _open_panels[self.name] = self
@@ -282,7 +306,8 @@ class Panel(Generic[S]):
         if not any_:
             raise RuntimeError(f"The run of panel {self.title!r} gave no snapshot for {values}.")
         with self._drawing:
-            setting = "; ".join(control.words for control in self.controls.values())
+            self._tell_view()
+            setting = self.setting_words
             note = f" Setting shown: {setting}. In a running notebook these are controls."
             picture = getattr(self._view, "picture", None)
             if picture is not None:
@@ -301,6 +326,11 @@ class Panel(Generic[S]):
     def values(self) -> dict[str, Any]:
         """The value of every control."""
         return {name: control.value for name, control in self.controls.items()}
+
+    @property
+    def setting_words(self) -> str:
+        """The setting in words, for a page without controls."""
+        return "; ".join(control.words for control in self.controls.values())
 
     @property
     def png(self) -> bytes:
@@ -367,14 +397,14 @@ class Panel(Generic[S]):
             self._label_play()
 
     def step(self) -> None:
-        """One snapshot further, then pause."""
+        """One step further, then pause; a step is one snapshot unless ``_step_size`` says more."""
         _ = self.widget
         with self._lock:
             self._playing = False
             if self._job is None or self._job.over:
                 self._restart()
             else:
-                self._job.allowed = 1
+                self._job.allowed = self._step_size(self._job)
                 self._wake()
             self._label_play()
 
@@ -414,8 +444,26 @@ class Panel(Generic[S]):
     def _moved(self, name: str) -> None:
         """A control has a new value: what runs is stale."""
         with self._lock:
-            if self._started:
+            if not self._started:
+                return
+            if name not in self._redrawing:
                 self._restart()
+            else:
+                self.redraw()
+
+    def redraw(self) -> None:
+        """Draw again what is there, as when something else is to be shown beside it."""
+        with self._lock:
+            if self._job is not None and not self._closed:
+                self._job.redraw = True
+                self._budget.reset()
+                self._wake()
+
+    def _tell_view(self) -> None:
+        """Tell the view how to show a snapshot."""
+        if self._redrawing:
+            values = {name: self.controls[name].value for name in self._redrawing}
+            self._view.choose(values)  # type: ignore[attr-defined]
 
     def _drop_job(self) -> None:
         """Make the current job stale at once; the worker closes it. The lock is held."""
@@ -430,9 +478,15 @@ class Panel(Generic[S]):
             return
         self._started = True
         self._drop_job()
-        self._job = _Job(self._number, self.values, math.inf if self._playing else 1)
+        self._job = _Job(self._number, self.values, math.inf)
+        if not self._playing:
+            self._job.allowed = self._step_size(self._job)
         self._label_play()
         self._wake()
+
+    def _step_size(self, job: _Job) -> int:
+        """How many snapshots make a step of ``job``, which may not have begun. Lock held."""
+        return 1
 
     def _wake(self) -> None:
         """See that a worker is there. The lock is held."""
@@ -448,9 +502,12 @@ class Panel(Generic[S]):
             with self._lock:
                 stale, self._stale = self._stale, []
                 job = self._job
+                again = job if job is not None and job.redraw else None
+                if again is not None:
+                    again.redraw = False
                 if job is not None and (job.over or job.allowed <= 0):
                     job = None
-                if job is None and not stale:
+                if job is None and again is None and not stale:
                     self._worker = None
                     self._calm.notify_all()
                     return
@@ -458,6 +515,8 @@ class Panel(Generic[S]):
                 # An error in the clean-up of a run that nobody looks at any more is not shown.
                 with contextlib.suppress(Exception):
                     old.close()
+            if again is not None and again.drawn and not again.failed:
+                self._draw_again(again)
             if job is not None:
                 self._advance(job)
 
@@ -478,7 +537,7 @@ class Panel(Generic[S]):
                 with self._lock:
                     if not self._is_current(job):
                         return
-                    if job.allowed <= 0:
+                    if job.allowed <= 0 or job.redraw:
                         break
                     job.allowed -= 1
                     job.pulled = True
@@ -491,7 +550,7 @@ class Panel(Generic[S]):
                 job.seconds = before + time.perf_counter() - began
                 if self._budget.due():
                     self._draw(job, last=False)
-            if job.undrawn or job.unsaid:
+            if (job.undrawn or job.unsaid) and not (job.redraw and not job.over):
                 self._draw(job, last=True)
             if job.over and not job.drawn:
                 raise ValueError("It gave nothing to show.")
@@ -500,12 +559,20 @@ class Panel(Generic[S]):
         except BaseException as error:  # also SystemExit: the controls stay alive
             self._fail(job, error)
 
+    def _draw_again(self, job: _Job) -> None:
+        """Draw the latest snapshot in another way; an error is told as one of the run."""
+        try:
+            self._draw(job, last=True)
+        except BaseException as error:
+            self._fail(job, error)
+
     def _draw(self, job: _Job, *, last: bool) -> None:
         """Draw the job's latest snapshot and publish it, if the job is still the current one."""
         snapshot = job.last
         # A screen reader reads every new sentence out, so it changes at most twice a second.
         speak = last or time.perf_counter() - self._said_at >= 0.5
         with self._drawing, self._budget:
+            self._tell_view()
             png = self._view.update(snapshot)
             sentence = self._view.sentence(snapshot) if speak else None
             done = self._progress(snapshot) if self._progress is not None else None
@@ -525,6 +592,10 @@ class Panel(Generic[S]):
             if done is not None:
                 self._show_progress(job, done)
             self._show_message("", None)
+        self._drawn(job, snapshot, last=last)
+
+    def _drawn(self, job: _Job, snapshot: S, *, last: bool) -> None:
+        """A picture was shown: here a panel with more to show adds it. On the worker's thread."""
 
     def _show_progress(self, job: _Job, done: float) -> None:
         done = min(max(float(done), 0.0), 1.0)
@@ -552,7 +623,7 @@ class Panel(Generic[S]):
         with contextlib.suppress(Exception):  # the first error is the one to tell
             job.close()
         with self._lock:
-            job.over = True
+            job.over = job.failed = True
             if not self._is_current(job):
                 return
             what = str(error) or type(error).__name__
@@ -625,6 +696,14 @@ STYLE = """
   position: absolute; width: 1px !important; height: 1px; overflow: hidden;
   clip-path: inset(50%); white-space: nowrap;
 }
+.dnilab-panel .dnilab-words > .widget-text {
+  flex: 1 1 auto; width: auto; height: auto; flex-flow: row wrap;
+}
+.dnilab-panel .dnilab-words > .widget-text > .widget-label {
+  position: static; width: auto !important; height: auto; clip-path: none; white-space: normal;
+  flex: 1 0 100%; max-width: 100%;
+}
+.dnilab-panel .dnilab-words > .widget-text > input { flex: 1 1 100%; }
 .dnilab-panel .dnilab-control > .widget-checkbox { width: auto; }
 .dnilab-panel .dnilab-control .widget-checkbox label {
   display: flex; align-items: center; gap: 6px;
