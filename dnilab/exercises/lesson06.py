@@ -1,0 +1,48 @@
+"""Lesson 06: a fair comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dnilab.exercises.asking import NotYet, ask
+from dnilab.exercises.feedback import Verdict
+
+
+def check_epochs_to_reach(epochs_to_reach: Callable[..., Any]) -> Verdict:
+    """Check ``epochs_to_reach(epoch, right, goal)`` -> the first epoch at which the goal is met.
+
+    Shapes: epoch (n,), right (n,), goal one number; NaN if the goal is never met.
+    """
+    epoch = np.array([0.0, 0.5, 1.0, 2.5, 4.0])
+    right = np.array([0.5, 0.62, 0.81, 0.78, 0.9])
+    name = "epochs_to_reach(epoch, right, goal)"
+    mistakes = {
+        2.0: "it is the place in the list, not the epoch: look it up in epoch.",
+        0.81: "it is the share that is right, not the epoch.",
+        2.5: "it is the epoch after which it comes true, one report late.",
+        4.0: "it is the last epoch that meets the goal; the curve met it before, and fell again.",
+    }
+    try:
+        got = ask("epochs_to_reach", epochs_to_reach, epoch, right, 0.8)
+        if got is None:
+            return Verdict(False, f"{name} is None. Replace it with your own code, then run again.")
+        if np.ndim(got) != 0 or not isinstance(got, int | float | np.number):
+            return Verdict(False, f"{name} is {got!r}; it should be one number.")
+        if float(got) != 1.0:
+            hint = mistakes.get(float(got), "read the first epoch at which right is at least goal.")
+            return Verdict(False, f"{name} gives {float(got):g} where 1 is right: {hint}")
+        equal = ask("epochs_to_reach", epochs_to_reach, epoch, right, 0.9)
+        if equal != 4.0:
+            return Verdict(False, f"{name}: a curve that is exactly at the goal has reached it.")
+        at_once = ask("epochs_to_reach", epochs_to_reach, epoch, right, 0.1)
+        if at_once != 0.0:
+            return Verdict(False, f"{name}: the first report counts, too.")
+        never = ask("epochs_to_reach", epochs_to_reach, epoch, right, 0.99)
+    except NotYet as stop:
+        return stop.verdict
+    if never is None or not np.isnan(float(never)):
+        return Verdict(False, f"{name}: return NaN where the goal is never met; yours is {never}.")
+    return Verdict(True, f"{name} finds the first epoch, and says NaN where there is none.")
