@@ -142,8 +142,8 @@ class DenseImageGenerator(ImageGenerator):
 class ConvGenerator(ImageGenerator):
     """A convolutional generator: images in, an image of the same height and width out.
 
-    Its input are planes: the channels of h; each label as a constant image (paper, section 3, for
-    conditional generators); the network's input x folded to the size of h.  The same small window
+    Its input are planes: the channels of h; each label as a constant image, which makes it a
+    conditional generator; the network's input x folded to the size of h.  The same small window
     makes the guess for every pixel, so it needs far fewer parameters than a dense generator, and
     a pixel of the guess depends on its neighbourhood alone.
 
