@@ -55,6 +55,7 @@ def ideal_timeline(
     parcel: list[list[Value]] = [[] for _ in lists]
     running: list[float] = []  # when busy cores become free
     slots: list[Slot] = []
+    latest = 0.0  # when the last step started: no later choice can start before it
     while any(position[i] < len(entries) for i, entries in enumerate(lists)):
         # The step that can start first; ties go to the higher module, which others wait for.
         choice: tuple[float, int, int] | None = None
@@ -75,9 +76,11 @@ def ideal_timeline(
                     choice = candidate
         assert choice is not None  # check() has seen to it
         ready, _, i = choice
+        ready = max(ready, latest)
         step, last = lists[i][position[i]]
         while running and (running[0] <= ready or len(running) >= limit):
             ready = max(ready, heapq.heappop(running))
+        latest = ready
         end = ready + times[step.op, step.module]
         heapq.heappush(running, end)
         slots.append(Slot(i, step, ready, end))

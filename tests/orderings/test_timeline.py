@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dnilab.orderings import (
@@ -274,6 +274,14 @@ def turn_of(program: Program, slot: Slot) -> int:
     return (slot.step.batch - offsets[0]) // program.batches_per_turn
 
 
+@settings(max_examples=100)
+@example(  # two cores once did three steps at a time here, from 12 to 14
+    program=pipeline(((1,), (2,), (3,), (4,)), staleness=2),
+    times={("forward_update", 1): 2, ("forward_update", 2): 3, ("forward_update", 3): 2}
+    | {("forward_update", 4): 2, ("fit", 1): 3, ("fit", 2): 3, ("fit", 3): 2},
+    cores=2,
+    n=2,
+)
 @given(
     program=programs(), times=STEP_TIMES, cores=st.none() | st.integers(1, 6), n=st.integers(1, 7)
 )
