@@ -1,9 +1,10 @@
 """Deeper networks on the digits: synthetic gradients at 3 to 6 layers, sparse, and unlocked.
 
-    python -m benchmarks.depth [--json] [--processes 2] [--seeds 5] [--sparse-seeds 3]
+    python -m benchmarks.depth [--json] [--processes 2] [--seeds 5] [--fewer-seeds 3]
 
 64-128-...-128-10, ReLU, Adam 1e-3, batch 32, 60 epochs; error in percent on 360 unseen images,
-mean and standard deviation over seeds.  Four parts:
+mean and standard deviation over seeds, fewer of them without batch normalisation and where
+updates are sparse.  Four parts:
 
 - depth: last layer only, backprop, DNI(h) and DNI(h, y), with and without batch normalisation;
 - sparse: four layers, each module updates with probability p, training time scaled by 1/p, and
@@ -129,17 +130,23 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--sparse-seeds", type=int, default=3)
+    parser.add_argument("--fewer-seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=60)
     arguments = parser.parse_args()
-    seeds, few = range(arguments.seeds), range(arguments.sparse_seeds)
+    seeds, few = range(arguments.seeds), range(arguments.fewer_seeds)
     epochs = arguments.epochs
     began = perf_counter()
     rows: list[dict[str, Any]] = []
     with Pooled(arguments.processes) as pooled:
         for part, norm in (("batch norm", True), ("no batch norm", False)):
             ways = tuple(WAYS) if norm else ("backprop", "DNI(h)", "DNI(h, y)")
-            table = by_depth(ways=ways, seeds=seeds, measure=pooled, batch_norm=norm, epochs=epochs)
+            table = by_depth(
+                ways=ways,
+                seeds=seeds if norm else few,
+                measure=pooled,
+                batch_norm=norm,
+                epochs=epochs,
+            )
             rows += rows_of(part, "layers", table)
         table = by_chance(seeds=few, measure=pooled, epochs=epochs)
         rows += rows_of("sparse", "p", table)
