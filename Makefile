@@ -5,6 +5,8 @@
 PYTHON ?= python3
 # Passed on to JupyterLab: make lab LAB_ARGS="--no-browser --port 8899"
 LAB_ARGS ?=
+# The same for Voila: make playground VOILA_ARGS="--no-browser --port 8898"
+VOILA_ARGS ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -17,11 +19,13 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 
-.PHONY: help lab test lint types test-browser notebooks pins clean FORCE
+.PHONY: help lab playground test lint types test-browser notebooks pins clean FORCE
 
 help:
 	@echo "make lab           open the course in JupyterLab, setting everything up first"
 	@echo "                   (LAB_ARGS=\"--no-browser --port 8899\" passes options on)"
+	@echo "make playground    open the playground as a page of its own, without code"
+	@echo "                   (VOILA_ARGS=\"--no-browser --port 8898\" passes options on)"
 	@echo "make test          run all tests, and every cell of every notebook"
 	@echo "make lint          check the style and the format of code and notebooks"
 	@echo "make types         check the types of the package"
@@ -40,6 +44,10 @@ AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 lab: $(VENV)/.course
 	$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/$(FIRST) \
 	  --LabApp.app_settings_dir=tools/jupyterlab $(AS_ROOT) $(LAB_ARGS)
+
+# It listens on localhost only, which is Voila's default, and serves this one page.
+playground: $(VENV)/.course
+	$(PY) -m voila pages/playground.ipynb $(VOILA_ARGS)
 
 # Two at a time; the cells of a notebook stay together and in order.
 test: $(VENV)/.test

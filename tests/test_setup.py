@@ -278,6 +278,17 @@ class TestMakefile:
         # It keeps JupyterLab's token, and its address on this machine only.
         assert not re.search(r"token|password|ip=|allow-(?!root)|allow_", shown, re.I)
 
+    def test_playground_serves_one_page_and_passes_arguments_on(self, folder: Path):
+        self.installed(folder, ".course")
+        shown = self.make(folder, "-n", "playground", "VOILA_ARGS=--no-browser --port 8898").stdout
+        page = "pages/playground.ipynb"
+        assert shown.split() == [
+            ".venv/bin/python", "-m", "voila", page, "--no-browser", "--port", "8898",
+        ]  # fmt: skip
+        cells = json.loads(read(page))["cells"]
+        assert "".join(cells[-1]["source"]).endswith("playground()")
+        assert all(cell.get("outputs", []) == [] for cell in cells)  # it is run when it is opened
+
     def test_set_up_runs_once(self, folder: Path):
         self.installed(folder, ".course", ".test")
         assert "pip install" not in self.make(folder, "-n", "lab", "test").stdout
