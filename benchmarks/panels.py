@@ -205,6 +205,8 @@ def random_events(count: int) -> dict[str, Any]:
         except Exception as error:
             exceptions += 1
             print(f"event {n}: {error!r}", flush=True)
+        if draw.random() < 0.3:
+            time.sleep(0.02 * draw.random())  # so that runs begin, are drawn, and sometimes end
         most = max(most, threading.active_count())
         if n % max(1, count // 10) == count // 10 - 1:
             memory.append(resident())
