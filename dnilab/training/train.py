@@ -15,6 +15,7 @@ from dnilab.orderings import Program, check
 from dnilab.training.blas import one_blas_thread
 from dnilab.training.events import Diverged, Event, Report
 from dnilab.training.feed import Feed
+from dnilab.training.memory import keep_freed_memory
 from dnilab.training.metrics import alignment, scores
 from dnilab.training.one_thread import one_thread
 from dnilab.training.published_threads import (
@@ -115,6 +116,7 @@ def make_workers(
     seed: int,
 ) -> list[Worker]:
     """One worker for each list of steps, each with a feed of its own."""
+    keep_freed_memory()
     return [
         Worker(
             index,
