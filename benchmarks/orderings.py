@@ -90,12 +90,12 @@ def hand_written(widths: tuple[int, ...], batch: int, dtype: str) -> Callable[[i
 
 def speed(rounds: int) -> list[dict[str, Any]]:
     rows = []
-    for widths, batch, seconds in ((SMALL, 1000, 0.15), (LARGE, 256, 0.25)):
+    for widths, batch, seconds in ((SMALL, 1000, 0.25), (LARGE, 256, 0.5)):
         modules = len(widths) - 1
         costs = multiplications(widths)
         for dtype in ("float64", "float32"):
             programs = {
-                f"pipeline, {workers} threads": pipeline(groups_of(widths, workers), staleness=4)
+                f"pipeline, {workers} threads": pipeline(groups_of(widths, workers), staleness=2)
                 for workers in range(2, modules + 1)
             }
             contestants = {"sequential": runner(widths, batch, sequential(modules), dtype=dtype)}
@@ -135,7 +135,7 @@ def speed(rounds: int) -> list[dict[str, Any]]:
 
 
 CROSSOVER_BATCHES = (10, 20, 40, 60, 80, 100, 150, 250, 500, 1000)
-PARCELS = {"by batch": (4, 1), "4 a parcel": (16, 4), "16 a parcel": (64, 16)}
+PARCELS = {"by batch": (2, 1), "4 a parcel": (16, 4), "16 a parcel": (64, 16)}
 
 
 def crossover(rounds: int) -> list[dict[str, Any]]:
