@@ -109,8 +109,8 @@ class PanelInPage:
         self.box = page.locator(".dnilab-panel").first
         self.picture = self.box.locator("img").first
         self.sentence = self.box.locator(".dnilab-sentence").first
-        # A slider where there is one, else the first list to choose from.
-        sliders = self.box.get_by_role("slider")
+        # The first slider that is not greyed out; where there is none, the first list.
+        sliders = self.box.locator(".noUi-target:not([disabled])").get_by_role("slider")
         self.is_slider = sliders.count() > 0
         self.control = sliders.first if self.is_slider else self.box.locator("select").first
         for part in (self.picture, self.sentence, self.control):

@@ -62,6 +62,14 @@ def test_a_panel_with_a_list_instead_of_a_slider(page: Page, course: Lab):
     work_the_panel(page, course, add(course, "list.ipynb", source.replace(slider, options)))
 
 
+def test_a_panel_whose_first_slider_is_greyed_out(page: Page, course: Lab):
+    source = PANEL.replace("FOLLOW", BOTH)
+    grey = "widgets.IntSlider(disabled=True)"
+    assert "widgets.VBox([slider" in source
+    source = source.replace("widgets.VBox([slider", f"widgets.VBox([{grey}, slider")
+    work_the_panel(page, course, add(course, "grey.ipynb", source))
+
+
 @pytest.mark.parametrize(
     ("name", "follow", "said"),
     [
