@@ -39,6 +39,7 @@ class Tools:
     update_body: dict[int, Updater]
     fit_generator: dict[int, Updater]
     fit_input_model: dict[int, Updater]
+    fits: dict[tuple[str, int], int]  # how often (part, module) has been fitted so far
 
 
 def _input_of(k: int, tools: Tools) -> Callable[[int], np.ndarray]:
@@ -49,7 +50,12 @@ def _input_of(k: int, tools: Tools) -> Callable[[int], np.ndarray]:
     return lambda t: take(("h", below, t))
 
 
-def _guesser(k: int, tools: Tools) -> Callable[[np.ndarray, int], tuple[np.ndarray, Any]]:
+# What a module has guessed and how to fit it: the guess, its pullback, what it was made from, and
+# how often the model that made it had been fitted by then.
+Guess = tuple[np.ndarray, Any, np.ndarray, int]
+
+
+def _caller(k: int, tools: Tools) -> Callable[[np.ndarray, int], tuple[np.ndarray, Any]]:
     """The generator of module k, given h and the batch number."""
     generator = tools.modules[k].generator
     assert generator is not None  # train() has refused stacks that lack one
@@ -58,6 +64,12 @@ def _guesser(k: int, tools: Tools) -> Callable[[np.ndarray, int], tuple[np.ndarr
     if not (sees_x or sees_y):
         return lambda h, t: generator(h)
     return lambda h, t: generator(h, x(t) if sees_x else None, y(t) if sees_y else None)
+
+
+def _guesser(k: int, tools: Tools) -> Callable[[np.ndarray, int], Guess]:
+    """The generator of module k, which also notes all that a later fit needs."""
+    call, fits, me = _caller(k, tools), tools.fits, ("generator", k)
+    return lambda h, t: (*call(h, t), h, fits[me])
 
 
 def forward_update(k: int, tools: Tools) -> Action:
@@ -97,14 +109,23 @@ def forward_update(k: int, tools: Tools) -> Action:
 
 
 def fit(k: int, tools: Tools) -> Action:
-    """Update of the generator: its target is what module k + 1 sent down."""
+    """Update of the generator: its target is what module k + 1 sent down.
+
+    If other fits have come in between, today's generator guesses again: the old guess would tell
+    how wrong the generator was then, and a correction that comes again and again for the same
+    mistake makes it swing ever wider, the more so the later the fits are.
+    """
     take, update, above = tools.store.pop, tools.fit_generator[k], k + 1
+    call, fits, me = _caller(k, tools), tools.fits, ("generator", k)
 
     def act(t: int) -> None:
         target = take(("message", above, t))
-        g_hat, pullback = take(("guess", k, t))
+        g_hat, pullback, h, fitted = take(("guess", k, t))
+        if fitted != fits[me]:
+            g_hat, pullback = call(h, t)
         _, grads = pullback(g_hat - target, False)
         update(grads, len(target))
+        fits[me] += 1
 
     return act
 
@@ -198,13 +219,14 @@ def unlocked_update(k: int, tools: Tools) -> Action:
     send_h, send_message = tools.keeper("h", k), tools.keeper("message", k)
     keep_guess, keep_prediction = tools.keeper("guess", k), tools.keeper("prediction", k)
     want_dx = send_message is not None
+    fits, me = tools.fits, ("input model", k)
 
     def act(t: int) -> None:
-        prediction = (x(t), None) if predict is None else predict(x(t))
+        prediction = (x(t), None) if predict is None else (*predict(x(t)), fits[me])
         h, pullback = body(prediction[0])
         if send_h:
             send_h(t, h)
-        guess = (gradient(h, y(t)), None) if guess_at is None else guess_at(h, t)
+        guess = (gradient(h, y(t)),) if guess_at is None else guess_at(h, t)
         dx, grads = pullback(guess[0], want_dx)
         if send_message:
             send_message(t, dx)
@@ -218,14 +240,22 @@ def unlocked_update(k: int, tools: Tools) -> Action:
 
 
 def fit_input(k: int, tools: Tools) -> Action:
-    """Update of the input model: its target is what the module below computed."""
+    """Update of the input model: its target is what the module below computed.
+
+    Where other fits have come in between it predicts again, for the same reason as in ``fit``.
+    """
     take, update, below = tools.store.pop, tools.fit_input_model[k], k - 1
+    predict, x, fits, me = tools.modules[k].input_model, tools.feed.x, tools.fits, ("input model", k)
+    assert predict is not None  # train() has refused stacks that lack one
 
     def act(t: int) -> None:
         h = take(("h", below, t))
-        predicted, pullback = take(("prediction", k, t))
+        predicted, pullback, fitted = take(("prediction", k, t))
+        if fitted != fits[me]:
+            predicted, pullback = predict(x(t))
         _, grads = pullback(predicted - h, False)
         update(grads, len(h))
+        fits[me] += 1
 
     return act
 

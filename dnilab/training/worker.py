@@ -7,7 +7,7 @@ threads of their own, it waits), and how a step that is marked ``alone`` is star
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import Any
@@ -99,6 +99,7 @@ class Worker:
                 for k, m in self.modules.items()
                 if m.generator is not None
             },
+            fits=defaultdict(int),
             fit_input_model={
                 k: generator_optimiser.start(m.input_model.thetas)
                 for k, m in self.modules.items()

@@ -35,38 +35,41 @@ def decoupled_loop(
 ) -> Iterator[int]:
     """Decoupled training; yields the number of batches so far, after each of them.
 
-    With a staleness, each fit comes that many batches late, those of the last batches at the end.
+    With a staleness, each fit comes that many batches late, those of the last batches at the end;
+    it lets the generator of that moment guess again.
     """
     bodies = [optimiser.start(module.body.thetas) for module in stack.modules]
     generators = [
         generator_optimiser.start(m.generator.thetas) if m.generator else None
         for m in stack.modules
     ]
-    late: deque[list[tuple[Any, Any, Any]]] = deque()
+    late: deque[list[tuple[Any, Any]]] = deque()
 
     def fit_oldest() -> None:
-        for k, (g_hat, pullback, target) in enumerate(late.popleft()):
-            _, grads = pullback(g_hat - target)
-            update = generators[k]
+        for k, (context, target) in enumerate(late.popleft()):
+            generator, update = stack.modules[k].generator, generators[k]
+            assert generator is not None
             assert update is not None
+            g_hat, pullback = generator(*context)
+            _, grads = pullback(g_hat - target)
             update(grads, len(target))
 
     for t, (x, y) in enumerate(drawn_batches(data, batch_size, epochs, seed)):
         h = x
-        guesses: list[tuple[Any, Any]] = []
+        contexts: list[Any] = []
         targets: list[Any] = []
         for k, module in enumerate(stack.modules):
             h, pullback = module(h)
             if module.generator is None:
                 g = stack.loss.gradient(h, y)
             else:
-                g, fit = module.generator(h, x, y)
-                guesses.append((g, fit))
+                g, _ = module.generator(h, x, y)
+                contexts.append((h, x, y))
             message, grads = pullback(g)
             if k > 0:
                 targets.append(message)
             bodies[k](grads, len(x))
-        late.append([(*g, target) for g, target in zip(guesses, targets, strict=True)])
+        late.append(list(zip(contexts, targets, strict=True)))
         if t >= staleness:
             fit_oldest()
         yield t + 1
