@@ -77,8 +77,8 @@ clean:
 # Setting up. Each file below stands for something that is installed; it is made again when what
 # it was made from has changed.
 
-$(VENV)/.course: EXTRA :=
-$(VENV)/.test: EXTRA := [test]
+$(VENV)/.course: EXTRA := [cluster]
+$(VENV)/.test: EXTRA := [cluster,test]
 $(VENV)/.lint: EXTRA := [lint]
 $(VENV)/.browser: EXTRA := [browser]
 $(VENV)/.course $(VENV)/.test $(VENV)/.lint $(VENV)/.browser: $(VENV)/.made pyproject.toml constraints.txt

@@ -46,6 +46,7 @@ CONSTRAINTS = pins(
     [line for line in read("constraints.txt").split("\n") if line and line[0] != "#"]
 )
 RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
+CLUSTER = [Requirement(line) for line in PROJECT["optional-dependencies"]["cluster"]]
 INSTALLED_BY_MAKE = [Requirement(line) for line in update_pins.requirements(PROJECT)]
 
 
@@ -66,7 +67,9 @@ class TestPins:
 
     def test_environment_pins_what_the_course_needs_and_nothing_else(self):
         _, pip = environment()
-        assert set(pins(pip)) == {canonicalize_name(need.name) for need in RUNTIME}
+        assert set(pins(pip)) == {
+            canonicalize_name(need.name) for need in RUNTIME + CLUSTER
+        }
 
     def test_environment_and_constraints_agree(self):
         _, pip = environment()
