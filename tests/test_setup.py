@@ -322,8 +322,8 @@ class TestMakefile:
         shown = self.make(folder, "-n", "lab", "test", "lint", "test-browser").stdout
         installs = [line for line in shown.split("\n") if "pip install" in line]
         assert [line.rsplit(" ", 1)[1] for line in installs] == [
-            '"."',
-            '".[test]"',
+            '".[cluster]"',
+            '".[cluster,test]"',
             '".[lint]"',
             '".[browser]"',
         ]

@@ -245,7 +245,8 @@ def fit_input(k: int, tools: Tools) -> Action:
     Where other fits have come in between it predicts again, for the same reason as in ``fit``.
     """
     take, update, below = tools.store.pop, tools.fit_input_model[k], k - 1
-    predict, x, fits, me = tools.modules[k].input_model, tools.feed.x, tools.fits, ("input model", k)
+    predict, x = tools.modules[k].input_model, tools.feed.x
+    fits, me = tools.fits, ("input model", k)
     assert predict is not None  # train() has refused stacks that lack one
 
     def act(t: int) -> None:
