@@ -67,9 +67,7 @@ class TestPins:
 
     def test_environment_pins_what_the_course_needs_and_nothing_else(self):
         _, pip = environment()
-        assert set(pins(pip)) == {
-            canonicalize_name(need.name) for need in RUNTIME + CLUSTER
-        }
+        assert set(pins(pip)) == {canonicalize_name(need.name) for need in RUNTIME + CLUSTER}
 
     def test_environment_and_constraints_agree(self):
         _, pip = environment()
