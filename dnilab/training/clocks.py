@@ -113,6 +113,8 @@ class TwoClocks:
             old, count, guess, fit = self._sent.popleft()
             true = self._work(old, count)
             if self.generator is not None:
+                if self.lag:  # fitted since then: today's generator is to be put right
+                    guess, fit = self.generator(old, None, count)
                 _, grads = fit(guess - true, want_dx=False)
                 self._fit(grads, batch)
 

@@ -78,6 +78,15 @@ def test_one_window_with_a_guess():
     assert moved(generator, before[2], of_m)
 
 
+def watcher_after(*seen):
+    """A as it is when it has seen these windows, and B has not yet answered."""
+    watcher, counter, generator = networks()
+    two = TwoClocks(watcher, counter, SGD(0.1), "DNI", generator, lag=2)
+    for one in seen:
+        two.window(one)
+    return watcher
+
+
 def test_with_a_lag_b_works_later_and_a_does_not_wait():
     watcher, counter, generator = networks()
     two = TwoClocks(watcher, counter, SGD(0.1), "DNI", generator, lag=2)
@@ -94,6 +103,15 @@ def test_with_a_lag_b_works_later_and_a_does_not_wait():
     before = [t.copy() for t in counter.thetas]
     two.window(window(2))
     assert moved(counter, before, of_b)
+    # the next fit: the generator has been fitted since that guess, and guesses again
+    message, _, _ = watcher_after(window(0)).watch(window(1).images)
+    answer, through_b = counter(message)
+    true, _ = through_b(LOSS.gradient(answer, window(1).count))
+    guess, fit = generator(message, None, window(1).count)
+    _, of_m = fit(guess - true)
+    before = [t.copy() for t in generator.thetas]
+    two.window(window(3))
+    assert moved(generator, before, of_m)
 
 
 def test_without_a_gradient_b_changes_nothing_in_a():

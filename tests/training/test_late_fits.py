@@ -1,0 +1,58 @@
+"""A late fit is a step on an older example with today's model, not a step by an older mistake.
+
+Descent by errors that are s steps old swings and grows where (2 s + 1) times rate times curvature
+is above pi / 2, far below the 2 that plain descent stands.  The modules hardly learn here, so that
+all targets stay where they are and only the fits are watched.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dnilab.data import digits
+from dnilab.network import SGD, SoftmaxCrossEntropy, Stack
+from dnilab.orderings import complete_unlock, pipeline
+from dnilab.training import Report, train
+from dnilab.training.metrics import alignment
+
+STILL = SGD(1e-9)  # the modules
+WIDTHS = (64, 12, 10)
+
+
+def after(staleness: int, rate: float, ordering: str) -> tuple[Stack, list[object]]:
+    unlock = ordering == "unlock"
+    stack = Stack.build(
+        WIDTHS,
+        SoftmaxCrossEntropy(),
+        np.random.default_rng(1),
+        context=("h", "y"),
+        input_hidden=() if unlock else None,
+        activation="tanh",
+    )
+    program = (complete_unlock if unlock else pipeline)(((1, 2),), staleness=staleness)
+    options = {"optimiser": STILL, "generator_optimiser": SGD(rate), "batch_size": 100}
+    events = list(train(stack, digits(), program, epochs=12, **options))
+    return stack, events
+
+
+def misfit(stack: Stack, ordering: str) -> float:
+    """What is left of the generator's (or the input model's) error, as a share of the target."""
+    data = digits()
+    x, y = data.x_train[:200], data.y_train[:200]
+    if ordering == "pipeline":
+        return alignment(stack, x, y)[1][0]
+    h, _ = stack.modules[0](x)
+    model = stack.modules[1].input_model
+    assert model is not None
+    return float(np.square(model(x)[0] - h).sum() / np.square(h).sum())
+
+
+@pytest.mark.parametrize("ordering", ["pipeline", "unlock"])
+def test_late_fits_end_where_prompt_ones_do(ordering: str) -> None:
+    rate = {"pipeline": 0.15, "unlock": 0.05}[ordering]
+    prompt, _ = after(1, rate, ordering)
+    for staleness in (4, 16):
+        late, events = after(staleness, rate, ordering)
+        assert all(isinstance(event, Report) for event in events)
+        assert misfit(late, ordering) < 1.1 * misfit(prompt, ordering) < 0.5
