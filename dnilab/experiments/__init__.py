@@ -12,20 +12,38 @@ from dnilab.experiments.recurrent import (
     run_recurrents,
 )
 from dnilab.experiments.settings import Settings
+from dnilab.experiments.sweeps import (
+    Job,
+    Row,
+    SweepInterrupted,
+    process_pool,
+    read_sweep,
+    run_job,
+    sweep,
+    sweep_plan,
+)
 
 __all__ = [
     "Credit",
+    "Job",
     "RecurrentRun",
     "RecurrentSettings",
+    "Row",
     "Run",
     "Settings",
+    "SweepInterrupted",
     "compare",
     "credit",
     "credit_of",
     "longest_delay",
+    "process_pool",
+    "read_sweep",
     "run",
+    "run_job",
     "run_recurrent",
     "run_recurrents",
     "stream",
     "summary",
+    "sweep",
+    "sweep_plan",
 ]

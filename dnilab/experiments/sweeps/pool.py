@@ -1,0 +1,91 @@
+"""A pool of processes that is gone when it is left, and no larger than this machine allows."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
+from typing import Any
+
+from dnilab.checks import whole_number
+from dnilab.experiments.timing import cores
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # Linux, control groups version 2
+
+
+def workers_here() -> int:
+    """How many processes can compute at once: the cores that this process may use.
+
+    A container is often given a share of a large machine's time and still sees all its cores, so
+    its quota counts as well, and what JupyterHub says (``CPU_LIMIT``).
+    """
+    limits = [float(cores())]
+    with suppress(OSError, ValueError):  # no such file, or "max": no quota
+        quota, period = _QUOTA.read_text("ascii").split()
+        limits.append(int(quota) / int(period))
+    with suppress(ValueError):  # none, or no number
+        limits.append(float(os.environ.get("CPU_LIMIT", "")))
+    least = min(limit for limit in limits if limit > 0)
+    return max(1, math.floor(least))
+
+
+class _Remembering(SpawnContext):
+    """Starts processes afresh, and remembers them, so that they can be ended.
+
+    A process that is started afresh has no half-copied locks of the threads here, and starts in
+    the same way on every system.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[SpawnProcess] = []
+
+    # A class in the library; the pool calls it to make a worker.
+    def Process(self, *args: Any, **named: Any) -> SpawnProcess:  # type: ignore[override]
+        process = SpawnProcess(*args, **named)
+        self.started.append(process)
+        return process
+
+
+def _begin_worker() -> None:
+    """In each worker, first of all."""
+    # Ctrl-C goes to all processes of a terminal; the one that waits for the rows decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def follow() -> None:
+        wait([parent.sentinel])
+        os._exit(1)  # it was killed and could not end its workers: nobody waits for this one
+
+    threading.Thread(target=follow, name="follow the parent", daemon=True).start()
+
+
+@contextmanager
+def process_pool(workers: int | None = None) -> Iterator[Executor]:
+    """An executor with ``workers`` processes; None: :func:`workers_here`.
+
+    At the end of the ``with`` block all are gone: ended if something is raised in it, and waited
+    for otherwise.  A script that makes one needs ``if __name__ == "__main__":``, for every worker
+    imports it.
+    """
+    count = workers_here() if workers is None else whole_number("workers", workers, 1)
+    context = _Remembering()
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin_worker)
+    try:
+        yield pool
+    except BaseException:
+        for process in context.started:
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

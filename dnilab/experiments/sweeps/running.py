@@ -1,0 +1,173 @@
+"""Run a sweep on an executor: rows come as they finish."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
+from contextlib import ExitStack
+from typing import Any
+from uuid import uuid4
+
+from dnilab.checks import true_or_false
+from dnilab.experiments.compare import run
+from dnilab.experiments.settings import Settings
+from dnilab.experiments.sweeps.file import PathLike, SweepFile, check_file
+from dnilab.experiments.sweeps.plan import Job
+from dnilab.experiments.sweeps.pool import process_pool, workers_here
+from dnilab.experiments.sweeps.row import FAILED, Row, Runner, run_job
+
+
+class SweepInterrupted(RuntimeError):
+    """The executor broke, and some jobs have no row.
+
+    ``rows``: those that there are, all of them handed out before.  ``missing``: the jobs without
+    one; ``sweep(fault.missing)`` runs them.
+    """
+
+    def __init__(self, message: str, rows: Sequence[Row] = (), missing: Sequence[Job] = ()) -> None:
+        super().__init__(message)
+        self.rows, self.missing = list(rows), list(missing)
+
+
+def sweep(
+    jobs: Iterable[Job | Settings],
+    executor: Executor | Any = None,
+    *,
+    file: PathLike | None = None,
+    progress: bool = True,
+    runner: Runner = run,
+) -> Iterator[Row]:
+    """Run jobs, as :func:`sweep_plan` makes them, and yield a :class:`Row` for each.
+
+    Rows come as they finish.  A job that fails or diverges is a row that says so, and the others
+    go on.  Equal settings and seed give equal numbers on every executor, to the last bit, on
+    machines of one kind (another processor may add in another order).
+
+    ``executor``: a ``concurrent.futures.Executor``, or anything with a ``submit`` that returns
+    their futures, as Dask's ``client.get_executor()``; a Dask client is asked for its own.  It is
+    left open.  None: processes, as many as there are cores for them, ended at the end.
+
+    ``file``: where rows are kept, a line each, as they are handed out.  If it is there already,
+    what is in it comes first and is not run again, but for what failed.
+
+    ``progress``: show a progress bar, of tqdm, in a notebook as in a terminal.  ``runner``: the
+    experiment; it gets Settings and returns what :func:`dnilab.experiments.run` returns.
+
+    Closing the iterator cancels what has not begun.  Processes of its own are ended; an executor
+    that was handed in finishes what it is at, whose rows are lost.
+
+    Raises ValueError at once, naming the argument; and at the end ``SweepInterrupted`` if the
+    executor broke, as when one of its processes was killed: rows that were finished are kept.  A
+    Dask cluster runs the jobs of a worker that was killed on another one.
+    """
+    plan: dict[str, Job] = {}
+    for job in jobs:
+        job = job if isinstance(job, Job) else Job.of(job)
+        plan[job.key] = job
+    if executor is not None and not hasattr(executor, "submit"):
+        raise ValueError(
+            f"executor is {executor!r}; it accepts a concurrent.futures.Executor, such as "
+            "ThreadPoolExecutor(2) or a Dask client's get_executor(), or None"
+        )
+    if executor is not None and hasattr(executor, "get_executor"):
+        executor = executor.get_executor()
+    if file is not None:
+        check_file(file)
+    return _rows(plan, executor, file, true_or_false("progress", progress), runner)
+
+
+def _rows(
+    plan: dict[str, Job],
+    executor: Executor | None,
+    file: PathLike | None,
+    progress: bool,
+    runner: Runner,
+) -> Generator[Row, None, None]:
+    with ExitStack() as ending:
+        kept = ending.enter_context(SweepFile(file)) if file is not None else None
+        before = kept.rows if kept is not None else {}
+        bar = ending.enter_context(_bar(len(plan), progress))
+        rows: list[Row] = []
+        failed = 0
+
+        def hand_out(row: Row, *, new: bool = True) -> Row:
+            nonlocal failed
+            if new and kept is not None:
+                kept.append(row)
+            rows.append(row)
+            failed += row.status == FAILED
+            if failed:
+                bar.set_postfix_str(f"{failed} failed", refresh=False)
+            bar.update()
+            return row
+
+        to_run = []
+        for key, job in plan.items():
+            if key in before and before[key].final:
+                yield hand_out(before[key], new=False)
+            elif job.settings is None:
+                yield hand_out(run_job(job))
+            else:
+                to_run.append(job)
+        if not to_run:
+            return
+        if executor is None:
+            executor = ending.enter_context(process_pool(min(workers_here(), len(to_run))))
+        futures: dict[Future[Row], Job] = {}
+        missing: list[Job] = []
+        why: BaseException | None = None
+        try:
+            attempt = uuid4().hex
+            for job in to_run:
+                try:
+                    futures[executor.submit(run_job, job, runner, attempt)] = job
+                except BrokenExecutor as fault:
+                    missing.append(job)
+                    why = fault
+            for future in as_completed(list(futures)):
+                job = futures.pop(future)
+                gone = CancelledError() if future.cancelled() else future.exception()
+                if isinstance(gone, BrokenExecutor | CancelledError):
+                    missing.append(job)
+                    why = gone
+                elif gone is not None:  # not out of the job, whose exceptions run_job catches
+                    yield hand_out(Row(job, FAILED, f"{type(gone).__name__}: {gone}"))
+                else:
+                    yield hand_out(future.result())
+        finally:
+            for future in futures:
+                future.cancel()
+        if missing:
+            bar.close()
+            raise SweepInterrupted(_in_words(why, rows, missing, file), rows, missing) from why
+
+
+def _in_words(
+    why: BaseException | None, rows: Sequence[Row], missing: Sequence[Job], file: PathLike | None
+) -> str:
+    happened = (
+        "A worker was killed, or could not begin, and its pool is broken"
+        if isinstance(why, BrokenExecutor)
+        else "Runs were cancelled, or the cluster that had them is gone"
+    )
+    count = len(rows) + len(missing)
+    kept = f"{len(rows)} of {count} rows are there, {len(missing)} are missing"
+    if file is None:
+        again = "sweep(fault.missing) runs the rest; fault.rows has the others"
+    else:
+        again = f"the same call with file={str(file)!r} runs the rest"
+    hint = ""
+    if isinstance(why, BrokenExecutor) and not rows:
+        hint = ' If no worker ever began: a script must call this under if __name__ == "__main__":.'
+    return f"{happened}. {kept}: {again}.{hint}"
+
+
+def _bar(total: int, shown: bool) -> Any:
+    """A progress bar of tqdm."""
+    if shown:
+        from tqdm.auto import tqdm
+    else:
+        from tqdm import tqdm
+    # Without the thread that redraws bars which stand still: it would outlive the sweep.
+    kind: Any = type("Bar", (tqdm,), {"monitor_interval": 0})
+    return kind(total=total, desc="Sweep", unit="run", disable=not shown)
