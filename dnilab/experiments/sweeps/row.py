@@ -39,7 +39,8 @@ class Row:
 
     ``seconds``: from the start of the run to its end, on a clock of its worker.  ``worker``: the
     process, and the thread or the cluster's address where there is one.  ``weights``: a digest of
-    the trained weights: equal digests are weights that are equal to the last bit.
+    the trained weights: equal digests are weights that are equal to the last bit.  Empty if the
+    run was not done.
     """
 
     job: Job
@@ -118,15 +119,13 @@ def run_job(job: Job, runner: Runner = run, attempt: str = "") -> Row:
 def _measured(job: Job, ended: Run) -> dict[str, Any]:
     every = [_numbers(report) for report in ended.reports]
     diverged = ended.diverged
-    digest = hashlib.sha256()
-    for theta in ended.stack.thetas:
-        digest.update(theta.tobytes())
+    digest = hashlib.sha256(b"".join(theta.tobytes() for theta in ended.stack.thetas))
     return {
         "status": DIVERGED if diverged else DONE,
         "message": diverged.message if diverged else "",
         "scores": {n: x for n, x in every[-1].items() if math.isfinite(x)} if every else {},
         "curve": tuple(x for x in (numbers["right"] for numbers in every) if math.isfinite(x)),
-        "weights": digest.hexdigest()[:16],
+        "weights": "" if diverged else digest.hexdigest()[:16],
     }
 
 
