@@ -95,7 +95,7 @@ def speed(rounds: int) -> list[dict[str, Any]]:
         costs = multiplications(widths)
         for dtype in ("float64", "float32"):
             programs = {
-                f"pipeline, {workers} threads": pipeline(groups_of(widths, workers), staleness=2)
+                f"pipeline, {workers} threads": pipeline(groups_of(widths, workers), staleness=1)
                 for workers in range(2, modules + 1)
             }
             contestants = {"sequential": runner(widths, batch, sequential(modules), dtype=dtype)}
@@ -135,16 +135,16 @@ def speed(rounds: int) -> list[dict[str, Any]]:
 
 
 CROSSOVER_BATCHES = (10, 20, 40, 60, 80, 100, 150, 250, 500, 1000)
-PARCELS = {"by batch": (2, 1), "4 a parcel": (16, 4), "16 a parcel": (64, 16)}
+PARCELS = {"by batch": (1, 1), "4 a parcel": (16, 4), "16 a parcel": (64, 16)}
 
 
 def crossover(rounds: int) -> list[dict[str, Any]]:
     rows = []
-    groups = groups_of(SMALL, 2)
     for dtype in ("float64", "float32"):
         for batch in CROSSOVER_BATCHES:
             contestants = {"sequential": runner(SMALL, batch, sequential(3), dtype=dtype)}
             for name, (late, per_turn) in PARCELS.items():
+                groups = groups_of(SMALL, 2, guess_again=late > 1)
                 program = pipeline(groups, staleness=late, batches_per_turn=per_turn)
                 contestants[name] = runner(SMALL, batch, program, "threads", dtype=dtype)
             medians = take_turns(contestants, rounds=rounds, seconds=0.1)
@@ -250,6 +250,8 @@ def staleness(seeds: int) -> list[dict[str, Any]]:
                 base.but(ordering="pipeline", staleness=s, context=context, executor="one thread")
                 for s in (0, 1, 2, 4, 8)
             ]
+            if context == ("h", "y"):  # and by the error of the old guess, against the default
+                ways += [ways[2 + i].but(guess_again=False) for i in range(3)]
             for settings, runs in zip(ways, compare(ways, range(seeds), 10**9), strict=True):
                 mean, spread = summary(runs, what)
                 rows.append(
@@ -257,6 +259,7 @@ def staleness(seeds: int) -> list[dict[str, Any]]:
                         "task": base.task,
                         "context": ", ".join(context),
                         "staleness": settings.staleness,
+                        "fits": "old error" if settings.guess_again is False else "default",
                         "measure": what,
                         "percent": round(100 * mean, 2),
                         "spread": round(100 * spread, 2),

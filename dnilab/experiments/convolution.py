@@ -15,7 +15,7 @@ from dnilab.experiments.compare import events_of
 from dnilab.experiments.settings import Settings
 from dnilab.network import Stack, loss_named
 from dnilab.network.convolutional import DOWNSAMPLING, GENERATORS, build_convolutional
-from dnilab.orderings import Groups, even_groups, module_times, sequential
+from dnilab.orderings import Groups, even_groups, module_times
 from dnilab.training import Report
 
 # How often the images of a task can be halved by pooling: 8, 4, 2, 1, and 28, 14, 7, 3, 1.
@@ -95,13 +95,14 @@ class ConvolutionSettings(Settings):
         """The modules of each worker, by the multiplications of their matrix products."""
         modules = len(self.hidden) + 1
         costs = _multiplications(self, round(data.inputs**0.5), data.outputs)
-        return even_groups(module_times(sequential(modules), costs), self.workers)
+        everything = self._piped((tuple(range(1, modules + 1)),))
+        return even_groups(module_times(everything, costs), self.workers)
 
 
 def _multiplications(
     settings: ConvolutionSettings, side: int, outputs: int
 ) -> dict[tuple[str, int], float]:
-    """Scalar multiplications of "forward_update" and "fit" of each module, for one row."""
+    """Scalar multiplications of each step of a pipeline, for one row."""
     area, inputs = settings.size**2, side**2
     costs: dict[tuple[str, int], float] = {}
     for k, (c_in, c_out) in enumerate(pairwise((1, *settings.hidden)), start=1):
@@ -125,6 +126,7 @@ def _multiplications(
         layers = [a * b * (1 if dense else area * half**2) for a, b in pairwise(sizes)]
         costs["forward_update", k] = product * (2 if k == 1 else 3) + sum(layers)
         costs["fit", k] = sum(layers) + sum(layers[1:])
+        costs["late_fit", k] = costs["fit", k] + sum(layers)
         side = half
     top = len(settings.hidden) + 1
     costs["forward_update", top] = 3 * side**2 * settings.hidden[-1] * outputs

@@ -82,7 +82,8 @@ class Settings:
     # the training
     ordering: str = "sequential"
     workers: int = 2  # groups of modules with a worker each; pipeline and complete unlock
-    staleness: int = 2  # batches that a fit comes late; pipeline and complete unlock
+    staleness: int = 1  # batches that a fit comes late; pipeline and complete unlock
+    guess_again: bool | None = None  # None: late fits do where it matters; see orderings.pipeline
     batches_per_turn: int = 1  # batches between two visits to a queue; pipeline only
     p: float = 0.5  # chance that a module updates on a batch; sparse, sparse backprop
     executor: str | None = None  # None: threads where the ordering has several workers
@@ -130,6 +131,8 @@ class Settings:
             )
         soonest = 1 if self.ordering == "complete unlock" else 0
         keep("staleness", whole_number("staleness", self.staleness, soonest))
+        if self.guess_again is not None:
+            keep("guess_again", true_or_false("guess_again", self.guess_again))
         keep("batches_per_turn", whole_number("batches_per_turn", self.batches_per_turn, 1))
         if self.ordering == "pipeline" and 1 < self.batches_per_turn > self.staleness:
             raise ValueError(
@@ -244,23 +247,31 @@ class Settings:
                 return sparse_backprop(modules, p=self.p, seed=self.seed)
             case "complete unlock":
                 groups = self.groups(self.data() if data is None else data)
-                return complete_unlock(groups, staleness=self.staleness)
+                return self._unlocked(groups)
             case "pipeline":
-                return pipeline(
-                    self.groups(self.data() if data is None else data),
-                    staleness=self.staleness,
-                    batches_per_turn=self.batches_per_turn,
-                )
+                return self._piped(self.groups(self.data() if data is None else data))
             case _:
                 return sequential(modules)
+
+    def _piped(self, groups: Groups) -> Program:
+        return pipeline(
+            groups,
+            staleness=self.staleness,
+            batches_per_turn=self.batches_per_turn,
+            guess_again=self.guess_again,
+        )
+
+    def _unlocked(self, groups: Groups) -> Program:
+        again = True if self.guess_again is None else self.guess_again
+        return complete_unlock(groups, staleness=self.staleness, guess_again=again)
 
     def groups(self, data: Dataset) -> Groups:
         """The modules of each worker, by the cost model, as even as can be."""
         widths = (data.inputs, *self.hidden, data.outputs)
         costs = multiplications(widths, self.context, self.generator_hidden, self.input_hidden)
         modules = len(widths) - 1
-        everything = (range(1, modules + 1),)
-        whole = complete_unlock(everything) if "unlock" in self.ordering else sequential(modules)
+        everything = (tuple(range(1, modules + 1)),)
+        whole = (self._unlocked if "unlock" in self.ordering else self._piped)(everything)
         return even_groups(module_times(whole, costs), self.workers)
 
     def executor_name(self) -> str:

@@ -32,7 +32,7 @@ from dnilab.orderings import (
     even_groups,
     module_times,
     multiplications,
-    sequential,
+    pipeline,
 )
 from dnilab.training import Span
 from dnilab.training.blas import one_blas_thread
@@ -164,10 +164,14 @@ def _blas_held_at(threads: int) -> Iterator[None]:
         yield
 
 
-def groups_of(widths: Sequence[int], workers: int) -> Groups:
-    """The most even division of a decoupled network among workers, by the cost model."""
-    modules = len(widths) - 1
-    return even_groups(module_times(sequential(modules), multiplications(widths)), workers)
+def groups_of(widths: Sequence[int], workers: int, *, guess_again: bool = False) -> Groups:
+    """The most even division of a decoupled network among workers, by the cost model.
+
+    ``guess_again``: for a pipeline whose late fits do.
+    """
+    everything = (range(1, len(widths)),)
+    program = pipeline(everything, guess_again=guess_again)
+    return even_groups(module_times(program, multiplications(widths)), workers)
 
 
 def step_times(spans: Iterable[Span]) -> StepTimes:

@@ -4,6 +4,10 @@ An optimiser is a frozen description, for instance ``Adam(1e-3)``.  ``start(thet
 updater, which keeps whatever memory the method needs, one for each network that is trained:
 ``updater(grads, batch_size)`` changes the parameters in place.  Gradients are those of the
 summed loss; here they are divided by the batch size, and nowhere else.
+
+``memory_of(updater)`` tells what an updater has kept so far, as plain data, and
+``remember(updater, memory)`` gives it to another one, which then goes on in its place: that is
+what a checkpoint needs.
 """
 
 from __future__ import annotations
@@ -11,12 +15,62 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from dnilab.checks import one_of, real_number
 
 Updater = Callable[[Sequence[np.ndarray], int], None]
+Memory = dict[str, Any]
+"""What an updater keeps: numbers, and lists with an array for each parameter vector."""
+
+
+def _remembering(
+    update: Updater, recall: Callable[[], Memory], remember: Callable[[Memory], None]
+) -> Updater:
+    """``update``, with its memory within reach.
+
+    A function may carry attributes, and they cost its calls nothing; an object with a __call__
+    would cost every step of a small network a little.
+    """
+    update.recall = recall  # type: ignore[attr-defined]
+    update.remember = remember  # type: ignore[attr-defined]
+    return update
+
+
+def copy_into(kept: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> None:
+    """Give each array in ``kept`` the numbers of the one in ``arrays``, where it stands."""
+    for mine, given in zip(kept, arrays, strict=True):
+        mine[...] = given
+
+
+def memory_of(updater: Updater) -> Memory:
+    """What ``updater`` has kept so far; its arrays change with the next update.
+
+    Raises ValueError for an updater that does not tell: one of an optimiser that is not ours.
+    """
+    recall = getattr(updater, "recall", None)
+    if recall is None:
+        raise ValueError(
+            f"updater {updater!r} does not tell its memory; a checkpoint accepts the optimisers "
+            f"{', '.join(OPTIMISERS)}"
+        )
+    memory: Memory = recall()
+    return memory
+
+
+def remember(updater: Updater, memory: Memory) -> None:
+    """Let ``updater`` go on from what another one of the same optimiser has kept.
+
+    Raises ValueError as ``memory_of``, and where ``memory`` is another optimiser's.
+    """
+    mine = memory_of(updater)
+    if mine.keys() != memory.keys():
+        raise ValueError(
+            f"memory has {sorted(memory)}; this optimiser accepts one with {sorted(mine)}"
+        )
+    updater.remember(memory)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -50,7 +104,7 @@ class SGD(Optimiser):
             for theta, grad in zip(thetas, grads, strict=True):
                 theta -= grad * (rate / batch_size)
 
-        return update
+        return _remembering(update, dict, lambda memory: None)
 
 
 @dataclass(frozen=True)
@@ -73,7 +127,11 @@ class Momentum(Optimiser):
                 velocity += grad / batch_size
                 theta -= self.rate * velocity
 
-        return update
+        return _remembering(
+            update,
+            lambda: {"velocities": velocities},
+            lambda memory: copy_into(velocities, memory["velocities"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -120,7 +178,17 @@ class Adam(Optimiser):
                 work *= rate
                 theta -= work
 
-        return update
+        def recall() -> Memory:
+            return {"step": step, "firsts": firsts, "seconds": seconds}
+
+        def remember(memory: Memory) -> None:
+            nonlocal step
+            # a NumPy integer here would change the last bits of float32 arithmetic
+            step = int(memory["step"])
+            copy_into(firsts, memory["firsts"])
+            copy_into(seconds, memory["seconds"])
+
+        return _remembering(update, recall, remember)
 
 
 OPTIMISERS = {"sgd": SGD, "momentum": Momentum, "adam": Adam}

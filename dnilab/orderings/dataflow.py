@@ -25,7 +25,7 @@ def needs_and_makes(step: Step, modules: int) -> tuple[tuple[Value, ...], tuple[
         case "forward_update":
             up = () if top else (Value("h", k, t), Value("guess", k, t))
             return below, message + up
-        case "fit":
+        case "fit" | "late_fit":
             if top:
                 raise IllegalProgram(f"{step}: the top module has no generator to fit")
             return (Value("message", k + 1, t), Value("guess", k, t)), ()
@@ -45,7 +45,7 @@ def needs_and_makes(step: Step, modules: int) -> tuple[tuple[Value, ...], tuple[
             up = () if top else (Value("h", k, t), Value("guess", k, t))
             own = () if bottom else (Value("prediction", k, t),)
             return (), message + up + own
-        case "fit_input":
+        case "fit_input" | "late_fit_input":
             if bottom:
                 raise IllegalProgram(f"{step}: module 1 sees x itself and predicts no input")
             return (*below, Value("prediction", k, t)), ()
@@ -60,7 +60,9 @@ def writes(step: Step) -> tuple[str, int] | None:
         "unlocked_update": "body",
         "update": "body",
         "fit": "generator",
+        "late_fit": "generator",
         "fit_input": "input model",
+        "late_fit_input": "input model",
     }
     part = parts.get(step.op)
     return (part, step.module) if part else None

@@ -42,6 +42,7 @@ def multiplications(
             layers = [a * b for a, b in pairwise(sizes)]
             guess = sum(layers)
             costs["fit", k] = guess + sum(layers[1:])  # dM, and back through hidden layers
+            costs["late_fit", k] = costs["fit", k] + guess
         costs["forward_guess", k] = product + guess
         costs["forward_update", k] = product + guess + costs["backward", k]
         costs["unlocked_update", k] = costs["forward_update", k]
@@ -49,6 +50,7 @@ def multiplications(
             layers = [a * b for a, b in pairwise([inputs, *input_hidden, n_in])]
             costs["unlocked_update", k] += sum(layers)
             costs["fit_input", k] = sum(layers) + sum(layers[1:])
+            costs["late_fit_input", k] = costs["fit_input", k] + sum(layers)
     return costs
 
 

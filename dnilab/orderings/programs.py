@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dnilab.checks import real_number, whole_number
+from dnilab.checks import real_number, true_or_false, whole_number
 from dnilab.orderings.groups import check_groups
 from dnilab.orderings.steps import Program, Step
 
@@ -59,7 +59,11 @@ def last_layer_only(modules: int) -> Program:
 
 
 def pipeline(
-    groups: Sequence[Sequence[int]], *, staleness: int = 1, batches_per_turn: int = 1
+    groups: Sequence[Sequence[int]],
+    *,
+    staleness: int = 1,
+    batches_per_turn: int = 1,
+    guess_again: bool | None = None,
 ) -> Program:
     """A worker for each group of modules; every fit comes ``staleness`` batches late.
 
@@ -67,6 +71,11 @@ def pipeline(
     generators for the batch ``staleness`` before.  So it may be that many batches ahead of the
     worker above, and both have something to do.  The late fits are part of the program: every
     division into groups, and every ``batches_per_turn``, gives the same numbers.
+
+    ``guess_again``: whether a fit lets the generator of its own day guess again before it is put
+    right, for the price of one more product.  Corrections by errors that are s batches old swing
+    where (2 s + 1) times their rate is above pi / 2, far sooner than prompt ones do (notebook
+    05).  None: where fits are more than one batch late.
 
     With ``batches_per_turn`` above 1, workers hand their values over in parcels, once a turn:
     fewer, longer visits to a queue.
@@ -79,33 +88,39 @@ def pipeline(
     per_turn = whole_number("batches_per_turn", batches_per_turn, 1)
     lowest = per_turn if per_turn > 1 and len(checked) > 1 else 0
     late = whole_number("staleness", staleness, lowest)
+    again = late > 1 if guess_again is None else true_or_false("guess_again", guess_again)
+    fit = "late_fit" if again else "fit"
     workers = []
     for group in checked:
         steps: list[Step] = []
         for batch in range(per_turn):
             steps += [Step("forward_update", k, batch) for k in group]
-            steps += [Step("fit", k, batch - late) for k in group if k < modules]
+            steps += [Step(fit, k, batch - late) for k in group if k < modules]
         workers.append(tuple(steps))
     return Program("pipeline", modules, tuple(workers), per_turn, parcels=per_turn > 1)
 
 
-def complete_unlock(groups: Sequence[Sequence[int]], *, staleness: int = 1) -> Program:
+def complete_unlock(
+    groups: Sequence[Sequence[int]], *, staleness: int = 1, guess_again: bool = True
+) -> Program:
     """A worker for each group of modules, and no module waits for any other.
 
     Each module predicts its input from x, as well as the gradient at its output, and updates on
     its own; the generator and the input model are fitted ``staleness`` batches later, with what
     the neighbours have sent (paper, section 2.1: unlocking the forward pass too).
+    ``guess_again`` as in ``pipeline``, and input models predict again: they swing even sooner.
 
     Raises ValueError if ``groups`` are not modules 1 to K in order, or ``staleness`` is below 1.
     """
     modules = sum(len(group) for group in groups)
     checked = check_groups(groups, modules)
     late = whole_number("staleness", staleness, 1)
+    mark = "late_" if true_or_false("guess_again", guess_again) else ""
     workers = []
     for group in checked:
         steps = [Step("unlocked_update", k) for k in group]
-        steps += [Step("fit", k, -late) for k in group if k < modules]
-        steps += [Step("fit_input", k, -late) for k in group if k > 1]
+        steps += [Step(f"{mark}fit", k, -late) for k in group if k < modules]
+        steps += [Step(f"{mark}fit_input", k, -late) for k in group if k > 1]
         workers.append(tuple(steps))
     return Program("complete unlock", modules, tuple(workers))
 

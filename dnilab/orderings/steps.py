@@ -10,14 +10,16 @@ from dnilab.checks import one_of, true_or_false, whole_number
 
 OPERATIONS = {
     "forward_update": "forward, guess the gradient at the output, pull it back, update",
-    "fit": "update the generator with the gradient that came from the module above",
+    "fit": "update the generator by the error of its guess: the gradient came from above",
+    "late_fit": "let the generator of today guess again, and update it by that guess's error",
     "forward": "forward alone",
     "backward": "pull the gradient that came from above (or the loss) back through the module",
     "update": "update the module with the gradients that were found",
     "forward_guess": "forward, and guess the gradient at the output, without an update",
     "pull": "pull the module's own guess back through it",
     "unlocked_update": "forward from a predicted input, guess, pull back, update",
-    "fit_input": "update the input model with what the module below computed",
+    "fit_input": "update the input model by the error of its prediction",
+    "late_fit_input": "let the input model of today predict again, and update it by that error",
 }
 """The operations a step can name, and what each does to one module on one batch."""
 
@@ -26,8 +28,8 @@ class Value(NamedTuple):
     """Something that one step makes and one other step needs.
 
     ``kind`` is "h" (activation of the module), "message" (gradient with respect to the module's
-    input, sent down), "guess" (g_hat with its pullback), "pullback" (of the module), "grads", or
-    "prediction" (of the module's input, with its pullback).
+    input, sent down), "guess" (g_hat with its pullback, and h), "pullback" (of the module),
+    "grads", or "prediction" (of the module's input, with its pullback).
     """
 
     kind: str

@@ -32,6 +32,7 @@ from dnilab.training import Span
 KINDS = {
     "forward_update": "forward and update",
     "fit": "fit",
+    "late_fit": "fit",
     "forward": "forward",
     "backward": "backward",
     "update": "update",
@@ -39,6 +40,7 @@ KINDS = {
     "pull": "pull",
     "unlocked_update": "forward and update",
     "fit_input": "fit of the input model",
+    "late_fit_input": "fit of the input model",
 }
 """What an operation is called in a picture."""
 
@@ -141,7 +143,7 @@ def value_words(value: Value) -> str:
 
 def step_words(step: Step) -> str:
     """A step as a sentence says it."""
-    whom = f"generator {step.module}" if step.op == "fit" else f"module {step.module}"
+    whom = f"generator {step.module}" if step.op in ("fit", "late_fit") else f"module {step.module}"
     return f"{KINDS[step.op]} of {whom} (batch {step.batch})"
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from dnilab.network import Loss, Module
 from dnilab.network.optimisers import Updater
 from dnilab.training.feed import Feed
+from dnilab.training.state import Key
 
-Key = tuple[str, int, int]  # kind, module, batch: an orderings.Value as a plain tuple
 Action = Callable[[int], None]
 Keep = Callable[[int, Any], None]
 
@@ -39,7 +39,6 @@ class Tools:
     update_body: dict[int, Updater]
     fit_generator: dict[int, Updater]
     fit_input_model: dict[int, Updater]
-    fits: dict[tuple[str, int], int]  # how often (part, module) has been fitted so far
 
 
 def _input_of(k: int, tools: Tools) -> Callable[[int], np.ndarray]:
@@ -50,12 +49,7 @@ def _input_of(k: int, tools: Tools) -> Callable[[int], np.ndarray]:
     return lambda t: take(("h", below, t))
 
 
-# What a module has guessed and how to fit it: the guess, its pullback, what it was made from, and
-# how often the model that made it had been fitted by then.
-Guess = tuple[np.ndarray, Any, np.ndarray, int]
-
-
-def _caller(k: int, tools: Tools) -> Callable[[np.ndarray, int], tuple[np.ndarray, Any]]:
+def guesser(k: int, tools: Tools) -> Callable[[np.ndarray, int], tuple[np.ndarray, Any]]:
     """The generator of module k, given h and the batch number."""
     generator = tools.modules[k].generator
     assert generator is not None  # train() has refused stacks that lack one
@@ -64,12 +58,6 @@ def _caller(k: int, tools: Tools) -> Callable[[np.ndarray, int], tuple[np.ndarra
     if not (sees_x or sees_y):
         return lambda h, t: generator(h)
     return lambda h, t: generator(h, x(t) if sees_x else None, y(t) if sees_y else None)
-
-
-def _guesser(k: int, tools: Tools) -> Callable[[np.ndarray, int], Guess]:
-    """The generator of module k, which also notes all that a later fit needs."""
-    call, fits, me = _caller(k, tools), tools.fits, ("generator", k)
-    return lambda h, t: (*call(h, t), h, fits[me])
 
 
 def forward_update(k: int, tools: Tools) -> Action:
@@ -90,7 +78,7 @@ def forward_update(k: int, tools: Tools) -> Action:
 
         return act_at_top
 
-    guess_at = _guesser(k, tools)
+    guess_at = guesser(k, tools)
     send_h, keep_guess = tools.keeper("h", k), tools.keeper("guess", k)
 
     def act(t: int) -> None:
@@ -103,29 +91,39 @@ def forward_update(k: int, tools: Tools) -> Action:
             send_message(t, dx)
         update(grads, len(h))
         if keep_guess:
-            keep_guess(t, guess)
+            keep_guess(t, (*guess, h))
 
     return act
 
 
 def fit(k: int, tools: Tools) -> Action:
-    """Update of the generator: its target is what module k + 1 sent down.
-
-    If other fits have come in between, today's generator guesses again: the old guess would tell
-    how wrong the generator was then, and a correction that comes again and again for the same
-    mistake makes it swing ever wider, the more so the later the fits are.
-    """
+    """Update of the generator: the target of its guess is what module k + 1 sent down."""
     take, update, above = tools.store.pop, tools.fit_generator[k], k + 1
-    call, fits, me = _caller(k, tools), tools.fits, ("generator", k)
 
     def act(t: int) -> None:
         target = take(("message", above, t))
-        g_hat, pullback, h, fitted = take(("guess", k, t))
-        if fitted != fits[me]:
-            g_hat, pullback = call(h, t)
+        g_hat, pullback, _ = take(("guess", k, t))
         _, grads = pullback(g_hat - target, False)
         update(grads, len(target))
-        fits[me] += 1
+
+    return act
+
+
+def late_fit(k: int, tools: Tools) -> Action:
+    """Update of the generator long after its guess: with today's parameters it guesses again.
+
+    The error of the old guess tells how wrong the generator was then.  The same mistake would be
+    put right once for every batch on the way, and the generator would swing ever wider.
+    """
+    take, update, above = tools.store.pop, tools.fit_generator[k], k + 1
+    guess_at = guesser(k, tools)
+
+    def act(t: int) -> None:
+        target = take(("message", above, t))
+        h = take(("guess", k, t))[2]
+        g_hat, pullback = guess_at(h, t)
+        _, grads = pullback(g_hat - target, False)
+        update(grads, len(target))
 
     return act
 
@@ -166,7 +164,7 @@ def backward(k: int, tools: Tools) -> Action:
 
 def forward_guess(k: int, tools: Tools) -> Action:
     """Forward, and a guess of the gradient at the output; whether it is used is decided later."""
-    body, input_of, guess_at = tools.modules[k].body, _input_of(k, tools), _guesser(k, tools)
+    body, input_of, guess_at = tools.modules[k].body, _input_of(k, tools), guesser(k, tools)
     send_h, keep_guess = tools.keeper("h", k), tools.keeper("guess", k)
     keep_pullback = tools.keeper("pullback", k)
 
@@ -176,7 +174,7 @@ def forward_guess(k: int, tools: Tools) -> Action:
             send_h(t, h)
         guess = guess_at(h, t)
         if keep_guess:
-            keep_guess(t, guess)
+            keep_guess(t, (*guess, h))
         if keep_pullback:
             keep_pullback(t, (pullback, guess[0]))
 
@@ -215,14 +213,13 @@ def unlocked_update(k: int, tools: Tools) -> Action:
     module, x, y = tools.modules[k], tools.feed.x, tools.feed.y
     body, update, predict = module.body, tools.update_body[k], module.input_model
     at_top, gradient = k == tools.top, tools.loss.gradient
-    guess_at = None if at_top else _guesser(k, tools)
+    guess_at = None if at_top else guesser(k, tools)
     send_h, send_message = tools.keeper("h", k), tools.keeper("message", k)
     keep_guess, keep_prediction = tools.keeper("guess", k), tools.keeper("prediction", k)
     want_dx = send_message is not None
-    fits, me = tools.fits, ("input model", k)
 
     def act(t: int) -> None:
-        prediction = (x(t), None) if predict is None else (*predict(x(t)), fits[me])
+        prediction = (x(t), None) if predict is None else predict(x(t))
         h, pullback = body(prediction[0])
         if send_h:
             send_h(t, h)
@@ -232,7 +229,7 @@ def unlocked_update(k: int, tools: Tools) -> Action:
             send_message(t, dx)
         update(grads, len(h))
         if keep_guess:
-            keep_guess(t, guess)
+            keep_guess(t, (*guess, h))
         if keep_prediction:
             keep_prediction(t, prediction)
 
@@ -240,23 +237,30 @@ def unlocked_update(k: int, tools: Tools) -> Action:
 
 
 def fit_input(k: int, tools: Tools) -> Action:
-    """Update of the input model: its target is what the module below computed.
+    """Update of the input model: its target is what the module below computed."""
+    take, update, below = tools.store.pop, tools.fit_input_model[k], k - 1
 
-    Where other fits have come in between it predicts again, for the same reason as in ``fit``.
-    """
+    def act(t: int) -> None:
+        h = take(("h", below, t))
+        predicted, pullback = take(("prediction", k, t))
+        _, grads = pullback(predicted - h, False)
+        update(grads, len(h))
+
+    return act
+
+
+def late_fit_input(k: int, tools: Tools) -> Action:
+    """Update of the input model long after its prediction: it predicts again, as in late_fit."""
     take, update, below = tools.store.pop, tools.fit_input_model[k], k - 1
     predict, x = tools.modules[k].input_model, tools.feed.x
-    fits, me = tools.fits, ("input model", k)
     assert predict is not None  # train() has refused stacks that lack one
 
     def act(t: int) -> None:
         h = take(("h", below, t))
-        predicted, pullback, fitted = take(("prediction", k, t))
-        if fitted != fits[me]:
-            predicted, pullback = predict(x(t))
+        take(("prediction", k, t))
+        predicted, pullback = predict(x(t))
         _, grads = pullback(predicted - h, False)
         update(grads, len(h))
-        fits[me] += 1
 
     return act
 
@@ -264,6 +268,7 @@ def fit_input(k: int, tools: Tools) -> Action:
 ACTIONS: dict[str, Callable[[int, Tools], Action]] = {
     "forward_update": forward_update,
     "fit": fit,
+    "late_fit": late_fit,
     "forward": forward,
     "backward": backward,
     "update": update,
@@ -271,4 +276,5 @@ ACTIONS: dict[str, Callable[[int, Tools], Action]] = {
     "pull": pull,
     "unlocked_update": unlocked_update,
     "fit_input": fit_input,
+    "late_fit_input": late_fit_input,
 }

@@ -17,7 +17,7 @@ class Feed:
     """
 
     def __init__(self, data: Dataset, batch_size: int, seed: int) -> None:
-        self._data = data
+        self.data, self.batch_size, self.seed = data, batch_size, seed
         self._stream = self._shuffles(np.random.default_rng(seed), batch_size)
         self._drawn = 0
         self._forgotten = 0
@@ -27,7 +27,7 @@ class Feed:
 
     def _shuffles(self, rng: np.random.Generator, batch_size: int) -> Iterator[np.ndarray]:
         while True:
-            yield from batches(rng, len(self._data.x_train), batch_size)
+            yield from batches(rng, len(self.data.x_train), batch_size)
 
     def _rows_of(self, t: int) -> np.ndarray:
         while self._drawn <= t:
@@ -40,14 +40,14 @@ class Feed:
         x = self._x.get(t)
         if x is None:
             # take() is the quickest way to gather whole rows
-            x = self._x[t] = self._data.x_train.take(self._rows_of(t), axis=0)
+            x = self._x[t] = self.data.x_train.take(self._rows_of(t), axis=0)
         return x
 
     def y(self, t: int) -> np.ndarray:
         """Labels of batch t, (batch, outputs)."""
         y = self._y.get(t)
         if y is None:
-            y = self._y[t] = self._data.y_train.take(self._rows_of(t), axis=0)
+            y = self._y[t] = self.data.y_train.take(self._rows_of(t), axis=0)
         return y
 
     def forget(self, before: int) -> None:
@@ -57,3 +57,10 @@ class Feed:
             self._x.pop(t, None)
             self._y.pop(t, None)
         self._forgotten = max(self._forgotten, before)
+
+    def skip(self, before: int) -> None:
+        """Begin at batch ``before``: those with a smaller number are drawn, and left aside."""
+        while self._drawn < before:
+            next(self._stream)
+            self._drawn += 1
+        self.forget(before)

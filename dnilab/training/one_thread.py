@@ -10,9 +10,9 @@ import numpy as np
 
 from dnilab.network import Stack
 from dnilab.orderings import Program
-from dnilab.training.actions import Key
 from dnilab.training.blas import one_blas_thread
 from dnilab.training.snapshot import Snapshot
+from dnilab.training.state import Key
 from dnilab.training.worker import Worker, users_of_values
 
 

@@ -17,10 +17,10 @@ import numpy as np
 
 from dnilab.network import Module, Stack
 from dnilab.orderings import Program
-from dnilab.training.actions import Key
 from dnilab.training.blas import one_blas_thread
 from dnilab.training.events import Span
 from dnilab.training.snapshot import Snapshot
+from dnilab.training.state import Key
 from dnilab.training.worker import ParametersExploded, Worker, users_of_values
 
 REPORTS_AHEAD = 2  # how many reports a run may be ahead of whoever reads them: bounds the memory

@@ -33,7 +33,7 @@ def _check_parts(stack: Stack, program: Program) -> None:
                 f"stack has no generator at module {step.module}; program {program.name!r} "
                 "accepts stacks with a generator at every module below the top"
             )
-        if step.op == "fit_input" and module.input_model is None:
+        if step.op in ("fit_input", "late_fit_input") and module.input_model is None:
             raise ValueError(
                 f"stack has no input model at module {step.module}; program {program.name!r} "
                 "accepts stacks with one at every module but the first"

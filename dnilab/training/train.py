@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,17 @@ from dnilab.data import Dataset
 from dnilab.data.batches import check_batch_size
 from dnilab.network import Optimiser, Stack
 from dnilab.orderings import Program, check
+from dnilab.training.apart import Apart, WorkerLost
 from dnilab.training.blas import one_blas_thread
+from dnilab.training.checkpoint import (
+    Checkpoint,
+    Place,
+    check_fits,
+    check_place,
+    description,
+    load,
+    save,
+)
 from dnilab.training.events import Diverged, Event, Report
 from dnilab.training.feed import Feed
 from dnilab.training.memory import keep_freed_memory
@@ -24,6 +35,7 @@ from dnilab.training.published_threads import (
     thread_per_fit,
 )
 from dnilab.training.snapshot import Snapshot
+from dnilab.training.state import State, check_writable, merged
 from dnilab.training.threads import threads
 from dnilab.training.together import check_together
 from dnilab.training.worker import ParametersExploded, Worker
@@ -55,8 +67,17 @@ EXECUTORS: dict[str, Callable[..., Generator[Snapshot, None, None]]] = {
 }
 
 
-def _executor_for(name: str, program: Program) -> Callable[..., Generator[Snapshot, None, None]]:
+def _executor_for(
+    name: str | Apart, program: Program
+) -> Callable[..., Generator[Snapshot, None, None]]:
     """The executor, if it can run this program; else ValueError."""
+    if isinstance(name, Apart):
+        if program.races:
+            raise ValueError(
+                f"executor is modules apart, and program is {program.name!r}; this executor "
+                "accepts programs without steps that run alone"
+            )
+        return name
     one_of("executor", name, tuple(EXECUTORS))
     new_for_each = name in ("thread per fit", "process per fit")
     if program.races != new_for_each and name != "one thread":
@@ -104,6 +125,46 @@ class _Reporter:
         )
 
 
+class _Saver:
+    """Writes down where the workers stand."""
+
+    def __init__(
+        self,
+        checkpoint: Place,
+        executor: str | Apart,
+        program: Program,
+        workers: Sequence[Worker],
+        run: Mapping[str, Any],
+    ) -> None:
+        self.path = check_place("checkpoint", checkpoint)
+        if executor != "one thread" and not isinstance(executor, Apart):
+            raise ValueError(
+                f"checkpoint is {str(self.path)!r}, and executor is {executor!r}; it accepts "
+                "'one thread' or apart(client), whose workers come to rest together"
+            )
+        check_writable(program)
+        self.workers, self.run = workers, run
+        for worker in workers:
+            worker.saving = True
+            worker.state()  # an optimiser that can't be written down says so now
+
+    def save(self, batch: int) -> Checkpoint:
+        """Write the state after ``batch`` batches; the workers are at rest."""
+        state = merged(worker.state() for worker in self.workers)
+        save(self.path, self.run, batch, state)
+        return Checkpoint(self.path, dict(self.run), batch, State(state.turn))
+
+
+def _where_to_go_on(known: Checkpoint | None) -> str:
+    if known is None:
+        return "There is no checkpoint; train(..., checkpoint=path) writes them"
+    path = str(known.path)
+    return (
+        f"The last checkpoint is {path!r}, at batch {known.batch}: train(..., resume={path!r}) "
+        "goes on from there"
+    )
+
+
 def make_workers(
     stack: Stack,
     data: Dataset,
@@ -122,7 +183,8 @@ def make_workers(
             index,
             program,
             owners,
-            stack,
+            {k: stack.modules[k - 1] for k, owner in owners.items() if owner == index},
+            stack.loss,
             Feed(data, batch_size, seed),
             optimiser,
             generator_optimiser,
@@ -144,7 +206,10 @@ def train(
     seed: int = 0,
     report_every: int | None = None,
     probe_rows: int = 0,
-    executor: str = "one thread",
+    executor: str | Apart = "one thread",
+    checkpoint: Place | None = None,
+    checkpoint_every: int | None = None,
+    resume: Place | None = None,
 ) -> Iterator[Event]:
     """Train ``stack`` in place and yield an event now and then.
 
@@ -156,14 +221,23 @@ def train(
 
     ``executor``: "one thread"; "threads", one for each worker of the program; and for the Blue
     Box as published "thread per fit" or "process per fit".  All but these last two give the same
-    numbers to the last bit.
+    numbers to the last bit, and so does ``apart(client)``, with every worker in a process of its
+    own: see there.
 
     ``seed`` shuffles the batches.  ``generator_optimiser`` is ``optimiser`` if None.  With
     ``probe_rows`` above 0 and a decoupled stack, each report compares the synthetic gradients
     with the true ones on that many training rows.
 
+    ``checkpoint``: a file to which the whole state of the run is written now and then, every
+    ``checkpoint_every`` batches (None: with each report) and at the end; it always holds the last
+    one that is whole.  On one thread or with modules apart.
+    ``resume``: such a file, from which the run goes on, by any executor and however its modules
+    are divided among workers.  It ends with the weights of a run that was never interrupted, to
+    the last bit.  It reports from there on; ``seconds`` begin anew.
+
     Raises ValueError at once, naming the argument, if something is out of range or does not go
-    together.  While it runs, an exception in a worker comes out as ``WorkerFailed``.
+    together, as a checkpoint of another run.  While it runs, an exception in a worker comes out
+    as ``WorkerFailed``, and a process that is gone as ``WorkerLost``.
     """
     owners = check(program)
     execute = _executor_for(executor, program)
@@ -181,21 +255,57 @@ def train(
     workers = make_workers(
         stack, data, program, owners, optimiser, for_generators, batch_size, batches, seed
     )
+    run = description(
+        stack, data, program, optimiser, for_generators, batch_size, batches, seed
+    ) if checkpoint is not None or resume is not None else {}  # fmt: skip
+    resumed = None if resume is None else load(check_place("resume", resume))
+    if resumed is not None:
+        check_fits(resumed, run)
+    saver = None
+    if checkpoint is not None:
+        saver = _Saver(checkpoint, executor, program, workers, run)
+    elif checkpoint_every is not None:
+        raise ValueError(
+            f"checkpoint_every is {checkpoint_every}, and checkpoint is None; with it, "
+            "checkpoint accepts the path of a file"
+        )
     reporter = _Reporter(stack, data, per_epoch, probe_rows)
+    per_turn = program.batches_per_turn
+    last = program.turns(batches)
+
+    def turns_every(number: int) -> set[int]:
+        return {*(-(-b // per_turn) for b in range(0, batches, number)), last}
+
+    begin = 0 if resumed is None else resumed.state.turn
+    reports = {turn for turn in turns_every(every) if turn >= begin}
+    saves: set[int] = set()
+    if saver is not None:
+        if checkpoint_every is not None:
+            every = whole_number("checkpoint_every", checkpoint_every, 1)
+        saves = {turn for turn in turns_every(every) if turn > begin or resumed is None}
 
     def events() -> Iterator[Event]:
-        per_turn = program.batches_per_turn
-        last = program.turns(batches)
-        stops = sorted({*(-(-b // per_turn) for b in range(0, batches, every)), last})
+        if resumed is not None:
+            for worker in workers:
+                worker.restore(resumed.state)
+        stops = sorted(reports | saves)
+        known = resumed
+        more = {"saves": saves} if saves and isinstance(executor, Apart) else {}
         try:
             # closing: whatever ends the loop, the workers are at rest before the code below runs
-            with closing(execute(stack, workers, program, owners, stops)) as snapshots:
+            with closing(execute(stack, workers, program, owners, stops, **more)) as snapshots:
                 for at in snapshots:
                     # every worker has had this many batches, and finished the run at the last stop
                     batch = min(at.turn * per_turn, batches)
+                    if saver is not None and at.turn in saves:
+                        known = saver.save(batch)
+                    if at.turn not in reports:
+                        continue
                     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
                         report = reporter.report(batch, at)
                     yield report
+        except WorkerLost as lost:
+            raise WorkerLost(f"{lost}. {_where_to_go_on(known)}", lost.modules) from lost.__cause__
         except ParametersExploded as fault:
             epoch = fault.batch / per_epoch
             message = _in_words(fault, epoch, optimiser, for_generators)

@@ -7,16 +7,20 @@ threads of their own, it waits), and how a step that is marked ``alone`` is star
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import Any
 
-from dnilab.network import Module, Optimiser, Stack
+import numpy as np
+
+from dnilab.network import Loss, Module, Optimiser
+from dnilab.network.optimisers import Updater, copy_into, memory_of, remember
 from dnilab.orderings import Program, Step, needs_and_makes
-from dnilab.training.actions import ACTIONS, Action, Keep, Key, Tools
+from dnilab.training.actions import ACTIONS, Action, Keep, Tools, guesser
 from dnilab.training.events import Span
 from dnilab.training.feed import Feed
+from dnilab.training.state import Key, Part, State, fitted_as_made
 
 SPANS_KEPT = 4096  # steps a worker remembers: bounded, however long the run
 HEALTH_EVERY = 25  # turns between two looks at the size of the parameters
@@ -44,7 +48,9 @@ def users_of_values(program: Program, owners: Mapping[int, int]) -> dict[tuple[s
 
 
 class Worker:
-    """Runs the turns of one worker of ``program``, on the modules of ``stack`` that it owns.
+    """Runs the turns of one worker of ``program``, on the modules that it owns.
+
+    ``modules``: those, by number.  ``loss``: that of the network, for the one with the top module.
 
     ``route(kind, module)`` is asked once, when the run begins: it returns ``send(key, value)`` if
     another worker needs that value, or None if this one keeps it itself.
@@ -60,7 +66,8 @@ class Worker:
         index: int,
         program: Program,
         owners: Mapping[int, int],
-        stack: Stack,
+        modules: Mapping[int, Module],
+        loss: Loss,
         feed: Feed,
         optimiser: Optimiser,
         generator_optimiser: Optimiser,
@@ -71,6 +78,8 @@ class Worker:
         self.owners = owners
         self.batches = batches
         self.feed = feed
+        self.loss = loss
+        self.optimiser, self.generator_optimiser = optimiser, generator_optimiser
         self.store: dict[Key, Any] = {}
         self.fetch: Callable[[Key], bool] = lambda key: False
         self.route: Callable[[str, int], Callable[[Key, Any], None] | None] = lambda kind, k: None
@@ -80,16 +89,14 @@ class Worker:
         self.turn = 0
         self.position = 0
         self.nanoseconds = 0
-        self.modules: dict[int, Module] = {
-            k: stack.modules[k - 1] for k, owner in owners.items() if owner == index
-        }
+        self.modules = dict(modules)
         self._spans: deque[tuple[str, int, int, int, int]] = deque(maxlen=SPANS_KEPT)
         self._steps: list[Prepared] | None = None
         self._actions: dict[tuple[str, int, bool], tuple[Action, Waits]] = {}
         self._tools = Tools(
             modules=self.modules,
-            top=len(stack),
-            loss=stack.loss,
+            top=program.modules,
+            loss=loss,
             feed=feed,
             store=self.store,
             keeper=self._keeper,
@@ -99,7 +106,6 @@ class Worker:
                 for k, m in self.modules.items()
                 if m.generator is not None
             },
-            fits=defaultdict(int),
             fit_input_model={
                 k: generator_optimiser.start(m.input_model.thetas)
                 for k, m in self.modules.items()
@@ -107,10 +113,16 @@ class Worker:
             },
         )
         # A value is kept only if some step of the program needs it.
-        self._wanted = users_of_values(program, owners).keys()
+        self._users = users_of_values(program, owners)
+        self.saving = False  # whether state() will be asked for at the end of some advance()
+        self._as_made = fitted_as_made(program)
+        self._made_with: dict[Key, list[np.ndarray]] = {}
+        self._noting = False
+        # A guess that is pending at a stop was made at most so many turns before.
+        self._turns_pending = -(-program.lag // program.batches_per_turn) + 1
 
     def _keeper(self, kind: str, k: int) -> Keep | None:
-        if (kind, k) not in self._wanted:
+        if (kind, k) not in self._users:
             return None
         send = self.route(kind, k)
         if send is not None:
@@ -120,7 +132,16 @@ class Worker:
         def keep(t: int, value: Any) -> None:
             store[kind, k, t] = value
 
-        return keep
+        if (kind, k) not in self._as_made:
+            return keep
+        model = self.modules[k].parts[self._as_made[kind, k]]
+
+        def keep_and_note(t: int, value: Any) -> None:
+            store[kind, k, t] = value
+            if self._noting:
+                self._made_with[kind, k, t] = [theta.copy() for theta in model]
+
+        return keep_and_note
 
     def _prepared(self, steps: tuple[Step, ...]) -> list[Prepared]:
         """The steps of a turn: action, operation, module, batch, and what to wait for."""
@@ -155,10 +176,13 @@ class Worker:
         span, lag, log = self.program.batches_per_turn, self.program.lag, self._spans.append
         began = perf_counter_ns()
         now = began
+        if self._made_with:
+            self._made_with = {key: v for key, v in self._made_with.items() if key in store}
         op, k, t = "nothing yet", 0, 0
         try:
             while self.turn < until_turn:
                 first = self.turn * span
+                self._noting = self.saving and until_turn - self.turn <= self._turns_pending
                 steps = self._steps_of(self.turn) if self.position == 0 else self._steps
                 assert steps is not None
                 for position in range(self.position, len(steps)):
@@ -196,6 +220,71 @@ class Worker:
         spans = [Span(self.index, *entry) for entry in self._spans]
         self._spans.clear()
         return spans
+
+    def _updaters(self) -> dict[Part, Updater]:
+        of_parts = {
+            "body": self._tools.update_body,
+            "generator": self._tools.fit_generator,
+            "input model": self._tools.fit_input_model,
+        }
+        return {(k, part): of[k] for part, of in of_parts.items() for k in of}
+
+    def thetas(self) -> dict[Part, list[np.ndarray]]:
+        """The parameter vectors of each part of its modules: the live ones."""
+        return {(k, part): v for k, m in self.modules.items() for part, v in m.parts.items()}
+
+    def state(self) -> State:
+        """Where this worker stands, between two turns.  The arrays are its own: they live on.
+
+        ``saving`` has to be set before it advances.  Raises ValueError if an optimiser does not
+        tell what it keeps.
+        """
+        plain = {"guess": lambda value: value[2], "prediction": lambda value: None}
+        return State(
+            self.turn,
+            self.thetas(),
+            {part: memory_of(updater) for part, updater in self._updaters().items()},
+            {
+                key: plain[key[0]](value) if key[0] in plain else value
+                for key, value in self.store.items()
+            },
+            {key: self._made_with[key] for key in self.store if key[:2] in self._as_made},
+        )
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``, of this worker or of all of them: its own part is copied."""
+        for part, thetas in self.thetas().items():
+            copy_into(thetas, state.thetas[part])
+        for of, updater in self._updaters().items():
+            remember(updater, state.memories[of])
+        self.turn, self.position = state.turn, 0
+        self.feed.skip(max(0, state.turn * self.program.batches_per_turn - self.program.lag))
+        self.store.clear()
+        self._made_with.clear()
+        for key, plain in state.pending.items():
+            if self._users[key[:2]] == self.index:
+                self.store[key] = self._unwritten(key, plain, state.made_with.get(key))
+
+    def _unwritten(self, key: Key, plain: Any, made_with: list[np.ndarray] | None) -> Any:
+        """What the store holds for a pending value of a state."""
+        kind, k, t = key
+        if kind not in ("guess", "prediction"):
+            return plain
+        if made_with is None:
+            return None, None, plain  # a late fit looks at nothing but h
+        model = self.modules[k].parts[self._as_made[kind, k]]
+        now = [theta.copy() for theta in model]
+        copy_into(model, made_with)
+        made: Any
+        if kind == "guess":
+            made = (*guesser(k, self._tools)(plain, t), plain)
+        else:
+            predict = self.modules[k].input_model
+            assert predict is not None  # it made this prediction
+            made = predict(self.feed.x(t))
+        copy_into(model, now)  # its fit pulls back through the parameters of that day
+        self._made_with[key] = [theta.copy() for theta in made_with]
+        return made
 
     def _check_health(self, batch: int) -> None:
         for k, module in self.modules.items():

@@ -90,7 +90,7 @@ def ordering_stepper() -> Stepper:
             "names": ["main thread", "fits of 1", "fits of 2"],
             "stage": BLUE_BOX,
         },
-        "Pipeline, two workers": {"program": pipeline(((1,), (2, 3)), staleness=2)},
+        "Pipeline, two workers": {"program": pipeline(((1,), (2, 3)))},
     }
 
     def draw(values: dict[str, Any]) -> Picture:
@@ -189,7 +189,8 @@ def measure(
     }
     per_batch = medians(rounds_of(contestants, rounds=rounds, seconds=seconds))
     times: dict[tuple[str, int], float] = {}
-    for one in (sequential(modules), backprop(modules)):  # all steps of all ways
+    late = pipeline((range(1, modules + 1),), guess_again=True)
+    for one in (sequential(modules), backprop(modules), late):  # all steps of all ways
         times |= step_times(runner(widths, size, one)(20))
     spans = tuple(middle(contestants[way](30)))
     found = Measured(

@@ -131,9 +131,11 @@ def test_staleness(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(orderings, "compare", small)
     rows = orderings.staleness(1)
-    assert [way.staleness for way in ran] == [0, 1, 2, 4, 8] * 4
+    late = [0, 1, 2, 4, 8]
+    assert [way.staleness for way in ran] == [*late, *late, 2, 4, 8] * 2
+    assert [r["staleness"] for r in rows if r["fits"] == "old error"] == [2, 4, 8] * 2
     assert {way.ordering for way in ran} == {"pipeline"}
-    assert len(rows) == 20
+    assert len(rows) == 26
     assert all(row["seeds"] == 1 for row in rows)
 
 

@@ -33,6 +33,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "ordering": ["random", None, sequential],
     "workers": [0, 1.5, None],
     "staleness": [-1, 0.5, None],
+    "guess_again": [1, "yes"],
     "batches_per_turn": [0, 2.0, None],
     "p": [0, -0.5, 1.1, math.nan, "half"],
     "executor": ["gpu", 2, "thread per fit", "process per fit"],  # the last two: for the Blue Box

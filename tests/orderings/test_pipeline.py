@@ -15,6 +15,7 @@ from dnilab.orderings import (
     Step,
     blue_box,
     check,
+    complete_unlock,
     locks,
     pipeline,
     sequential,
@@ -47,8 +48,8 @@ def test_all_groupings_are_there() -> None:
 def test_written_out() -> None:
     program = pipeline(((1,), (2, 3)), staleness=2)
     assert [words(steps) for steps in program.workers] == [
-        ["forward_update 1 0", "fit 1 -2"],
-        ["forward_update 2 0", "forward_update 3 0", "fit 2 -2"],
+        ["forward_update 1 0", "late_fit 1 -2"],
+        ["forward_update 2 0", "forward_update 3 0", "late_fit 2 -2"],
     ]
     assert (program.modules, program.batches_per_turn, program.parcels) == (3, 1, False)
     assert program.lag == 2
@@ -58,10 +59,27 @@ def test_written_out() -> None:
 def test_written_out_with_two_batches_a_turn() -> None:
     program = pipeline(((1,), (2,)), staleness=3, batches_per_turn=2)
     assert [words(steps) for steps in program.workers] == [
-        ["forward_update 1 0", "fit 1 -3", "forward_update 1 1", "fit 1 -2"],
+        ["forward_update 1 0", "late_fit 1 -3", "forward_update 1 1", "late_fit 1 -2"],
         ["forward_update 2 0", "forward_update 2 1"],
     ]
     assert (program.batches_per_turn, program.parcels) == (2, True)
+
+
+def test_fits_guess_again_where_they_are_more_than_a_batch_late_or_as_told() -> None:
+    def ops(program: Program) -> set[str]:
+        return {step.op for step in program.steps()} - {"forward_update", "unlocked_update"}
+
+    for staleness, by_default in ((0, "fit"), (1, "fit"), (2, "late_fit"), (9, "late_fit")):
+        assert ops(pipeline(((1,), (2,)), staleness=staleness)) == {by_default}
+        for again, told in ((False, "fit"), (True, "late_fit")):
+            program = pipeline(((1,), (2,)), staleness=staleness, guess_again=again)
+            assert ops(program) == {told}
+    groups = ((1,), (2,))
+    assert ops(complete_unlock(groups)) == {"late_fit", "late_fit_input"}
+    assert ops(complete_unlock(groups, guess_again=False)) == {"fit", "fit_input"}
+    for make in (pipeline, complete_unlock):
+        with pytest.raises(ValueError, match=r"^guess_again is 1; it accepts True or False"):
+            make(groups, guess_again=1)
 
 
 def by_module(program: Program, batches: int) -> dict[int, list[tuple[str, int]]]:
@@ -87,7 +105,7 @@ def test_groups_and_parcels_do_not_change_what_a_module_goes_through(
             if t < batches:
                 wanted.append(("forward_update", t))
             if k < modules and t >= staleness:
-                wanted.append(("fit", t - staleness))
+                wanted.append(("late_fit" if staleness > 1 else "fit", t - staleness))
         assert steps == wanted
     for groups in groupings(modules):
         for per_turn in (1, 2, 3, 5):
@@ -232,6 +250,6 @@ def test_turns_are_just_enough_to_finish(
     program = pipeline(groups, staleness=late, batches_per_turn=per_turn)
     check(program, batches=batches)
     steps = [step for worker in unroll(program, batches) for step in worker]
-    fits = {(step.module, step.batch) for step in steps if step.op == "fit"}
+    fits = {(step.module, step.batch) for step in steps if step.op.endswith("fit")}
     assert fits == {(k, t) for k in range(1, modules) for t in range(batches)}
     assert len(steps) == batches * (2 * modules - 1)

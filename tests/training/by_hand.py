@@ -32,44 +32,47 @@ def decoupled_loop(
     epochs: int,
     seed: int,
     staleness: int = 0,
+    guess_again: bool = False,
 ) -> Iterator[int]:
     """Decoupled training; yields the number of batches so far, after each of them.
 
-    With a staleness, each fit comes that many batches late, those of the last batches at the end;
-    it lets the generator of that moment guess again.
+    With a staleness, each fit comes that many batches late, those of the last batches at the end.
+    ``guess_again``: it lets the generator of that moment guess again.
     """
     bodies = [optimiser.start(module.body.thetas) for module in stack.modules]
     generators = [
         generator_optimiser.start(m.generator.thetas) if m.generator else None
         for m in stack.modules
     ]
-    late: deque[list[tuple[Any, Any]]] = deque()
+    late: deque[list[tuple[Any, Any, Any]]] = deque()
 
     def fit_oldest() -> None:
-        for k, (context, target) in enumerate(late.popleft()):
+        for k, (context, guess, target) in enumerate(late.popleft()):
             generator, update = stack.modules[k].generator, generators[k]
             assert generator is not None
             assert update is not None
-            g_hat, pullback = generator(*context)
+            g_hat, pullback = generator(*context) if guess_again else guess
             _, grads = pullback(g_hat - target)
             update(grads, len(target))
 
     for t, (x, y) in enumerate(drawn_batches(data, batch_size, epochs, seed)):
         h = x
         contexts: list[Any] = []
+        guesses: list[Any] = []
         targets: list[Any] = []
         for k, module in enumerate(stack.modules):
             h, pullback = module(h)
             if module.generator is None:
                 g = stack.loss.gradient(h, y)
             else:
-                g, _ = module.generator(h, x, y)
+                g, fit = module.generator(h, x, y)
                 contexts.append((h, x, y))
+                guesses.append((g, fit))
             message, grads = pullback(g)
             if k > 0:
                 targets.append(message)
             bodies[k](grads, len(x))
-        late.append(list(zip(contexts, targets, strict=True)))
+        late.append(list(zip(contexts, guesses, targets, strict=True)))
         if t >= staleness:
             fit_oldest()
         yield t + 1

@@ -107,6 +107,7 @@ NETWORKS = {
     context=st.sampled_from(MIXES),
     generator_hidden=st.sampled_from([(), (3,), (4, 2)]),
     staleness=st.integers(0, 3),
+    guess_again=st.booleans(),
     division=st.integers(0, 15),
     executor=st.sampled_from(["one thread", "threads"]),
     **NETWORKS,
@@ -123,6 +124,7 @@ def test_any_decoupled_network_divided_in_any_way(
     context: tuple[str, ...],
     generator_hidden: tuple[int, ...],
     staleness: int,
+    guess_again: bool,
     division: int,
     executor: str,
 ) -> None:
@@ -139,8 +141,9 @@ def test_any_decoupled_network_divided_in_any_way(
     rates = optimiser_named(optimiser, 1e-3), optimiser_named(optimiser, 1e-4)
     how = {"batch_size": batch_size, "epochs": 2, "seed": seed}
     loop = stack.copy()
-    finished(decoupled_loop(loop, data, *rates, staleness=staleness, **how), loop)
-    program = late(len(stack), staleness, division)
+    lateness = {"staleness": staleness, "guess_again": guess_again}
+    finished(decoupled_loop(loop, data, *rates, **lateness, **how), loop)
+    program = late(len(stack), division=division, **lateness)
     threads = threading.active_count()
     trained(stack, data, program, *rates, **how, executor=executor)
     assert bits(stack) == bits(loop)
@@ -167,14 +170,15 @@ def test_any_network_by_backprop(
     assert bits(trained(stack, data, backprop(len(stack)), rate, **how)) == bits(loop)
 
 
-def late(modules: int, staleness: int, division: int = 0) -> Program:
+def late(modules: int, staleness: int, division: int = 0, *, guess_again: bool = False) -> Program:
     """Decoupled, each fit so many batches late; bit k - 1 of ``division`` cuts above module k."""
+    fit = "late_fit" if guess_again else "fit"
     workers: list[list[Step]] = [[]]
     for k in range(1, modules + 1):
         workers[-1].append(Step("forward_update", k))
         if k > 1:  # the fit goes to the worker that owns the module
             owner = next(w for w in workers if any(step.module == k - 1 for step in w))
-            owner.append(Step("fit", k - 1, -staleness))
+            owner.append(Step(fit, k - 1, -staleness))
         if division >> (k - 1) & 1 and k < modules:
             workers.append([])
     return Program("late", modules, tuple(map(tuple, workers)))
@@ -198,10 +202,20 @@ def test_staleness_is_not_without_effect() -> None:
     # or the tests above would compare nothing
     data = small_data()
     results = set()
-    for staleness in (0, 1, 2):
+    for staleness, again in ((0, False), (1, False), (1, True), (2, False), (2, True)):
         stack = network(data, context=("h", "y"))
-        results.add(tuple(bits(trained(stack, data, late(3, staleness), *RATES, **HOW))))
-    assert len(results) == 3
+        program = late(3, staleness, guess_again=again)
+        results.add(tuple(bits(trained(stack, data, program, *RATES, **HOW))))
+    assert len(results) == 5
+
+
+def test_a_prompt_fit_may_as_well_guess_again() -> None:
+    data = small_data()
+    one = network(data, context=("h", "y"))
+    other = one.copy()
+    trained(one, data, late(3, 0), *RATES, **HOW)
+    trained(other, data, late(3, 0, guess_again=True), *RATES, **HOW)
+    assert bits(one) == bits(other)
 
 
 @pytest.mark.parametrize("per_turn", [2, 3, 5])

@@ -87,7 +87,7 @@ def test_a_fit_that_fails(groups: Any, k: int) -> None:
         with pytest.raises(WorkerFailed) as failed:
             in_time(lambda: list(start(stack, groups, generator_optimiser=failing)))
         who = f"worker {worker_of(k, groups)}"
-        step = f"fit of module {k}, batch 5"
+        step = f"late_fit of module {k}, batch 5"
         assert str(failed.value) == f"{who} failed at {step}: Planted: this update fails"
         assert isinstance(failed.value.__cause__, Planted)
         assert usable(stack)

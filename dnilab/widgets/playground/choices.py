@@ -69,7 +69,7 @@ def specs(lineup: Lineup, own: bool) -> dict[str, Spec]:
             {_ORDERING_WORDS[name]: name for name in ORDERINGS}, "sequential", "Ordering"
         ),
         "workers": Slider(1, MOST_HIDDEN + 1, 1, 2, "Workers"),
-        "staleness": Slider(0, 16, 1, 2, "Staleness", "batches"),
+        "staleness": Slider(0, 16, 1, 1, "Staleness", "batches"),
         "p": Slider(0.05, 1.0, 0.05, 0.5, "Chance p of an update"),
         "optimiser": Choice(list(OPTIMISERS), "adam", "Optimiser"),
         "rate": Slider(1e-5, 10.0, 0.1, 3e-3, "Learning rate", log=True),
@@ -154,7 +154,7 @@ def lineup_of(values: Mapping[str, Any]) -> Lineup:
         ),
         ordering=ordering,
         workers=values["workers"] if ordering in GROUPED else 2,
-        staleness=values["staleness"] if ordering in GROUPED else 2,
+        staleness=values["staleness"] if ordering in GROUPED else 1,
         p=values["p"] if ordering in _SPARSE else 0.5,
         optimiser=values["optimiser"],
         rate=rate,

@@ -1,0 +1,257 @@
+"""Checkpoints: a run written down between two turns, to go on from later, elsewhere.
+
+One file, an .npz archive of arrays with a header in JSON: no pickles, so that loading one runs
+nothing.  It is written beside its place and moved there when it is whole, so that whatever
+happens meanwhile, the file is the last whole checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnilab.data import Dataset
+from dnilab.network import Chain, Optimiser, Stack
+from dnilab.network.optimisers import Memory
+from dnilab.orderings import Program
+from dnilab.training.state import State, modules_of
+
+FORMAT = "dnilab checkpoint"
+VERSION = 1
+Place = str | os.PathLike[str]
+_HEADER = "header"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run as it was written down: ``run`` says of what, ``state`` how far it had come."""
+
+    path: Path
+    run: dict[str, Any]
+    batch: int
+    state: State
+
+
+# ---- what a run is -------------------------------------------------------------------------------
+
+
+def _layers(chain: Chain | None) -> list[str]:
+    return [] if chain is None else [type(layer).__name__ for layer in chain.layers]
+
+
+def _parts(stack: Stack) -> list[Any]:
+    described = []
+    for module in stack.modules:
+        guessing = module.generator
+        described.append(
+            {
+                "body": _layers(module.body),
+                "generator": _layers(guessing.body) if guessing else [],
+                "context": list(guessing.context) if guessing else [],
+                "input model": _layers(module.input_model),
+                "sizes": {part: [v.size for v in vs] for part, vs in module.parts.items()},
+            }
+        )
+    return described
+
+
+def _steps(program: Program) -> dict[str, Any]:
+    """The steps of each module.  Which worker runs them is left out: it changes no number."""
+    own = {
+        field.name: getattr(program, field.name)
+        for field in fields(program)
+        if field.name not in {f.name for f in fields(Program)}  # as p and the seed of a sparse one
+    }
+    return own | {
+        str(k): [[step.op, step.batch] for step in program.steps() if step.module == k]
+        for k in sorted(modules_of(program))
+    }
+
+
+def _rows(data: Dataset) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for array in (data.x_train, data.y_train):
+        digest.update(np.ascontiguousarray(array).data)
+    return f"{len(data.x_train)} rows, {digest.hexdigest()}"
+
+
+def description(
+    stack: Stack,
+    data: Dataset,
+    program: Program,
+    optimiser: Optimiser,
+    generator_optimiser: Optimiser,
+    batch_size: int,
+    batches: int,
+    seed: int,
+) -> dict[str, Any]:
+    """What has to be the same for a run to go on: by the name of the argument it comes from.
+
+    Raises ValueError for an optimiser that can't be written down.
+    """
+    described = {
+        "stack": {"modules": _parts(stack), "loss": stack.loss.name, "dtype": str(stack.dtype)},
+        "data": _rows(data),
+        "program": {"batches_per_turn": program.batches_per_turn, "steps": _steps(program)},
+        "optimiser": repr(optimiser),
+        "generator_optimiser": repr(generator_optimiser),
+        "batch_size": batch_size,
+        "epochs": f"those of {batches} batches in all",
+        "seed": seed,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(described))
+    return plain
+
+
+def check_fits(checkpoint: Checkpoint, run: Mapping[str, Any]) -> None:
+    """Raise ValueError, naming the first argument that differs, unless this is the same run."""
+    for name, mine in run.items():
+        its = checkpoint.run.get(name)
+        if its != mine:
+            told = [f"{its!r}", f"{mine!r}"]
+            if any(len(one) > 80 for one in told):
+                told = ["another one", "this one"]
+            raise ValueError(
+                f"resume is {str(checkpoint.path)!r}, of a run with {name} {told[0]}; here it "
+                f"accepts a checkpoint of the same run, with {name} {told[1]}"
+            )
+
+
+def check_place(name: str, place: Any) -> Path:
+    """Return ``place`` as a path; raise ValueError unless it is one, in a folder that exists."""
+    if not isinstance(place, (str, os.PathLike)) or not os.fspath(place):
+        raise ValueError(f"{name} is {place!r}; it accepts the path of a file, as 'run.npz'")
+    path = Path(place)
+    if not path.parent.is_dir() or path.is_dir():
+        raise ValueError(f"{name} is {str(path)!r}; it accepts a file in a folder that exists")
+    return path
+
+
+# ---- on disk -------------------------------------------------------------------------------------
+
+
+def _put_down(state: State, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The state as JSON, in which each array stands as its name; the arrays go to ``arrays``."""
+
+    def keep(array: np.ndarray) -> str:
+        name = f"array {len(arrays)}"
+        arrays[name] = array
+        return name
+
+    def keep_memory(memory: Memory) -> dict[str, Any]:
+        return {
+            name: [keep(array) for array in value] if isinstance(value, list) else value
+            for name, value in memory.items()
+        }
+
+    return {
+        "turn": state.turn,
+        "thetas": [[*of, [keep(v) for v in vs]] for of, vs in state.thetas.items()],
+        "memories": [[*of, keep_memory(memory)] for of, memory in state.memories.items()],
+        "pending": [[*key, None if v is None else keep(v)] for key, v in state.pending.items()],
+        "made_with": [[*key, [keep(v) for v in vs]] for key, vs in state.made_with.items()],
+    }
+
+
+def _take_up(told: Mapping[str, Any], array: Callable[[str], np.ndarray]) -> State:
+    """The state again: the other way round."""
+
+    def memory(kept: Mapping[str, Any]) -> Memory:
+        return {
+            name: [array(one) for one in value] if isinstance(value, list) else value
+            for name, value in kept.items()
+        }
+
+    return State(
+        told["turn"],
+        {(k, part): [array(name) for name in names] for k, part, names in told["thetas"]},
+        {(k, part): memory(kept) for k, part, kept in told["memories"]},
+        {
+            (kind, k, t): None if name is None else array(name)
+            for kind, k, t, name in told["pending"]
+        },
+        {(kind, k, t): [array(name) for name in names] for kind, k, t, names in told["made_with"]},
+    )
+
+
+def save(path: Place, run: Mapping[str, Any], batch: int, state: State) -> None:
+    """Write a checkpoint at ``path``; what was there before stays until this one is whole.
+
+    Raises OSError if it can't be written.
+    """
+    path = Path(path)
+    arrays: dict[str, np.ndarray] = {}
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "run": run,
+        "batch": batch,
+        "state": _put_down(state, arrays),
+    }
+    named: dict[str, Any] = {_HEADER: np.array(json.dumps(header)), **arrays}
+    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **named)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(beside)
+        raise
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as archive:
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("one array alone")
+        return {name: archive[name] for name in archive.files}
+
+
+def load(path: Place) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises ValueError, naming the file, if it is no checkpoint, not whole, or of another version;
+    FileNotFoundError if there is none.
+    """
+    path = Path(path)
+    try:
+        arrays = _arrays(path)
+        header = json.loads(str(arrays[_HEADER]))
+        if header["format"] != FORMAT:
+            raise ValueError(header["format"])
+        version = header["version"]
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no checkpoint at {str(path)!r}") from None
+    except (OSError, EOFError, ValueError, LookupError, TypeError) as fault:
+        raise _broken(path, fault) from fault
+    except (zipfile.BadZipFile, zlib.error) as fault:
+        raise _broken(path, fault) from fault
+    if version != VERSION:
+        raise ValueError(
+            f"{str(path)!r} is a checkpoint of version {version}; this dnilab accepts version "
+            f"{VERSION}"
+        )
+    try:
+        state = _take_up(header["state"], arrays.__getitem__)
+        return Checkpoint(path, header["run"], header["batch"], state)
+    except (ValueError, LookupError, TypeError) as fault:
+        raise _broken(path, fault) from fault
+
+
+def _broken(path: Path, fault: BaseException) -> ValueError:
+    return ValueError(
+        f"{str(path)!r} is not a whole checkpoint of dnilab ({type(fault).__name__}: {fault})"
+    )

@@ -1,0 +1,84 @@
+"""A Dask cluster to work on: one on this machine for as long as it is needed, or one that runs.
+
+Dask's scheduler, processes and messages are used as they are; this module only chooses how they
+are set up: on loopback, without a dashboard, one thread in each process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dnilab.checks import whole_number
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+PATIENCE = 30.0  # seconds until a cluster that does not answer is given up
+# One product, one thread: the processes share the cores already.  A name for each BLAS.
+_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
+}
+
+
+def dask() -> Any:
+    """The package ``distributed``, loaded when it is needed: it is an extra.
+
+    Raises ModuleNotFoundError, with what to install, if it is not there.
+    """
+    try:
+        import distributed
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError(
+            "Dask is not installed here; this part of the course needs it: "
+            'pip install "dnilab[cluster]"',
+            name=missing.name,
+        ) from missing
+    return distributed
+
+
+@contextmanager
+def cluster(address: str | None = None, workers: int | None = None) -> Iterator[Client]:
+    """A Dask client, for as long as the block lasts.
+
+    ``address``: of the scheduler of a cluster that runs, as "tcp://10.0.0.7:8786"; it goes on
+    running afterwards.  None starts one on this machine, on loopback only: ``workers`` processes
+    (None: one a core) with one thread each, all ended afterwards.  With an address, ``workers``
+    is how many have to be there before the block begins (None: one).
+
+    Raises ModuleNotFoundError if Dask is not installed, ValueError for an argument out of range,
+    OSError if nobody answers at the address, and TimeoutError if too few workers come.
+    """
+    if address is not None and not isinstance(address, str):
+        raise ValueError(
+            f"address is {address!r}; it accepts None or the address of a scheduler, "
+            "as 'tcp://10.0.0.7:8786'"
+        )
+    if workers is not None:
+        workers = whole_number("workers", workers, 1)
+    distributed = dask()
+    if address is not None:
+        with distributed.Client(address, timeout=PATIENCE, set_as_default=False) as client:
+            client.wait_for_workers(workers or 1, timeout=PATIENCE)
+            yield client
+        return
+    # No limit of memory: Dask's own would stop or kill a process for what others have taken.
+    with (
+        distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            # What little of it Dask can't do without listens on any free port: no clash on 8787.
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            memory_limit=None,
+            env=_ENVIRONMENT,
+        ) as local,
+        distributed.Client(local, set_as_default=False, direct_to_workers=True) as client,
+    ):
+        yield client
