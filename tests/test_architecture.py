@@ -33,6 +33,8 @@ BELOW["widgets"] = BELOW["pictures"] | {"pictures"}
 
 # The name that is imported, where the distribution is called otherwise.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "IPython": "ipython"}
+# The extra without which the package works: only a function may ask for it.
+EXTRA = "cluster"
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def misplaced(one: Import) -> bool:
         return one.package != "pictures" or "pyplot" in one.what or "pylab" in one.what
     if one.top == "ipywidgets":
         return one.package != "widgets"
-    if one.top == "sklearn":
+    if one.top in ("sklearn", "distributed", "dask"):
         return not one.deferred
     return one.top == "pylab"
 
@@ -137,7 +139,8 @@ def test_heavy_libraries_stay_in_their_place():
 
 def test_every_library_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    declared = {re.match(r"[A-Za-z0-9-]+", line)[0] for line in project["dependencies"]}
+    lines = [*project["dependencies"], *project["optional-dependencies"][EXTRA]]
+    declared = {re.match(r"[A-Za-z0-9-]+", line)[0] for line in lines}
     assert [str(one) for one in all_imports() if undeclared(one, declared)] == []
 
 
@@ -157,6 +160,7 @@ def test_importing_the_package_loads_nothing_heavy():
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     assert "dnilab" in loaded
     heavy = {"matplotlib", "ipywidgets", "sklearn", "scipy", "IPython", "torch", "PIL"}
+    heavy |= {"distributed", "dask", "tornado"}
     assert loaded & heavy == set()
 
 
@@ -209,6 +213,8 @@ class TestTheReader:
             ("import ipywidgets", "dnilab.pictures.curves"),
             ("from sklearn.datasets import load_digits", "dnilab.data.digits"),
             ("class A:\n    import sklearn", "dnilab.data.digits"),
+            ("from distributed import Client", "dnilab.training.apart"),
+            ("import dask.config", "dnilab.experiments.sweeps.executors"),
         ],
     )
     def test_sees_a_heavy_library_out_of_place(self, source: str, where: str):
@@ -220,6 +226,7 @@ class TestTheReader:
             ("from matplotlib.figure import Figure", "dnilab.pictures.curves"),
             ("import ipywidgets as widgets", "dnilab.widgets.panel"),
             ("def f():\n    from sklearn.datasets import load_digits", "dnilab.data.digits"),
+            ("def f():\n    import distributed", "dnilab.training.cluster"),
         ],
     )
     def test_allows_a_heavy_library_in_its_place(self, source: str, where: str):

@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dnilab.data import Dataset
 from dnilab.network import Stack
@@ -23,9 +23,6 @@ from dnilab.training.snapshot import Snapshot
 from dnilab.training.state import merged
 from dnilab.training.threads import WorkerFailed
 from dnilab.training.worker import ParametersExploded, Worker
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 LOOK_EVERY = 0.2  # seconds between two looks at whether every process is still there
 PATIENCE = 30.0  # seconds for a process to begin
@@ -43,7 +40,7 @@ class WorkerLost(WorkerFailed):
 class _Member:
     """What the driver knows of one worker: its actor, where it lives, what it was asked."""
 
-    def __init__(self, client: Client, worker: Worker, address: str) -> None:
+    def __init__(self, client: Any, worker: Worker, address: str) -> None:
         self.client, self.worker, self.address = client, worker, address
         # Dask never starts an actor again by itself: it would be an empty one.
         self.future: Any = client.submit(
@@ -83,7 +80,7 @@ class Apart:
     ``costs``: what each worker has spent its time on, as of the last report.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Any) -> None:
         self.client = client
         self.places: dict[int, str] = {}
         self.costs: tuple[Cost, ...] = ()
@@ -234,7 +231,7 @@ class Apart:
             member.future.release()
 
 
-def apart(client: Client) -> Apart:
+def apart(client: Any) -> Apart:
     """``train(..., executor=apart(client))``: every worker in a process of its own.
 
     ``client``: from ``cluster()``, or any Dask client of a cluster whose processes have dnilab

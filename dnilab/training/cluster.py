@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dnilab.checks import whole_number
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 PATIENCE = 30.0  # seconds until a cluster that does not answer is given up
 # One product, one thread: the processes share the cores already.  A name for each BLAS.
@@ -42,7 +39,7 @@ def dask() -> Any:
 
 
 @contextmanager
-def cluster(address: str | None = None, workers: int | None = None) -> Iterator[Client]:
+def cluster(address: str | None = None, workers: int | None = None) -> Iterator[Any]:
     """A Dask client, for as long as the block lasts.
 
     ``address``: of the scheduler of a cluster that runs, as "tcp://10.0.0.7:8786"; it goes on
