@@ -6,10 +6,11 @@ be split differently, so that not even one thread would give the same bits every
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
@@ -21,9 +22,11 @@ _users = 0
 _held: list[tuple[Any, int]] = []  # each library, and its number of threads before
 
 
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()  # looks through all loaded libraries: once is enough
+@lru_cache(maxsize=1)
+def _controller(modules: int) -> ThreadpoolController:
+    # It looks through all loaded libraries, which takes a while: again only if modules were
+    # imported since, for scikit-learn brings another BLAS along.
+    return ThreadpoolController()
 
 
 def _set(library: Any, number: int) -> None:
@@ -42,7 +45,11 @@ def one_blas_thread() -> Iterator[None]:
     global _users, _held
     with _lock:
         if _users == 0:
-            libraries = [lib for lib in _controller().lib_controllers if lib.user_api == "blas"]
+            libraries = [
+                lib
+                for lib in _controller(len(sys.modules)).lib_controllers
+                if lib.user_api == "blas"
+            ]
             _held = [(library, library.num_threads) for library in libraries]
             for library in libraries:
                 _set(library, 1)
