@@ -44,14 +44,11 @@ def killed_always(seed: int, settings: Settings) -> Run:
     return run(settings)
 
 
-def endless_after(seed: int, settings: Settings) -> Run:
-    """Seeds above this one do not come to an end, as far as a test is concerned."""
+def waits_after(seed: int, mark: str, settings: Settings) -> Run:
+    """Seeds above this one come to no end before the file ``mark`` is there."""
     if settings.seed > seed:
-        time.sleep(600)
-    return run(settings)
-
-
-def noted(folder: str, settings: Settings) -> Run:
-    """Leave a file for every run that began."""
-    Path(folder, f"{settings.rate!r} {settings.seed} {time.monotonic_ns()}").touch()
+        for _ in range(600):
+            if Path(mark).exists():
+                break
+            time.sleep(0.1)
     return run(settings)

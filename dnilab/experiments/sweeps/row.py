@@ -98,12 +98,11 @@ class Row:
         return self.job, self.status, self.message, self.scores, self.curve, self.weights
 
 
-def run_job(job: Job, runner: Runner = run, attempt: str = "") -> Row:
+def run_job(job: Job, runner: Runner = run) -> Row:
     """Run one job, here and now.  Whatever happens in it is a row that says so.
 
     BLAS works with one thread, so that the sums are the same everywhere and workers do not fight
-    over the cores.  ``attempt`` is not looked at: Dask takes equal calls for the same call, and
-    would hand out the old result of one that failed.
+    over the cores.
     """
     if job.settings is None:
         return Row(job, REFUSED, job.refused)

@@ -6,15 +6,17 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
 from contextlib import ExitStack
 from typing import Any
-from uuid import uuid4
 
 from dnilab.checks import true_or_false
 from dnilab.experiments.compare import run
 from dnilab.experiments.settings import Settings
+from dnilab.experiments.sweeps.dask import OnDask, on_dask
 from dnilab.experiments.sweeps.file import PathLike, SweepFile, check_file
 from dnilab.experiments.sweeps.plan import Job
 from dnilab.experiments.sweeps.pool import process_pool, workers_here
 from dnilab.experiments.sweeps.row import FAILED, Row, Runner, run_job
+
+LOOK = 1.0  # seconds after which Dask's futures are looked at, while none comes in
 
 
 class SweepInterrupted(RuntimeError):
@@ -69,11 +71,9 @@ def sweep(
             f"executor is {executor!r}; it accepts a concurrent.futures.Executor, such as "
             "ThreadPoolExecutor(2) or a Dask client's get_executor(), or None"
         )
-    if executor is not None and hasattr(executor, "get_executor"):
-        executor = executor.get_executor()
     if file is not None:
         check_file(file)
-    return _rows(plan, executor, file, true_or_false("progress", progress), runner)
+    return _rows(plan, on_dask(executor), file, true_or_false("progress", progress), runner)
 
 
 def _rows(
@@ -117,16 +117,16 @@ def _rows(
         missing: list[Job] = []
         why: BaseException | None = None
         try:
-            attempt = uuid4().hex
             for job in to_run:
                 try:
-                    futures[executor.submit(run_job, job, runner, attempt)] = job
+                    futures[executor.submit(run_job, job, runner)] = job
                 except BrokenExecutor as fault:
                     missing.append(job)
                     why = fault
-            for future in as_completed(list(futures)):
+            for future in _as_they_end(set(futures), executor):
                 job = futures.pop(future)
-                gone = CancelledError() if future.cancelled() else future.exception()
+                there = future.done() and not future.cancelled()
+                gone = future.exception() if there else CancelledError()
                 if isinstance(gone, BrokenExecutor | CancelledError):
                     missing.append(job)
                     why = gone
@@ -140,6 +140,21 @@ def _rows(
         if missing:
             bar.close()
             raise SweepInterrupted(_in_words(why, rows, missing, file), rows, missing) from why
+
+
+def _as_they_end(futures: set[Future[Row]], executor: Executor) -> Iterator[Future[Row]]:
+    """``as_completed``, and at last those that Dask has lost, which are not done."""
+    while futures:
+        try:
+            waiting = LOOK if isinstance(executor, OnDask) else None
+            for future in as_completed(futures, timeout=waiting):
+                futures.remove(future)
+                yield future
+        except TimeoutError:
+            assert isinstance(executor, OnDask)
+            lost = {future for future in futures if executor.lost(future)}
+            futures -= lost
+            yield from lost
 
 
 def _in_words(
