@@ -17,7 +17,7 @@ from dnilab.data import Dataset
 from dnilab.network import Stack
 from dnilab.network.optimisers import copy_into
 from dnilab.orderings import Program
-from dnilab.training.cluster import dask
+from dnilab.training.cluster import dask, hush
 from dnilab.training.seat import Cost, Fault, Outcome, Plan, Seat
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.state import merged
@@ -135,6 +135,7 @@ class Apart:
         program: Program,
         owners: Mapping[int, int],
     ) -> None:
+        hush()
         addresses = sorted(self.client.nthreads())
         if len(addresses) < len(workers):
             raise ValueError(
@@ -223,9 +224,17 @@ class Apart:
                 with suppress(Exception):  # the client was closed before the run was
                     member.ask("stop")
                     called.append(member)
+        deadline = time.monotonic() + GRACE
+        distributed = dask()
         for member in called:
-            with suppress(Exception):  # gone meanwhile; or this is a thread that can't wait
-                member.answer.result(timeout=GRACE)
+            while not member.gone and time.monotonic() < deadline:
+                try:
+                    member.answer.result(timeout=LOOK_EVERY)
+                    break
+                except distributed.TimeoutError:
+                    continue
+                except Exception:  # gone meanwhile; or this is a thread that can't wait
+                    break
         for member in team:
             member.actor = member.answer = None
             member.future.release()

@@ -6,6 +6,7 @@ are set up: on loopback, without a dashboard, one thread in each process.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,6 +37,24 @@ def dask() -> Any:
             name=missing.name,
         ) from missing
     return distributed
+
+
+class _SaidOtherwise(logging.Filter):
+    """Keeps one complaint out of the log: see ``hush``."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "Actor.__getattr__" not in record.getMessage()
+
+
+_SAID_OTHERWISE = _SaidOtherwise()
+
+
+def hush() -> None:
+    """Let Dask not log that a call to a lost actor failed: whoever waits for it is told anyway.
+
+    Dask waits there, unasked, for a future that may be released meanwhile.
+    """
+    logging.getLogger("tornado.application").addFilter(_SAID_OTHERWISE)  # once, however often
 
 
 @contextmanager
@@ -75,6 +94,7 @@ def cluster(address: str | None = None, workers: int | None = None) -> Iterator[
             scheduler_kwargs={"dashboard": False},
             memory_limit=None,
             env=_ENVIRONMENT,
+            silence_logs=logging.ERROR,  # a process that is lost is told by an exception
         ) as local,
         distributed.Client(local, set_as_default=False, direct_to_workers=True) as client,
     ):

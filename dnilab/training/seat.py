@@ -22,6 +22,7 @@ import numpy as np
 from dnilab.network import Loss, Module, Optimiser
 from dnilab.orderings import Program
 from dnilab.training.blas import one_blas_thread
+from dnilab.training.cluster import hush
 from dnilab.training.events import Span
 from dnilab.training.feed import Feed
 from dnilab.training.memory import keep_freed_memory
@@ -198,6 +199,7 @@ class Seat:
 
     async def prepare(self, plan: Plan, peers: Mapping[int, Any]) -> None:
         """Take the modules, the data and the addresses of the others."""
+        hush()
         keep_freed_memory()  # Dask starts its processes with the opposite
         program, index = plan.program, plan.index
         # Views, as W of theta, come out of a pickle as arrays of their own; a copy has them again.
