@@ -14,12 +14,9 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cache
 from time import perf_counter
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from dnilab.checks import real_number, whole_number
 from dnilab.data import Dataset
@@ -35,6 +32,7 @@ from dnilab.orderings import (
     pipeline,
 )
 from dnilab.training import Span
+from dnilab.training.blas import blas_threads as held_at
 from dnilab.training.blas import one_blas_thread
 from dnilab.training.published_threads import processes_can_fork
 from dnilab.training.train import EXECUTORS, make_workers
@@ -141,27 +139,12 @@ def runner(
         optimiser = SGD(RATE)
         workers = make_workers(stack, data, program, owners, optimiser, optimiser, batch, n, 0)
         spans: tuple[Span, ...] = ()
-        with _blas_held_at(blas_threads):
+        with held_at(blas_threads):
             for at in execute(stack, workers, program, owners, [program.turns(n)]):
                 spans = at.spans
         return spans
 
     return run
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-@contextmanager
-def _blas_held_at(threads: int) -> Iterator[None]:
-    if threads == 1:  # the executors do it
-        yield
-        return
-    # An executor inside finds BLAS held already, and leaves the number as it is.
-    with one_blas_thread(), _controller().limit(limits=threads, user_api="blas"):
-        yield
 
 
 def groups_of(widths: Sequence[int], workers: int, *, guess_again: bool = False) -> Groups:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 
-from dnilab.checks import real_number, whole_number
+from dnilab.checks import one_of, real_number, whole_number
 from dnilab.orderings.steps import Program
 
 Groups = tuple[tuple[int, ...], ...]
@@ -24,7 +24,11 @@ def multiplications(
 
     ``widths``: (24, 128, 64, 12) is three dense modules.  Elementwise work is left out: it is
     proportional to the widths, the products to their squares.
+
+    Raises ValueError for a context other than a mix of "h", "y", "x" and "h_norm".
     """
+    for part in context:
+        one_of("context", part, ("h", "y", "x", "h_norm"))
     inputs, outputs = widths[0], widths[-1]
     top = len(widths) - 1
     costs: dict[tuple[str, int], float] = {}

@@ -63,3 +63,19 @@ def one_blas_thread() -> Iterator[None]:
                 for library, number in _held:
                     _set(library, number)
                 _held = []
+
+
+@contextmanager
+def blas_threads(number: int) -> Iterator[None]:
+    """Hold BLAS at ``number`` threads, also in all that trains inside: to show what that costs."""
+    with one_blas_thread():  # what is inside finds BLAS held, and leaves the number as it is
+        with _lock:
+            libraries = [library for library, _ in _held]
+            for library in libraries:
+                _set(library, number)
+        try:
+            yield
+        finally:
+            with _lock:
+                for library in libraries:
+                    _set(library, 1)

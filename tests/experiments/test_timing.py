@@ -6,6 +6,7 @@ No test asserts a time.
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from threadpoolctl import threadpool_info
@@ -14,6 +15,7 @@ from dnilab.experiments import timing
 from dnilab.orderings import blue_box, multiplications, pipeline, sequential
 from dnilab.training import Span
 from dnilab.training.published_threads import processes_can_fork
+from dnilab.training.train import EXECUTORS
 
 SIZES = (6, 5, 4, 3)
 forks = pytest.mark.skipif(not processes_can_fork(), reason="processes cannot fork here")
@@ -163,3 +165,21 @@ def test_without_fork(monkeypatch):
 def test_the_machine():
     assert timing.cores() >= 1
     assert isinstance(timing.interpreter_lock(), bool)
+
+
+def test_blas_threads_are_held_whichever_thread_asks(monkeypatch):
+    """threadpoolctl heeds only the first thread that sets OpenBLAS; a panel is another one."""
+    seen = []
+
+    def watch(stack, *given):
+        seen.append(blas_threads())
+        return EXECUTORS["one thread"](stack, *given)
+
+    monkeypatch.setitem(timing.EXECUTORS, "watched", watch)
+    run = timing.runner(SIZES, 8, sequential(3), "watched", blas_threads=2)
+    before = blas_threads()
+    run(2)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(run, 2).result()
+    assert seen == [{2}, {2}]
+    assert blas_threads() == before
