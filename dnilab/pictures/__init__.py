@@ -7,6 +7,7 @@ Over training
     :func:`curves` of :class:`Series`; :class:`LiveCurves`, which grow in a panel.
 Results
     :class:`Results` (settings by conditions by seeds), as :func:`table` or as :func:`dots`.
+    A sweep's rows as :func:`sweep_map`, :func:`sweep_table`, or :func:`sweep_results` for dots.
 Diagrams
     :func:`locks`, with :class:`Moment` for moments of one's own; :func:`decoupled_module`;
     :func:`decoupled_stack`; :func:`shapes` of chains of :class:`Term`.
@@ -35,12 +36,14 @@ from dnilab.pictures.ratios import ratios
 from dnilab.pictures.shapes import Term, shapes
 from dnilab.pictures.stacked import Stacked
 from dnilab.pictures.style import Picture, show
+from dnilab.pictures.sweep import MapCell, SweepMap, sweep_map, sweep_results, sweep_table
 from dnilab.pictures.table import Results, Table, table
 from dnilab.pictures.timeline import Bar, timeline
 
 __all__ = [
     "Bar",
     "LiveCurves",
+    "MapCell",
     "Moment",
     "Picture",
     "Reach",
@@ -48,6 +51,7 @@ __all__ = [
     "Results",
     "Series",
     "Stacked",
+    "SweepMap",
     "Table",
     "Term",
     "bars_of_slots",
@@ -64,6 +68,9 @@ __all__ = [
     "ratios",
     "shapes",
     "show",
+    "sweep_map",
+    "sweep_results",
+    "sweep_table",
     "table",
     "timeline",
 ]

@@ -103,7 +103,8 @@ def _rows(
 
         to_run = []
         for key, job in plan.items():
-            if key in before and before[key].final:
+            # (What was refused may be accepted by a newer version.)
+            if key in before and before[key].final and before[key].settings == job.settings:
                 yield hand_out(before[key], new=False)
             elif job.settings is None:
                 yield hand_out(run_job(job))
