@@ -20,6 +20,7 @@ from dnilab.orderings.programs import (
 )
 from dnilab.orderings.steps import OPERATIONS, Program, Step, Value
 from dnilab.orderings.timeline import (
+    Delays,
     Slot,
     critical_path,
     ideal_timeline,
@@ -29,6 +30,7 @@ from dnilab.orderings.timeline import (
 
 __all__ = [
     "OPERATIONS",
+    "Delays",
     "Groups",
     "IllegalProgram",
     "Instant",

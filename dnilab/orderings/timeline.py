@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dnilab.checks import whole_number
+from dnilab.checks import real_number, whole_number
 from dnilab.orderings.dataflow import check, needs_and_makes, unroll_turn
 from dnilab.orderings.groups import StepTimes
 from dnilab.orderings.steps import Program, Step, Value
+
+Delays = Mapping[tuple[str, int], float]
+"""How long a value is on its way to another worker, by (kind, module), in the unit of the steps."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +26,27 @@ class Slot:
 
 
 def ideal_timeline(
-    program: Program, times: StepTimes, *, cores: int | None = None, batches: int = 8
+    program: Program,
+    times: StepTimes,
+    *,
+    cores: int | None = None,
+    batches: int = 8,
+    delays: Delays | None = None,
 ) -> list[Slot]:
     """Play the program with the given step times on ``cores`` cores (None: as many as it likes).
 
     A step starts when its worker has finished the one before, what it needs is there, and a core
     is free; of several such steps the one that became ready first goes first.  Handing a value
-    over takes no time.  A fit that runs alone (the Blue Box) is given a worker of its own.
+    over takes no time, or that of ``delays``, during which both workers may go on.  A fit that
+    runs alone (the Blue Box) is given a worker of its own.
 
-    Returns the steps in the order of their start.  Raises ValueError for a step without a time.
+    Returns the steps in the order of their start.  Raises ValueError for a step without a time,
+    or for a delay below 0.
     """
     check(program)
+    on_the_way = {} if delays is None else dict(delays)
+    for delay in on_the_way.values():
+        real_number("delays", delay, 0)
     limit = whole_number("cores", cores, 1) if cores is not None else 10**9
     lists: list[list[tuple[Step, bool]]] = [[] for _ in program.workers]
     for turn in range(program.turns(batches)):
@@ -91,7 +105,7 @@ def ideal_timeline(
             parcel[i].append(value)
         if last or not program.parcels:
             for value in parcel[i]:
-                arrived[value] = end
+                arrived[value] = end + on_the_way.get((value.kind, value.module), 0.0)
             parcel[i].clear()
     return sorted(slots, key=lambda slot: (slot.start, slot.worker))
 
@@ -99,13 +113,15 @@ def ideal_timeline(
 MEASURED = 32  # turns over which a batch's time is averaged: steps need not repeat every turn
 
 
-def _time_and_work(program: Program, times: StepTimes, cores: int | None) -> tuple[float, float]:
+def _time_and_work(
+    program: Program, times: StepTimes, cores: int | None, delays: Delays | None
+) -> tuple[float, float]:
     """Time and work of a batch once the program is under way, as means over many batches."""
     warm = 4 * (program.lag + program.batches_per_turn + len(program.workers))
     more = MEASURED * program.batches_per_turn
 
     def length_and_work(batches: int, cores: int | None) -> tuple[float, float]:
-        slots = ideal_timeline(program, times, cores=cores, batches=batches)
+        slots = ideal_timeline(program, times, cores=cores, batches=batches, delays=delays)
         return max(slot.end for slot in slots), sum(slot.end - slot.start for slot in slots)
 
     def means(cores: int | None) -> tuple[float, float]:
@@ -120,9 +136,11 @@ def _time_and_work(program: Program, times: StepTimes, cores: int | None) -> tup
     return max(means(cores)[0], unlimited, work / whole_number("cores", cores, 1)), work
 
 
-def time_per_batch(program: Program, times: StepTimes, *, cores: int | None = None) -> float:
+def time_per_batch(
+    program: Program, times: StepTimes, *, cores: int | None = None, delays: Delays | None = None
+) -> float:
     """Ideal time of one batch once the program is under way, in the times' unit."""
-    return _time_and_work(program, times, cores)[0]
+    return _time_and_work(program, times, cores, delays)[0]
 
 
 def critical_path(program: Program, times: StepTimes) -> list[Step]:
@@ -144,11 +162,13 @@ def critical_path(program: Program, times: StepTimes) -> list[Step]:
     return max((chain(step) for step in of_one), key=lambda pair: pair[0])[1]
 
 
-def speed_up_limit(program: Program, times: StepTimes, *, cores: int | None = None) -> float:
+def speed_up_limit(
+    program: Program, times: StepTimes, *, cores: int | None = None, delays: Delays | None = None
+) -> float:
     """How many times as fast as its own steps one after the other the program can be.
 
     The work of one batch over the ideal time of one batch: what the ordering allows on ``cores``
-    cores, whatever the machine.
+    cores, whatever the machine, if values are on their way for as long as ``delays`` says.
     """
-    time, work = _time_and_work(program, times, cores)
+    time, work = _time_and_work(program, times, cores, delays)
     return work / time

@@ -78,10 +78,11 @@ class Apart:
 
     ``places``: the address of the process that holds each module, while a run lasts and after.
     ``costs``: what each worker has spent its time on, as of the last report.
+    ``ahead``: whether training goes on while a report is read; to measure, it should not.
     """
 
-    def __init__(self, client: Any) -> None:
-        self.client = client
+    def __init__(self, client: Any, ahead: bool = True) -> None:
+        self.client, self.ahead = client, ahead
         self.places: dict[int, str] = {}
         self.costs: tuple[Cost, ...] = ()
 
@@ -117,7 +118,7 @@ class Apart:
                     whole = merged(self._answers(team))
                     for worker in workers:
                         worker.restore(whole)
-                if following is not None:  # they go on while the report is read
+                if self.ahead and following is not None:
                     self._ask(team, "advance", following)
                 yield Snapshot(
                     stop,
@@ -125,6 +126,8 @@ class Apart:
                     tuple(span for outcome in outcomes for span in outcome.spans),
                     max(outcome.seconds for outcome in outcomes),
                 )
+                if not self.ahead and following is not None:
+                    self._ask(team, "advance", following)
         finally:
             self._end(team)
 
