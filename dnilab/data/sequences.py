@@ -24,8 +24,10 @@ class Sequences:
 
     Shapes: x (steps, batch, inputs); y (steps, batch, outputs), of 0 and 1; asked (steps, batch),
     1 where y counts and 0 where nothing is asked; upcoming (steps, batch, horizon * outputs): for
-    each step the next ``horizon`` targets that will be asked for *after* it, nearest first, written
-    as -1 and +1, and 0 where none is left.
+    each step the targets of the ``horizon`` steps *after* it, nearest first, written as -1 and +1,
+    and 0 for a step that asks nothing.  A place in it stands for a distance in time, because how
+    a target bears on a state depends on how many steps lie between them.  (Recall has a single
+    target: there it is one number, however far away the question is.)
 
     ``starts``: the state before the first step is the start state, and not what went before.
     ``ends``: nothing follows, so that the true gradient after the last step is zero.
@@ -44,7 +46,7 @@ class SequenceTask(Protocol):
 
     ``delay``: how many steps lie between what is shown and the step that asks for it.
     ``chance``: the mean bits of error of an answer by one who has seen nothing.
-    ``full_horizon``: the number of targets ahead that can be of any use.
+    ``full_horizon``: the number of steps ahead whose targets can be of any use.
     """
 
     @property
@@ -233,8 +235,8 @@ class Copy:
     number that is 1 while answering.  A curriculum makes it longer (paper, section 3.2: copy).
     ``steps`` of ``stream`` is not used.
 
-    ``horizon`` may be larger than the sequence is long: what is not there is 0, so that one
-    generator serves while the length grows.
+    ``horizon`` may be larger than the sequence is long: a step that is not there asks nothing, so
+    that one generator serves while the length grows.
 
     Raises ValueError for a length below 1.
     """
@@ -252,8 +254,8 @@ class Copy:
 
     @property
     def full_horizon(self) -> int:
-        """All bits of the sequence."""
-        return self.delay
+        """All steps of the sequence but the first, after which it is looked at first."""
+        return 2 * self.delay - 1
 
     def harder(self) -> Copy:
         """One bit more."""
@@ -269,14 +271,13 @@ class Copy:
     ) -> Iterator[Sequences]:
         random_generator("rng", rng)
         whole_number("batch", batch, 1)
-        ahead = whole_number("horizon", self.delay if horizon is None else horizon, 1)
+        ahead = whole_number("horizon", self.full_horizon if horizon is None else horizon, 1)
         return self._episodes(rng, batch, ahead)
 
     def _episodes(self, rng: np.random.Generator, batch: int, horizon: int) -> Iterator[Sequences]:
         n = self.delay
         asked = np.zeros((2 * n, batch))
         asked[n:] = 1
-        first = np.maximum(np.arange(2 * n) + 1 - n, 0)  # the next bit to be said, at each step
         while True:
             signs = 2.0 * rng.integers(0, 2, (n, batch)) - 1
             x = np.zeros((2 * n, batch, 2))
@@ -284,8 +285,9 @@ class Copy:
             x[n:, :, 1] = 1
             y = np.zeros((2 * n, batch, 1))
             y[n:, :, 0] = signs > 0
-            padded = np.concatenate([signs, np.zeros((horizon + 1, batch))])
-            ahead = np.lib.stride_tricks.sliding_window_view(padded, horizon, axis=0)[first]
+            # Nothing is asked while the bits are shown, nor after the end.
+            said = np.concatenate([np.zeros((n, batch)), signs, np.zeros((horizon, batch))])
+            ahead = np.lib.stride_tricks.sliding_window_view(said[1:], horizon, axis=0)
             yield Sequences(x, y, asked, ahead, starts=True, ends=True)
 
 

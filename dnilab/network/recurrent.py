@@ -38,9 +38,9 @@ class Cell:
     Parameters, views into the one vector ``theta``: W (n_in, gates * width), U (width, gates *
     width), b (gates * width,).  The gates lie side by side, so that one product serves all.
 
-    W and U are drawn from normal distributions with standard deviation 1 / sqrt(n_in) and
-    1 / sqrt(width); b starts at zero but for the gate that keeps the state, which starts at
-    ``gate_bias``: above 0, a new cell forgets more slowly.
+    W and U are drawn as one dense layer that sees x and h side by side: from a normal
+    distribution with standard deviation 1 / sqrt(n_in + width).  b starts at zero but for the gate
+    that keeps the state, which starts at ``gate_bias``: above 0, a new cell forgets more slowly.
 
     Raises ValueError for a size below 1, and at the call for arrays of other shapes.
     """
@@ -65,8 +65,8 @@ class Cell:
             raise ValueError(f"gate_bias is {gate_bias:g}; a cell without gates accepts 0")
         n = self.gates * width
         self._hold(np.zeros((n_in + width + 1) * n, dtype))
-        self.W[:] = rng.standard_normal((n_in, n)) / np.sqrt(n_in)
-        self.U[:] = rng.standard_normal((width, n)) / np.sqrt(width)
+        self.W[:] = rng.standard_normal((n_in, n)) / np.sqrt(n_in + width)
+        self.U[:] = rng.standard_normal((width, n)) / np.sqrt(n_in + width)
         if self.keeps is not None:
             self.b[self.keeps * width : (self.keeps + 1) * width] = gate_bias
 

@@ -41,7 +41,7 @@ class TestEveryTask:
         first, second = pieces(task, 2)
         assert not np.array_equal(first.x, second.x)
 
-    def test_upcoming_are_the_next_targets_asked_for(self, task):
+    def test_upcoming_are_the_targets_of_the_next_steps(self, task):
         """Found again from y and asked alone, step by step, over all that was drawn."""
         drawn = pieces(task)
         if task.name == "echo":
@@ -52,7 +52,8 @@ class TestEveryTask:
         checked = 0
         for y, asked, upcoming in runs:
             for t, row in np.ndindex(asked.shape):
-                later = [2 * y[s, row] - 1 for s in range(t + 1, len(y)) if asked[s, row]]
+                steps = [s for s in range(t + 1, len(y)) if task.name != "recall" or asked[s, row]]
+                later = [(2 * y[s, row] - 1) * asked[s, row] for s in steps]
                 wanted = later[: task.full_horizon]
                 if task.name == "echo" and (len(wanted) < task.full_horizon or t < task.delay):
                     continue  # near the ends: what comes after is not drawn here, or not asked
@@ -126,12 +127,18 @@ def test_copy_asks_in_the_same_order():
         assert np.array_equal(piece.asked, piece.x[..., 1])
 
 
-def test_copy_fills_a_long_horizon_with_zeros():
+def test_a_place_in_the_horizon_of_copy_is_a_distance_in_time():
     (piece,) = pieces(Copy(2), 1, horizon=5)
-    signs = piece.x[:2, :, 0].T
-    assert np.array_equal(piece.upcoming[1], np.hstack([signs, np.zeros((BATCH, 3))]))
-    assert np.array_equal(piece.upcoming[2], np.hstack([signs[:, 1:], np.zeros((BATCH, 4))]))
+    signs, zeros = piece.x[:2, :, 0].T, np.zeros((BATCH, 5))
+    assert np.array_equal(piece.upcoming[0], np.hstack([zeros[:, :1], signs, zeros[:, :2]]))
+    assert np.array_equal(piece.upcoming[1], np.hstack([signs, zeros[:, :3]]))
+    assert np.array_equal(piece.upcoming[2], np.hstack([signs[:, 1:], zeros[:, :4]]))
     assert not piece.upcoming[3].any()
+
+
+def test_all_bits_of_copy_are_seen_from_the_first_step():
+    (piece,) = pieces(Copy(3), 1)
+    assert np.array_equal(piece.upcoming[0][:, -3:], piece.x[:3, :, 0].T)
 
 
 def test_chance():
