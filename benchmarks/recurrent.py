@@ -5,8 +5,18 @@
 Echo: for each unroll T the longest delay, of a rising grid, up to which each was solved (below
 0.15 bits of error over a whole report), in at most as many updates.  The same GRU for all.  The
 frozen network, of which the readout alone is trained, is beside them: what lies within its reach,
-nobody had to teach.  Recall: how many seeds solve it.  Copy: the longest sequence that a curriculum
-comes to, at equal updates.  Every run is a process's own, on one BLAS thread; two at a time.
+nobody had to teach.  Then the delay k = T by itself, with an LSTM and fewer updates: no answer lies
+in the segment of the bit that it asks for, so what truncation throws away is all there is.  How
+much a new cell holds by itself decides what truncated backpropagation can do there.  These cells
+write their inputs weakly; where W is drawn with 1 / sqrt(n_in), six times as strong, it solves
+k = T as well.
+
+Recall: how many seeds solve it.  One more row is the auxiliary task, to be compared with the row of
+the same T without it.
+
+Copy: the longest sequence that a curriculum comes to, at equal updates.
+
+Every run is a process's own, on one BLAS thread; two at a time.
 """
 
 from __future__ import annotations
@@ -27,36 +37,41 @@ from dnilab.experiments.recurrent import (
 )
 
 ECHO = RecurrentSettings(
-    task="echo", cell="GRU", gate_bias=0.0, rate=2e-3, updates=24_000, report_every=500
+    task="echo", cell="GRU", gate_bias=0.0, rate=1e-3, updates=20_000, report_every=500
 )
 ECHO_GRID = {1: (1, 2, 3, 4, 6, 8), 2: (2, 3, 4, 6, 8, 12), 4: (4, 6, 8, 12, 16)}
+AT_THE_CUT = ECHO.but(cell="LSTM", updates=8000, stop_when_solved=True)
 
 RECALL = RecurrentSettings(
-    task="recall", cell="GRU", rate=2e-3, generator_rate=3e-3, stop_when_solved=True
+    task="recall", cell="GRU", rate=2e-3, generator_rate=1e-3, stop_when_solved=True
 )
 THREE = METHODS[:3]
-# T, delay, bias of the gate that keeps, sequences at most (each a batch of 32), methods
-RECALL_CASES: tuple[tuple[int | None, int, float, int, tuple[str, ...]], ...] = (
-    (4, 16, 0.0, 1600, METHODS),
-    (4, 32, 0.0, 1600, THREE),
-    (1, 16, 0.0, 1600, THREE),
-    (None, 16, 0.0, 1600, ("BPTT",)),  # nothing is cut, so there is nothing to guess
-    # Where truncated backpropagation gets there by luck: after longer, or in a cell that keeps.
-    (4, 16, 0.0, 3200, ("BPTT",)),
-    (4, 16, 1.0, 1600, METHODS),
+# T, delay, bias of the gate that keeps, sequences at most (each a batch of 32), weight of the
+# auxiliary task, methods
+RECALL_CASES: tuple[tuple[int | None, int, float, int, float, tuple[str, ...]], ...] = (
+    (4, 16, 0.0, 1600, 0, METHODS),
+    (4, 32, 0.0, 1600, 0, THREE),
+    (1, 16, 0.0, 1600, 0, THREE),
+    (None, 16, 0.0, 1600, 0, ("BPTT",)),  # nothing is cut, so there is nothing to guess
+    (2, 16, 0.0, 1600, 0, ("DNI(state)",)),
+    (2, 16, 0.0, 1600, 0.1, ("DNI(state)",)),
+    # Can truncated backpropagation get there by luck: after longer, or in a cell that keeps?
+    (4, 16, 0.0, 3200, 0, ("BPTT",)),
+    (4, 16, 1.0, 1600, 0, METHODS),
 )
 
 COPY = RecurrentSettings(
     task="copy",
     cell="GRU",
-    gate_bias=1.0,
+    gate_bias=0.0,
     width=64,
     unroll=4,
     delay=1,
-    horizon=20,
+    horizon=40,
     curriculum=True,
     rate=2e-3,
-    updates=36_000,
+    generator_rate=1e-3,
+    updates=50_000,
     report_every=100,
 )
 
@@ -68,7 +83,7 @@ def segments(delay: int, unroll: int | None) -> int:
 
 
 def recall_case(
-    unroll: int | None, delay: int, bias: float, sequences: int, method: str
+    unroll: int | None, delay: int, bias: float, sequences: int, auxiliary: float, method: str
 ) -> RecurrentSettings:
     """Equal sequences for every unroll, so more updates where it is short."""
     per_sequence = segments(delay, unroll)
@@ -76,6 +91,7 @@ def recall_case(
         unroll=unroll,
         delay=delay,
         gate_bias=bias,
+        auxiliary=auxiliary,
         method=method,
         updates=sequences * per_sequence,
         report_every=100 * per_sequence,
@@ -93,9 +109,13 @@ def jobs(seeds: int, copy_seeds: int) -> list[dict[str, Any]]:
             for method in METHODS:
                 settings = ECHO.but(unroll=unroll, method=method, seed=seed)
                 listed.append({"what": "echo", "settings": settings})
-        for unroll, delay, bias, sequences, methods in RECALL_CASES:
+        for unroll in ECHO_GRID:
+            for method in METHODS:
+                settings = AT_THE_CUT.but(unroll=unroll, delay=unroll, method=method, seed=seed)
+                listed.append({"what": "echo, k = T", "settings": settings})
+        for *case, methods in RECALL_CASES:
             for method in methods:
-                settings = recall_case(unroll, delay, bias, sequences, method).but(seed=seed)
+                settings = recall_case(*case, method).but(seed=seed)
                 listed.append({"what": "recall", "settings": settings})
     return listed
 
@@ -119,12 +139,41 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     return {**answer, "seconds": perf_counter() - began}
 
 
+def row(what: str, s: RecurrentSettings, found: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the seeds of one case gave, for the table."""
+    longest = [answer["longest"] for answer in found]
+    shown: dict[str, Any] = {
+        "task": what,
+        "T": "all" if s.unroll is None else s.unroll,
+        "delay": s.delay if what in ("recall", "echo, k = T") else "-",
+        "cell": s.cell,
+        "gate bias": s.gate_bias,
+        "method": s.method + (f", auxiliary {s.auxiliary:g}" if s.auxiliary else ""),
+        "least bits, worst seed": "-",
+        "least bits, best seed": "-",
+        "sequences": "-",
+    }
+    if shown["delay"] != "-":
+        shown["result"] = f"solved by {sum(n > 0 for n in longest)} of {len(longest)}"
+        shown["least bits, worst seed"] = round(max(a["least"] for a in found), 3)
+        shown["least bits, best seed"] = round(min(a["least"] for a in found), 3)
+    else:
+        # The last of the grid was not the limit, as far as anybody looked.
+        end = ECHO_GRID.get(s.unroll or 0, (0,))[-1] if what == "echo" else None
+        shown["result"] = "longest " + " ".join(f">={n}" if n == end else f"{n}" for n in longest)
+    if what == "recall":
+        most = s.updates // segments(s.delay, s.unroll)
+        shown["sequences"] = f"{int(np.median([a['sequences'] for a in found]))} of {most}"
+    shown["seconds a seed"] = round(float(np.mean([a["seconds"] for a in found])), 1)
+    return shown
+
+
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--copy-seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=min(2, cores()))
-    parser.add_argument("--only", choices=("echo", "recall", "copy"))
+    parser.add_argument("--only", choices=("echo", "echo, k = T", "recall", "copy"))
     arguments = parser.parse_args()
     listed = [
         job
@@ -136,37 +185,12 @@ def main() -> None:
         answers = list(pool.map(work, listed))
     seconds = perf_counter() - began
 
-    grouped: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    grouped: dict[tuple[RecurrentSettings, str], list[dict[str, Any]]] = {}
     for job, answer in zip(listed, answers, strict=True):
-        s: RecurrentSettings = job["settings"]
-        delay = s.delay if job["what"] == "recall" else None
-        bias = s.gate_bias if job["what"] == "recall" else None
-        most = s.updates // segments(s.delay, s.unroll) if job["what"] == "recall" else 0
-        key = (job["what"], s.unroll, delay, bias, most, s.method)
+        key = (job["settings"].but(seed=0), job["what"])
         grouped.setdefault(key, []).append(answer)
-    rows = []
-    for (what, unroll, delay, bias, most, method), found in sorted(
-        grouped.items(), key=lambda item: (item[0][0], item[0][1] or 99, item[0][2] or 0)
-    ):
-        longest = [answer["longest"] for answer in found]
-        row: dict[str, Any] = {
-            "task": what,
-            "T": "all" if unroll is None else unroll,
-            "delay": "-" if delay is None else delay,
-            "gate bias": "-" if bias is None else bias,
-            "method": method,
-        }
-        if what == "recall":
-            row["result"] = f"solved by {sum(n > 0 for n in longest)} of {len(longest)}"
-            row["least bits, worst seed"] = round(max(a["least"] for a in found), 3)
-            row["least bits, best seed"] = round(min(a["least"] for a in found), 3)
-            row["sequences"] = f"{int(np.median([a['sequences'] for a in found]))} of {most}"
-        else:
-            row["result"] = "longest " + " ".join(map(str, longest))
-            row["least bits, worst seed"] = row["least bits, best seed"] = "-"
-            row["sequences"] = "-"
-        row["seconds a seed"] = round(float(np.mean([a["seconds"] for a in found])), 1)
-        rows.append(row)
+    in_order = sorted(grouped, key=lambda key: (key[1], key[0].unroll or 99))
+    rows = [row(what, settings, grouped[settings, what]) for settings, what in in_order]
     result = {"recurrent": rows, "seconds": round(seconds, 1)}
     finish(arguments, result, rows)
 

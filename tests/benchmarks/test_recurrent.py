@@ -27,9 +27,23 @@ def test_echo_compares_the_same_network_at_equal_updates():
     assert max(recurrent.ECHO_GRID[2]) >= 12
 
 
+def test_echo_at_the_cut_asks_for_nothing_within_a_segment():
+    settings = of("echo, k = T")
+    assert len(settings) == 3 * 4 * 5
+    assert all(s.delay == s.unroll for s in settings)
+    assert len({s.but(method="BPTT", unroll=1, delay=1, seed=0) for s in settings}) == 1
+
+
+def test_the_auxiliary_task_is_compared_with_the_same_run_without_it():
+    settings = of("recall")
+    helped = [s for s in settings if s.auxiliary]
+    assert helped
+    assert all(s.but(auxiliary=0) in settings for s in helped)
+
+
 def test_recall_gives_every_unroll_as_many_sequences():
     for unroll in (1, 3, 4, None):
-        settings = recurrent.recall_case(unroll, 16, 0.0, 100, "BPTT")
+        settings = recurrent.recall_case(unroll, 16, 0.0, 100, 0, "BPTT")
         steps = 18
         segments = 1 if unroll is None else -(-steps // unroll)
         assert recurrent.segments(16, unroll) == segments
@@ -54,6 +68,13 @@ def test_a_job_answers(what, monkeypatch):
     assert answer["seconds"] > 0
     if what != "echo":
         assert answer["sequences"] > 0
+
+
+def test_the_end_of_the_grid_is_not_called_a_limit():
+    settings = recurrent.ECHO.but(unroll=1)
+    found = [{"longest": n, "seconds": 1.0} for n in (8, 3)]
+    assert recurrent.row("echo", settings, found)["result"] == "longest >=8 3"
+    assert recurrent.row("copy", recurrent.COPY, found)["result"] == "longest 8 3"
 
 
 def test_the_command(monkeypatch, capsys):
@@ -82,6 +103,8 @@ def test_the_command(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["recurrent", "--json"])
     recurrent.main()
     found = json.loads(capsys.readouterr().out)
-    assert {row["task"] for row in found["recurrent"]} == {"echo", "recall", "copy"}
-    assert {row["method"] for row in found["recurrent"]} == set(recurrent.METHODS)
+    tasks = {row["task"] for row in found["recurrent"]}
+    assert tasks == {"echo", "echo, k = T", "recall", "copy"}
+    methods = {row["method"] for row in found["recurrent"]}
+    assert methods == {*recurrent.METHODS, "DNI(state), auxiliary 0.1"}
     assert found["seconds"] > 0
