@@ -20,6 +20,7 @@ import pytest
 from dnilab.experiments import Row, SweepInterrupted, read_sweep, run_job, sweep, sweep_plan
 from dnilab.experiments.sweeps import running
 from dnilab.experiments.sweeps.dask import OnDask
+from dnilab.training.cluster import cluster
 from tests.experiments.sweep_jobs import (
     TINY,
     killed_always,
@@ -226,29 +227,23 @@ def test_a_script_that_does_not_say_main(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    distributed = pytest.importorskip("distributed")
-    import dask
-
+def local() -> Iterator[Any]:
+    """Two workers on this machine."""
+    dask = pytest.importorskip("dask")
+    pytest.importorskip("distributed")
     # A job that kills its worker is given up after the second, not after the fourth.
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
-        distributed.LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-        ) as local,
+        cluster(workers=2) as one,
     ):
-        yield local
+        yield one.cluster
 
 
 @pytest.fixture
-def client(cluster: Any) -> Iterator[Any]:
+def client(local: Any) -> Iterator[Any]:
     from distributed import Client
 
-    with Client(cluster, set_as_default=False) as one:
+    with Client(local, set_as_default=False) as one:
         one.wait_for_workers(2, timeout=PATIENCE)  # a killed one is started again
         yield one
 
