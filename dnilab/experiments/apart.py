@@ -74,10 +74,9 @@ class Trial:
 
     @property
     def waiting(self) -> float:
-        """The share of their time that the workers waited for each other, between 0 and 1."""
-        waited = sum(cost.waiting for cost in self.costs)
-        worked = sum(cost.computing + cost.handing_over for cost in self.costs)
-        return waited / (waited + worked)
+        """Seconds that a worker waited for others, beside each second that it computed."""
+        computing = sum(cost.computing for cost in self.costs)
+        return sum(cost.waiting for cost in self.costs) / computing
 
     @property
     def message(self) -> tuple[float, float]:

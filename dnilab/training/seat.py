@@ -63,11 +63,12 @@ class Plan:
 class Cost:
     """What a worker spent its time on since the run began, in seconds.
 
-    ``computing``: in its steps.  ``waiting``: for a value from another worker, or because it was
-    too far ahead.  ``handing_over``: giving values to the thread that sends them.
+    ``computing``: processor time of the thread that runs its steps, but for ``handing_over``:
+    that of giving values to the thread that sends them.  ``talking``: processor time of this
+    other thread: to serialise, send, receive and unpack, and for Dask's own heartbeats.
 
-    ``talking``: processor time of the thread that talks to the others, next to the one that
-    computes: to serialise, send, receive and unpack, and Dask's own heartbeats.
+    ``waiting``: time that passed until a value from another worker was there, or until the worker
+    was no longer too far ahead.
 
     ``messages`` and ``bytes``: how many were sent, and how much was in them.  ``on_the_way``: the
     time from a message's sending to the answer that it is there, summed over the messages.
@@ -192,7 +193,7 @@ class Seat:
         self.answers: list[int] = []  # those that this one never sends a value
         self.silent: int | None = None
         self.cancelled = False
-        self.waiting = self.handing_over = self.talking = 0
+        self.busy = self.waiting = self.handing_over = self.talking = 0
         self.thread: ThreadPoolExecutor | None = None
 
     # ---- asked by the driver, on the event loop --------------------------------------------------
@@ -277,11 +278,10 @@ class Seat:
 
     def _cost(self) -> Cost:
         worker, out = self.worker, self.outboxes.values()
-        inside = worker.nanoseconds - self.waiting - self.handing_over
         return Cost(
             worker.index,
             tuple(worker.modules),
-            computing=inside / 1e9,
+            computing=(self.busy - self.handing_over) / 1e9,
             waiting=self.waiting / 1e9,
             handing_over=self.handing_over / 1e9,
             talking=self.talking / 1e9,
@@ -294,6 +294,7 @@ class Seat:
 
     def _run(self, stop: int) -> Fault | None:
         worker = self.worker
+        clock = time.thread_time_ns()
         try:
             with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
                 worker.advance(stop)
@@ -305,6 +306,8 @@ class Seat:
             return Fault("exploded", (fault.module, fault.part, fault.batch))
         except BaseException as fault:
             return Fault("failed", _portable(fault), worker.doing)
+        finally:
+            self.busy += time.thread_time_ns() - clock
         return None
 
     def _route(
@@ -324,9 +327,9 @@ class Seat:
         return lambda key, value: append((key, value))
 
     def _post_one(self, outbox: _Outbox, key: Key, value: np.ndarray) -> None:
-        began = time.perf_counter_ns()
+        clock = time.thread_time_ns()
         outbox.post([(key, value)])
-        self.handing_over += time.perf_counter_ns() - began
+        self.handing_over += time.thread_time_ns() - clock
 
     def _take_in(self) -> None:
         while not self.inbox.empty():
@@ -352,7 +355,7 @@ class Seat:
         """Send the turn's parcels, and stay within reach of those who never answer."""
         if self.cancelled:
             raise _Cancelled
-        began = time.perf_counter_ns()
+        clock = time.thread_time_ns()
         for outbox, parcel in self.parcels:
             if parcel:
                 outbox.post(list(parcel))
@@ -360,11 +363,12 @@ class Seat:
         if self.worker.turn % CREDIT_EVERY == 0:
             for maker in self.answers:
                 self.outboxes[maker].post([], CREDIT_EVERY)
-        handed = time.perf_counter_ns()
-        self.handing_over += handed - began
+        self.handing_over += time.thread_time_ns() - clock
+        if not self.ahead:
+            return
+        began = time.perf_counter_ns()
         for semaphore in self.ahead.values():
             semaphore.acquire()
             if self.cancelled:
                 raise _Cancelled
-        if self.ahead:
-            self.waiting += time.perf_counter_ns() - handed
+        self.waiting += time.perf_counter_ns() - began

@@ -344,3 +344,47 @@ def test_no_number_of_cores_is_better_than_enough_of_them(program: Program, time
         assert enough >= slowest - 1e-9  # a module belongs to one worker
     path = sum(times[step.op, step.module] for step in critical_path(program, times))
     assert path <= max(slot.end for slot in ideal_timeline(program, times, batches=1))
+
+
+# ---- values on their way -------------------------------------------------------------------------
+
+
+def test_a_pipeline_with_messages_by_hand() -> None:
+    program = pipeline(((1,), (2,)), staleness=1)
+    times = {("forward_update", 1): 2.0, ("forward_update", 2): 2.0, ("fit", 1): 1.0}
+    slots = ideal_timeline(program, times, batches=2, delays={("h", 1): 3.0, ("message", 2): 1.0})
+    assert [(s.worker, s.step.op, s.step.module, s.step.batch, s.start) for s in slots] == [
+        (0, "forward_update", 1, 0, 0),
+        (0, "forward_update", 1, 1, 2),
+        (1, "forward_update", 2, 0, 5),  # made at 2, there at 5
+        (1, "forward_update", 2, 1, 7),
+        (0, "fit", 1, 0, 8),  # made at 7, there at 8
+        (0, "fit", 1, 1, 10),
+    ]
+
+
+def test_one_worker_hears_itself_at_once() -> None:
+    program = pipeline([(1, 2)], staleness=1)
+    times = {("forward_update", 1): 2.0, ("forward_update", 2): 2.0, ("fit", 1): 1.0}
+    delays = {("h", 1): 100.0, ("message", 2): 100.0}
+    assert ideal_timeline(program, times, delays=delays) == ideal_timeline(program, times)
+
+
+def test_staleness_hides_messages() -> None:
+    def speed_up(staleness: int) -> float:
+        program = pipeline(((1,), (2,)), staleness=staleness, guess_again=False)
+        times = {("forward_update", 1): 1.0, ("forward_update", 2): 2.0, ("fit", 1): 1.0}
+        late = {("h", 1): 3.0, ("message", 2): 3.0}
+        return speed_up_limit(program, times, delays=late)
+
+    series = [speed_up(staleness) for staleness in (0, 1, 2, 4, 8)]
+    assert series == sorted(series)
+    assert series[0] < 1 < series[-1] == pytest.approx(2)
+
+
+@pytest.mark.parametrize("delay", [-1.0, float("nan"), "long"])
+def test_delays_are_checked(delay: Any) -> None:
+    program = pipeline(((1,), (2,)), staleness=1)
+    times = {("forward_update", 1): 2.0, ("forward_update", 2): 2.0, ("fit", 1): 1.0}
+    with pytest.raises(ValueError, match=r"^delays is"):
+        ideal_timeline(program, times, delays={("h", 1): delay})
