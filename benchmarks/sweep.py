@@ -42,7 +42,7 @@ from dnilab.training.cluster import cluster
 
 WORKERS = 2
 # Half a second each, and all alike, so that what is measured is the sweep and not its last run.
-BASE = Settings(examples=5000, test_examples=500, epochs=15, batch_size=100, dtype="float32")
+BASE = Settings(examples=5000, test_examples=500, epochs=20, batch_size=100, dtype="float32")
 GRID = {"rate": (1e-3, 2e-3, 4e-3, 8e-3), "context": (("h",), ("h", "y"))}
 SEEDS = range(4)
 TINY = Settings(bits=6, examples=300, test_examples=100, hidden=(16, 8), epochs=2)

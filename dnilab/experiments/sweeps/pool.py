@@ -85,7 +85,8 @@ def process_pool(workers: int | None = None) -> Iterator[Executor]:
         yield pool
     except BaseException:
         for process in context.started:
-            process.terminate()
+            if process.is_alive():  # not so if it was never started, either
+                process.terminate()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
