@@ -214,10 +214,12 @@ def save(path: Place, run: Mapping[str, Any], batch: int, state: State) -> None:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file:  # np.load would leave the file open where it is torn
+        archive = np.load(file, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("one array alone")
-        return {name: archive[name] for name in archive.files}
+            raise ValueError("one array, and no archive")
+        with archive:
+            return {name: archive[name] for name in archive.files}
 
 
 def load(path: Place) -> Checkpoint:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,11 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from dnilab.network import Adam, Stack, loss_named, optimiser_named
+from dnilab.network import SGD, Adam, Momentum, Stack, loss_named, optimiser_named
+from dnilab.network.optimisers import memory_of, remember
 from dnilab.orderings import (
     Program,
+    Step,
     backprop,
     blue_box,
     complete_unlock,
@@ -20,11 +25,16 @@ from dnilab.orderings import (
     sequential,
     sparse,
 )
-from dnilab.training import Report, checkpoint, train
+from dnilab.training import Report, train
+from dnilab.training.checkpoint import load, save
+from dnilab.training.feed import Feed
+from dnilab.training.state import State, merged
 from tests.training.by_hand import bits, small_data
-from tests.training.planted import DATA, network
+from tests.training.planted import DATA, FailingSGD, network
 from tests.training.test_threads import divisions, numbers
 
+train_module = sys.modules["dnilab.training.train"]  # train is also the function in it
+TWO = ((1,), (2, 3))
 HOW: dict[str, Any] = {"optimiser": Adam(0.01), "batch_size": 3, "epochs": 4, "report_every": 2}
 
 
@@ -107,11 +117,11 @@ def test_whatever_is_interrupted_goes_on_as_if_it_had_not_been(
     batch = interrupted(
         left, rows, program, draw(st.integers(1, 9)), **how, report_every=every, checkpoint=path
     )
-    assert checkpoint.load(path).batch == batch
+    assert load(path).batch == batch
     executor = draw(st.sampled_from(["one thread", "threads"]))
     if program.races:
         executor = "one thread"
-    event(f"{program.name}, {executor}, pending {bool(checkpoint.load(path).state.pending)}")
+    event(f"{program.name}, {executor}, pending {bool(load(path).state.pending)}")
     again = stack.copy()  # not the one that was left: all that it needs is in the file
     more = numbers(
         train(again, rows, divided, **how, report_every=every, resume=path, executor=executor)
@@ -131,12 +141,12 @@ def write(path: Path, program: Program, stack: Stack | None = None, **how: Any) 
 def test_a_pending_guess_is_taken_up_as_it_was_made(tmp_path: Path) -> None:
     program = pipeline(((1,), (2, 3)), staleness=3, guess_again=False)
     write(tmp_path / "run.npz", program)
-    state = checkpoint.load(tmp_path / "run.npz").state
+    state = load(tmp_path / "run.npz").state
     assert {key[0] for key in state.pending} == {"guess", "message"}
     assert {key[:2] for key in state.made_with} == {("guess", 1), ("guess", 2)}
     # and with a late fit nothing of the kind is needed
     write(tmp_path / "late.npz", pipeline(((1,), (2, 3)), staleness=3, guess_again=True))
-    late = checkpoint.load(tmp_path / "late.npz").state
+    late = load(tmp_path / "late.npz").state
     assert late.pending.keys() == state.pending.keys()
     assert late.made_with == {}
 
@@ -148,10 +158,10 @@ def test_the_state_is_worth_its_bytes(tmp_path: Path) -> None:
     whole = network()
     list(train(whole, DATA, program, **HOW))
     write(path, program)
-    one = checkpoint.load(path)
+    one = load(path)
     spoilt = []
     for name in ("thetas", "memories", "pending", "made_with"):
-        again = checkpoint.load(path)
+        again = load(path)
         for values in getattr(again.state, name).values():
             if isinstance(values, dict):
                 values["step"] += 1
@@ -160,7 +170,304 @@ def test_the_state_is_worth_its_bytes(tmp_path: Path) -> None:
                 array += 0.1
         spoilt.append(again.state)
     for state in [one.state, *spoilt]:
-        checkpoint.save(path, one.run, one.batch, state)
+        save(path, one.run, one.batch, state)
         stack = network()
         list(train(stack, DATA, program, **HOW, resume=path))
         assert (bits(stack) == bits(whole)) is (state is one.state)
+
+
+# ---- when it is written --------------------------------------------------------------------------
+
+
+def test_a_checkpoint_with_each_report_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+    real = train_module.save
+
+    def noted(path: Path, run: Any, batch: int, state: State) -> None:
+        written.append(batch)
+        real(path, run, batch, state)
+
+    monkeypatch.setattr(train_module, "save", noted)
+    path, program = tmp_path / "run.npz", pipeline(TWO, staleness=2)
+    told = list(train(network(), DATA, program, **HOW, checkpoint=path))
+    assert written == [report.batch for report in told]  # type: ignore[union-attr]
+    assert os.listdir(tmp_path) == ["run.npz"]
+    written.clear()
+    told = list(train(network(), DATA, program, **HOW, checkpoint=path, checkpoint_every=5))
+    assert written == [0, 5, 10, 15, 16]
+    assert [r.batch for r in told] == [0, 2, 4, 6, 8, 10, 12, 14, 16]  # type: ignore[union-attr]
+    assert load(path).batch == 16
+    # and one that is finished has nothing more to do
+    stack = network()
+    (last,) = list(train(stack, DATA, program, **HOW, resume=path))
+    assert isinstance(last, Report)
+    assert last.batch == 16
+    whole = network()
+    list(train(whole, DATA, program, **HOW))
+    assert bits(stack) == bits(whole)
+
+
+def test_again_and_again_from_the_same_file(tmp_path: Path) -> None:
+    path, program = tmp_path / "run.npz", complete_unlock(TWO, staleness=3)
+    start = network(input_hidden=(3,))
+    whole, stack = start.copy(), start.copy()
+    list(train(whole, DATA, program, **HOW))
+    interrupted(stack, DATA, program, 2, **HOW, checkpoint=path)
+    batches = [load(path).batch]
+    while batches[-1] < 16:
+        stack = start.copy()
+        events = train(stack, DATA, program, **HOW, resume=path, checkpoint=path)
+        first, _ = next(events), next(events)
+        assert first.batch == batches[-1]
+        events.close()  # type: ignore[attr-defined]
+        batches.append(load(path).batch)
+    assert batches == [2, 4, 6, 8, 10, 12, 14, 16]
+    stack = start.copy()
+    list(train(stack, DATA, program, **HOW, resume=path))
+    assert bits(stack) == bits(whole)
+
+
+def test_nothing_is_touched_before_the_first_report_is_asked_for(tmp_path: Path) -> None:
+    path, program = tmp_path / "run.npz", pipeline(TWO)
+    write(path, program)
+    stack = network()
+    before = bits(stack)
+    events = train(stack, DATA, program, **HOW, resume=path)
+    assert bits(stack) == before
+    next(events)
+    assert bits(stack) != before
+    events.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("fails", ["savez", "fsync", "replace"])
+def test_what_fails_on_the_way_leaves_the_last_whole_one(
+    fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, program = tmp_path / "run.npz", pipeline(TWO)
+    write(path, program)
+    before = path.read_bytes()
+
+    def full(file: Any, *arguments: Any, **named: Any) -> None:
+        if fails == "savez":
+            file.write(b"the first half")
+        raise OSError("no space left")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(np if fails == "savez" else os, fails, full)
+        with pytest.raises(OSError, match="no space left"):
+            write(path, program)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["run.npz"]
+
+
+# ---- what is no checkpoint, or not of this run ---------------------------------------------------
+
+
+def resumed(path: Any, program: Program | None = None, **how: Any) -> Any:
+    return train(network(), DATA, program or pipeline(TWO), **{**HOW, **how}, resume=path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_torn_file(share: float, tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    write(path, pipeline(TWO))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ValueError, match=r"run\.npz' is not a whole checkpoint of dnilab"):
+        resumed(path)
+
+
+def test_a_file_with_a_flipped_bit(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    write(path, pipeline(TWO))
+    whole = bytearray(path.read_bytes())
+    theta = load(path).state.thetas[1, "body"][0].tobytes()
+    whole[whole.index(theta) + 3] ^= 16
+    path.write_bytes(whole)
+    with pytest.raises(ValueError, match=r"is not a whole checkpoint of dnilab \(BadZipFile"):
+        resumed(path)
+
+
+def save_array(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.arange(3))
+
+
+def save_others(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, a=np.arange(3))
+
+
+def save_pickle(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, header=np.array([print], dtype=object))
+
+
+def save_other_header(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, header=np.array(json.dumps({"format": "another"})))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.write_text("weights", "utf-8"),
+        lambda path: path.write_bytes(b""),
+        save_array,
+        save_others,
+        save_pickle,
+        save_other_header,
+    ],
+)
+def test_a_foreign_file(make: Any, tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    make(path)
+    with pytest.raises(ValueError, match=r"run\.npz' is not a whole checkpoint of dnilab"):
+        resumed(path)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"^there is no checkpoint at '.*none\.npz'"):
+        resumed(tmp_path / "none.npz")
+
+
+def test_a_checkpoint_of_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.npz"
+    with monkeypatch.context() as later:
+        later.setattr("dnilab.training.checkpoint.VERSION", 7)
+        write(path, pipeline(TWO))
+    with pytest.raises(ValueError, match=r"of version 7; this dnilab accepts version 1$"):
+        resumed(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("program", {"program": pipeline(TWO, staleness=2)}),
+        ("program", {"program": sequential(3)}),
+        ("stack", {"stack": network((4, 6, 4, 2))}),
+        ("stack", {"stack": network(context=("h",))}),
+        ("stack", {"stack": network(activation="relu")}),
+        ("stack", {"stack": network(batch_norm=True)}),
+        ("stack", {"stack": network(dtype="float32"), "data": DATA.astype("float32")}),
+        ("data", {"data": small_data(seed=1)}),
+        ("optimiser", {"optimiser": Adam(0.02)}),
+        ("optimiser", {"optimiser": Momentum(0.01)}),
+        ("generator_optimiser", {"generator_optimiser": SGD(0.01)}),
+        ("batch_size", {"batch_size": 4}),
+        ("epochs", {"epochs": 5}),
+        ("seed", {"seed": 1}),
+    ],
+)
+def test_a_checkpoint_of_another_run(name: str, change: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    write(path, pipeline(TWO))
+    stack, data = change.pop("stack", network()), change.pop("data", DATA)
+    program = change.pop("program", pipeline(TWO))
+    before = bits(stack)
+    with pytest.raises(ValueError, match=rf"^resume is '.*run\.npz', of a run with {name} "):
+        train(stack, data, program, **{**HOW, **change}, resume=path)
+    assert bits(stack) == before
+
+
+def test_a_sparse_program_is_another_with_another_seed(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    write(path, sparse(3, p=0.5, seed=1))
+    list(resumed(path, sparse(3, p=0.5, seed=1)))
+    for other in (sparse(3, p=0.5, seed=2), sparse(3, p=0.6, seed=1)):
+        with pytest.raises(ValueError, match=r"of a run with program"):
+            resumed(path, other)
+
+
+# ---- asked for what can't be ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("executor", ["threads"])
+def test_workers_that_do_not_rest_together(executor: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^checkpoint is .*, and executor is 'threads'"):
+        write(tmp_path / "run.npz", pipeline(TWO), executor=executor)
+
+
+def test_a_pullback_from_turn_to_turn(tmp_path: Path) -> None:
+    forward = [Step("forward", 1), Step("forward", 2)]
+    back = [Step(op, k, -1) for k in (2, 1) for op in ("backward", "update")]
+    program = Program("late backprop", 2, ((*forward, *back),))
+    stack = network((4, 5, 2), context=None)
+    list(train(stack, DATA, program, **HOW))  # it runs, but can't be written down
+    with pytest.raises(ValueError, match=r"^checkpoint can't hold the \w+ of module 2"):
+        write(tmp_path / "run.npz", program, stack)
+
+
+def test_an_optimiser_that_does_not_tell_its_memory(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"a checkpoint accepts the optimisers sgd, momentum"):
+        write(tmp_path / "run.npz", pipeline(TWO), optimiser=FailingSGD(0.1))
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "resume"])
+@pytest.mark.parametrize("place", ["", 3, b"run", "no/such/folder/run.npz", "."])
+def test_what_is_no_place_for_a_file(name: str, place: Any) -> None:
+    accepts = "the path of a file|a file in a folder that exists"
+    with pytest.raises(ValueError, match=rf"^{name} is .*; it accepts ({accepts})"):
+        train(network(), DATA, pipeline(TWO), **HOW, **{name: place})
+
+
+def test_how_often_is_checked(tmp_path: Path) -> None:
+    how = {**HOW, "checkpoint_every": 5}
+    with pytest.raises(ValueError, match=r"^checkpoint_every is 5, and checkpoint is None"):
+        train(network(), DATA, pipeline(TWO), **how)
+    how["checkpoint_every"] = 0
+    with pytest.raises(ValueError, match=r"^checkpoint_every is 0; it accepts"):
+        train(network(), DATA, pipeline(TWO), **how, checkpoint=tmp_path / "run.npz")
+
+
+def test_states_of_one_turn() -> None:
+    theta = np.ones(2)
+    whole = merged([State(3, {(1, "body"): [theta]}), State(3, {(2, "body"): [theta]})])
+    assert whole.thetas.keys() == {(1, "body"), (2, "body")}
+    with pytest.raises(ValueError, match=r"^states are of turns \[3, 4\]"):
+        merged([State(3), State(4)])
+
+
+# ---- the parts -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimiser", [SGD(0.1), Momentum(0.1), Adam(0.1)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_updater_goes_on_where_another_one_was(optimiser: Any, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    grads = [[rng.standard_normal(5).astype(dtype)] for _ in range(8)]
+    whole, first = [np.ones(5, dtype)], [np.ones(5, dtype)]
+    one, two = optimiser.start(whole), optimiser.start(first)
+    for grad in grads:
+        one(grad, 3)
+    for grad in grads[:5]:
+        two(grad, 3)
+    kept = {
+        name: [array.copy() for array in value] if isinstance(value, list) else value
+        for name, value in memory_of(two).items()
+    }
+    third = [first[0].copy()]
+    three = optimiser.start(third)
+    three(grads[0], 3)  # whatever it was before
+    third[0][:] = first[0]
+    remember(three, kept)
+    for grad in grads[5:]:
+        three(grad, 3)
+    assert third[0].tobytes() == whole[0].tobytes()
+
+
+def test_a_memory_of_another_optimiser() -> None:
+    adam, momentum = Adam(0.1).start([np.ones(2)]), Momentum(0.1).start([np.ones(2)])
+    with pytest.raises(ValueError, match=r"^memory has \['velocities'\]; this optimiser accepts"):
+        remember(adam, memory_of(momentum))
+
+
+@pytest.mark.parametrize("begin", [0, 1, 4, 5, 13])
+def test_a_feed_that_begins_later_gives_the_same_batches(begin: int) -> None:
+    early, late = Feed(DATA, 3, 5), Feed(DATA, 3, 5)
+    late.skip(begin)
+    for t in range(begin, begin + 6):
+        assert early.x(t).tobytes() == late.x(t).tobytes()
+        assert early.y(t).tobytes() == late.y(t).tobytes()
