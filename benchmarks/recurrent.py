@@ -7,9 +7,8 @@ Echo: for each unroll T the longest delay, of a rising grid, up to which each wa
 frozen network, of which the readout alone is trained, is beside them: what lies within its reach,
 nobody had to teach.  Then the delay k = T by itself, with an LSTM and fewer updates: no answer lies
 in the segment of the bit that it asks for, so what truncation throws away is all there is.  How
-much a new cell holds by itself decides what truncated backpropagation can do there.  These cells
-write their inputs weakly; where W is drawn with 1 / sqrt(n_in), six times as strong, it solves
-k = T as well.
+much a new cell holds by itself decides what truncated backpropagation can do there: the last rows
+are of cells whose W is drawn from n_in alone, which writes the one input six times as strongly.
 
 Recall: how many seeds solve it.  One more row is the auxiliary task, to be compared with the row of
 the same T without it.
@@ -113,6 +112,8 @@ def jobs(seeds: int, copy_seeds: int) -> list[dict[str, Any]]:
             for method in METHODS:
                 settings = AT_THE_CUT.but(unroll=unroll, delay=unroll, method=method, seed=seed)
                 listed.append({"what": "echo, k = T", "settings": settings})
+            strong = settings.but(method="BPTT", joint_fan_in=False)
+            listed.append({"what": "echo, k = T", "settings": strong})
         for *case, methods in RECALL_CASES:
             for method in methods:
                 settings = recall_case(*case, method).but(seed=seed)
@@ -149,6 +150,7 @@ def row(what: str, s: RecurrentSettings, found: list[dict[str, Any]]) -> dict[st
         "cell": s.cell,
         "gate bias": s.gate_bias,
         "method": s.method + (f", auxiliary {s.auxiliary:g}" if s.auxiliary else ""),
+        "inputs": "weak" if s.joint_fan_in else "strong",
         "least bits, worst seed": "-",
         "least bits, best seed": "-",
         "sequences": "-",
@@ -189,7 +191,9 @@ def main() -> None:
     for job, answer in zip(listed, answers, strict=True):
         key = (job["settings"].but(seed=0), job["what"])
         grouped.setdefault(key, []).append(answer)
-    in_order = sorted(grouped, key=lambda key: (key[1], key[0].unroll or 99))
+    in_order = sorted(
+        grouped, key=lambda key: (key[1], not key[0].joint_fan_in, key[0].unroll or 99)
+    )
     rows = [row(what, settings, grouped[settings, what]) for settings, what in in_order]
     result = {"recurrent": rows, "seconds": round(seconds, 1)}
     finish(arguments, result, rows)

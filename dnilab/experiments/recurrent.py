@@ -40,6 +40,7 @@ class RecurrentSettings:
     cell: str = "GRU"  # "tanh", "GRU" or "LSTM"
     width: int = 32
     gate_bias: float = 1.0  # of the gate that keeps the state; not for "tanh"
+    joint_fan_in: bool = True  # draw W and U as one layer over x and h: inputs written weakly
     dtype: str = "float32"
     # how the gradient gets past the cut
     method: str = "DNI(state)"
@@ -69,6 +70,7 @@ class RecurrentSettings:
         one_of("cell", self.cell, tuple(CELLS))
         keep("width", whole_number("width", self.width, 1))
         keep("gate_bias", real_number("gate_bias", self.gate_bias, -10, 10))
+        keep("joint_fan_in", true_or_false("joint_fan_in", self.joint_fan_in))
         one_of("dtype", self.dtype, ("float32", "float64"))
         one_of("method", self.method, METHODS)
         if self.unroll is not None:
@@ -133,8 +135,15 @@ class RecurrentSettings:
         task = self.make_task()
         rng = np.random.default_rng([self.seed, 2])
         bias = 0.0 if self.cell == "tanh" else self.gate_bias
-        dtype = np.dtype(self.dtype)
-        cell = cell_named(self.cell, task.inputs, self.width, rng, gate_bias=bias, dtype=dtype)
+        cell = cell_named(
+            self.cell,
+            task.inputs,
+            self.width,
+            rng,
+            gate_bias=bias,
+            joint_fan_in=self.joint_fan_in,
+            dtype=np.dtype(self.dtype),
+        )
         return RecurrentNet(cell, task.outputs, rng)
 
     def make_generator(self) -> Generator | None:

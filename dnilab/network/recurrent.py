@@ -25,7 +25,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from dnilab.checks import one_of, random_generator, real_number, whole_number
+from dnilab.checks import one_of, random_generator, real_number, true_or_false, whole_number
 from dnilab.network.layers import Dense
 
 StepPullback = Callable[..., tuple[Any, Any, Any]]
@@ -38,9 +38,11 @@ class Cell:
     Parameters, views into the one vector ``theta``: W (n_in, gates * width), U (width, gates *
     width), b (gates * width,).  The gates lie side by side, so that one product serves all.
 
-    W and U are drawn as one dense layer that sees x and h side by side: from a normal
-    distribution with standard deviation 1 / sqrt(n_in + width).  b starts at zero but for the gate
-    that keeps the state, which starts at ``gate_bias``: above 0, a new cell forgets more slowly.
+    W and U are drawn from normal distributions with standard deviation 1 / sqrt(n_in) and
+    1 / sqrt(width).  With ``joint_fan_in=True`` they are drawn as one dense layer that sees x and h
+    side by side, both with 1 / sqrt(n_in + width): then a few inputs are written weakly, and a new
+    cell holds less of them by itself.  b starts at zero but for the gate that keeps the state,
+    which starts at ``gate_bias``: above 0, a new cell forgets more slowly.
 
     Raises ValueError for a size below 1, and at the call for arrays of other shapes.
     """
@@ -55,6 +57,7 @@ class Cell:
         rng: np.random.Generator,
         *,
         gate_bias: float = 0.0,
+        joint_fan_in: bool = False,
         dtype: Any = np.float64,
     ) -> None:
         self.n_in = whole_number("n_in", n_in, 1)
@@ -65,8 +68,9 @@ class Cell:
             raise ValueError(f"gate_bias is {gate_bias:g}; a cell without gates accepts 0")
         n = self.gates * width
         self._hold(np.zeros((n_in + width + 1) * n, dtype))
-        self.W[:] = rng.standard_normal((n_in, n)) / np.sqrt(n_in + width)
-        self.U[:] = rng.standard_normal((width, n)) / np.sqrt(n_in + width)
+        joint = true_or_false("joint_fan_in", joint_fan_in)
+        self.W[:] = rng.standard_normal((n_in, n)) / np.sqrt(n_in + width if joint else n_in)
+        self.U[:] = rng.standard_normal((width, n)) / np.sqrt(n_in + width if joint else width)
         if self.keeps is not None:
             self.b[self.keeps * width : (self.keeps + 1) * width] = gate_bias
 
@@ -339,11 +343,12 @@ def cell_named(
     rng: np.random.Generator,
     *,
     gate_bias: float = 0.0,
+    joint_fan_in: bool = False,
     dtype: Any = np.float64,
 ) -> Cell:
     """The cell called ``name``: "tanh", "GRU" or "LSTM"; ValueError for another name."""
     kind = CELLS[one_of("cell", name, tuple(CELLS))]
-    return kind(n_in, width, rng, gate_bias=gate_bias, dtype=dtype)
+    return kind(n_in, width, rng, gate_bias=gate_bias, joint_fan_in=joint_fan_in, dtype=dtype)
 
 
 class RecurrentNet:

@@ -31,6 +31,7 @@ def settings_of(values: dict[str, Any]) -> RecurrentSettings:
         method=values["method"],
         gate_bias=values["bias"],
         rate=2e-3,
+        generator_rate=1e-3,
         updates=SEQUENCES * per_sequence,
         report_every=max(1, STEPS_A_FRAME // unroll),
         solved_below=SOLVED_BELOW,

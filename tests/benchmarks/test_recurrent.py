@@ -29,7 +29,11 @@ def test_echo_compares_the_same_network_at_equal_updates():
 
 def test_echo_at_the_cut_asks_for_nothing_within_a_segment():
     settings = of("echo, k = T")
+    strong = [s for s in settings if not s.joint_fan_in]
+    settings = [s for s in settings if s.joint_fan_in]
     assert len(settings) == 3 * 4 * 5
+    assert all(s.but(joint_fan_in=True) in settings for s in strong)
+    assert {s.unroll for s in strong} == set(recurrent.ECHO_GRID)
     assert all(s.delay == s.unroll for s in settings)
     assert len({s.but(method="BPTT", unroll=1, delay=1, seed=0) for s in settings}) == 1
 

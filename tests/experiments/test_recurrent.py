@@ -32,6 +32,7 @@ QUICK = RecurrentSettings(delay=4, width=8, unroll=2, updates=60, report_every=2
         ({"cell": "RNN"}, "cell is 'RNN'"),
         ({"width": 0}, "width is 0"),
         ({"gate_bias": float("nan")}, "gate_bias is nan"),
+        ({"joint_fan_in": 1}, "joint_fan_in is 1"),
         ({"dtype": "float16"}, "dtype is 'float16'"),
         ({"method": "DNI"}, "method is 'DNI'"),
         ({"unroll": 0}, "unroll is 0"),
@@ -117,7 +118,9 @@ def test_all_methods_start_from_the_same_weights_and_see_the_same_sequences():
 
 def test_what_is_thrown_away_can_be_guessed():
     """A bit kept over 16 steps, cut after every fourth, in a cell that forgets by itself."""
-    base = RecurrentSettings(delay=16, unroll=4, gate_bias=0.0, rate=2e-3, report_every=250)
+    base = RecurrentSettings(
+        delay=16, unroll=4, gate_bias=0.0, rate=3e-3, generator_rate=1e-3, report_every=250
+    )
     least = {
         method: run_recurrent(base.but(method=method, updates=updates)).bits.min()
         for method, updates in {

@@ -232,6 +232,19 @@ def test_the_gate_bias_makes_a_cell_keep():
         assert np.abs(quick(state, at_rest)[0][:, kept] - state[:, kept]).max() > 0.1
 
 
+@pytest.mark.parametrize("kind", [TanhCell, GRU, LSTM])
+def test_how_strongly_inputs_are_written(kind):
+    """The same draws, scaled by what a unit hears: each part by itself, or both together."""
+    apart, joint = (
+        kind(3, 13, np.random.default_rng(0), joint_fan_in=joint) for joint in (False, True)
+    )
+    np.testing.assert_allclose(joint.W * 16**0.5, apart.W * 3**0.5, rtol=1e-12)
+    np.testing.assert_allclose(joint.U * 16**0.5, apart.U * 13**0.5, rtol=1e-12)
+    assert abs((joint.U * 4).std() - 1) < 0.15
+    with pytest.raises(ValueError, match="joint_fan_in is 1"):
+        kind(1, 2, np.random.default_rng(0), joint_fan_in=1)
+
+
 def test_bad_sizes_are_named():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="width is 0"):
