@@ -1,13 +1,14 @@
 """The playground: the whole of the course's choices in one panel.
 
 It is a :class:`dnilab.widgets.Panel` whose run is a line-up (``dnilab.experiments.live``).  What
-it adds: controls that move others, presets, a string of the settings, a second picture, pins.
+it adds: controls that move others, presets, a string of the settings, a second picture, pins, and
+sweeps.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from dnilab.widgets.playground.choices import (
     with_depth,
 )
 from dnilab.widgets.playground.style import STYLE
+from dnilab.widgets.playground.sweep import SweepPart
 from dnilab.widgets.playground.table import links_html, table_html
 from dnilab.widgets.playground.view import Convergence, Detail
 
@@ -43,7 +45,7 @@ class Playground(Panel[Progress]):
     """The panel behind :func:`playground`.
 
     Plain state, beside that of a panel: ``lineup``, ``text`` (the settings string), ``pins``,
-    ``preset``, ``detail`` (bytes) and ``detail_sentence``.
+    ``preset``, ``detail`` (bytes) and ``detail_sentence``; and ``sweep``, see :class:`SweepPart`.
     """
 
     def __init__(self, lineup: Lineup, own: Dataset | None, *, name: str, play: bool) -> None:
@@ -69,6 +71,9 @@ class Playground(Panel[Progress]):
             share=0.15,
         )
         self._text = lineup.text
+        self.sweep = SweepPart(
+            lambda: self.values, self._set_values, lambda: self.snapshot, own, name
+        )
         lock = self._controls_lock
         presets = [YOURS, *PRESETS]
         self.presets = Control("preset", Choice(presets, YOURS, "Preset"), self._chosen, lock)
@@ -123,10 +128,14 @@ class Playground(Panel[Progress]):
             why = "task: it needs arrays of your own, playground(data=(X, Y))"
         if why:
             raise ValueError(why)
+        self._set_values(values_of(lineup))
+
+    def _set_values(self, values: Mapping[str, Any]) -> None:
+        """Set several controls at once, and run what they then stand for."""
         with self._controls_lock:
             self._linking = True
             try:
-                for name, value in values_of(lineup).items():
+                for name, value in values.items():
                     self.controls[name].value = value
             finally:
                 self._linking = False
@@ -232,6 +241,7 @@ class Playground(Panel[Progress]):
             self.presets.value = YOURS
         finally:
             self._linking = False
+        self.sweep.follow()
 
     def _chosen(self, _: str) -> None:
         if not self._linking and self.presets.value != YOURS:
@@ -261,6 +271,15 @@ class Playground(Panel[Progress]):
         except ValueError:
             return 1
         return reports_a_round(lineup, first=not job.pulled)
+
+    def _finish(self, job: _Job) -> None:
+        super()._finish(job)
+        self.sweep.follow()  # it tells how long a sweep takes
+
+    def close(self) -> None:
+        """End the run and the sweep, and close every widget.  May be called twice."""
+        self.sweep.close()
+        super().close()
 
     # -- the second picture ------------------------------------------------------------------
 
@@ -303,7 +322,7 @@ class Playground(Panel[Progress]):
         body = widgets.Box([side, main])
         body.add_class("dnilab-body")
         top = self._row([self.presets.widget, self.string.widget])
-        panel.children = (style, heading, top, body, self._pin_part())
+        panel.children = (style, heading, top, body, *self.sweep.build(), self._pin_part())
         self._show_pins(anew=True)
         panel.add_class("dnilab-playground")
         return panel
