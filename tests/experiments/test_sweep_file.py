@@ -161,6 +161,16 @@ def test_the_file_says_what_made_it(whole: Any) -> None:
     assert set(heading) == {"format", "version", "dnilab", "numpy", "python", "machine"}
 
 
+def test_a_file_that_another_version_began(whole: Any, tmp_path: Path) -> None:
+    file = tmp_path / "old.jsonl"
+    heading, *lines = whole[0].splitlines(keepends=True)
+    old = {**json.loads(heading), "numpy": "1.26.4"}
+    file.write_bytes(json.dumps(old).encode() + b"\n" + b"".join(lines))
+    assert by_job(read_sweep(file)) == by_job(whole[1])
+    with pytest.warns(UserWarning, match=r"was begun with numpy 1\.26\.4, and is gone on with by"):
+        assert by_job(go(file)) == by_job(whole[1])
+
+
 # ---- files that a sweep does not touch -----------------------------------------------------------
 
 

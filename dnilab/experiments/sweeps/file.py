@@ -12,6 +12,7 @@ import platform
 import sys
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -24,6 +25,7 @@ from dnilab.experiments.sweeps.plan import Job
 from dnilab.experiments.sweeps.row import REFUSED, STATUSES, Row
 
 FORMAT, VERSION = "dnilab sweep", 1
+MAKERS = ("dnilab", "numpy", "machine")  # these may change the numbers
 _BEGINNING = f'{{"format": "{FORMAT}"'.encode()
 
 PathLike = str | os.PathLike[str]
@@ -35,9 +37,9 @@ def read_sweep(path: PathLike) -> list[Row]:
     Raises ValueError if it is another file, or damaged elsewhere than at its end.
     """
     path = Path(path)
-    rows, whole, size = _parsed(path, path.read_bytes())
-    _tell(path, whole, size)
-    return list(rows.values())
+    found = _parsed(path, path.read_bytes())
+    found.tell_if_torn(path)
+    return list(found.rows.values())
 
 
 class SweepFile:
@@ -60,12 +62,14 @@ class SweepFile:
                     "a file of its own"
                 )
             self._file.seek(0)
-            self.rows, whole, size = _parsed(self.path, self._file.read())
-            if whole < size:
-                self._file.truncate(whole)
-            if whole == 0:
+            found = _parsed(self.path, self._file.read())
+            if found.torn:
+                self._file.truncate(found.whole)
+            if found.whole == 0:
                 self._write(_heading())
-            _tell(self.path, whole, size)
+            self.rows = found.rows
+            found.tell_if_torn(self.path)
+            found.tell_if_made_elsewhere(self.path)
         except BaseException:
             self._file.close()
             raise
@@ -121,14 +125,42 @@ def _plain(row: Row) -> dict[str, Any]:
     }
 
 
-def _parsed(path: Path, content: bytes) -> tuple[dict[str, Row], int, int]:
-    """The rows by key, how many bytes are whole lines, and how many bytes there are."""
+@dataclass(frozen=True)
+class _Found:
+    """What a file holds: its rows by key, its heading, how many bytes are whole lines."""
+
+    rows: dict[str, Row]
+    heading: Mapping[str, Any]
+    whole: int
+    torn: bool
+
+    def tell_if_torn(self, path: Path) -> None:
+        if self.torn:
+            warnings.warn(
+                f"The last line of {path} is torn: a sweep was ended while it wrote. "
+                "That line is left out, and its run is to be run again.",
+                stacklevel=3,
+            )
+
+    def tell_if_made_elsewhere(self, path: Path) -> None:
+        here = _heading()
+        others = [f"{k} {v}" for k, v in self.heading.items() if k in MAKERS and v != here[k]]
+        if others:
+            now = ", ".join(f"{name} {here[name]}" for name in MAKERS)
+            warnings.warn(
+                f"{path} was begun with {', '.join(others)}, and is gone on with by {now}: "
+                "the last digits of its rows may not be comparable.",
+                stacklevel=3,
+            )
+
+
+def _parsed(path: Path, content: bytes) -> _Found:
     whole = content.rfind(b"\n") + 1
     if whole == 0:
         # Nothing, or a first line that was torn.
         if not (_BEGINNING.startswith(content) or content.startswith(_BEGINNING)):
             raise ValueError(_foreign(path))
-        return {}, 0, len(content)
+        return _Found({}, {}, 0, len(content) > 0)
     first, *lines = content[:whole].splitlines()
     try:
         heading = json.loads(first)
@@ -151,7 +183,7 @@ def _parsed(path: Path, content: bytes) -> tuple[dict[str, Row], int, int]:
                 f"file is {str(path)!r}, and its line {number} is damaged: {what}"
             ) from None
         rows[row.job.key] = row
-    return rows, whole, len(content)
+    return _Found(rows, heading, whole, whole < len(content))
 
 
 def _foreign(path: Path) -> str:
@@ -184,15 +216,6 @@ def _row(found: Mapping[str, Any]) -> Row:
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(one) for one in value) if isinstance(value, list) else value
-
-
-def _tell(path: Path, whole: int, size: int) -> None:
-    if whole < size:
-        warnings.warn(
-            f"The last line of {path} is torn: a sweep was ended while it wrote. "
-            "That line is left out, and its run is to be run again.",
-            stacklevel=3,
-        )
 
 
 def _locked(file: IO[bytes]) -> bool:
