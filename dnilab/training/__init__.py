@@ -7,6 +7,7 @@
 
 from dnilab.training.apart import Apart, WorkerLost, apart
 from dnilab.training.cluster import cluster
+from dnilab.training.errand import Cost
 from dnilab.training.events import Diverged, Event, Report, Span
 from dnilab.training.metrics import alignment, scores
 from dnilab.training.recurrent import (
@@ -16,7 +17,6 @@ from dnilab.training.recurrent import (
     SequenceReport,
     train_sequences,
 )
-from dnilab.training.seat import Cost
 from dnilab.training.threads import WorkerFailed
 from dnilab.training.train import EXECUTORS, train
 

@@ -18,7 +18,8 @@ from dnilab.network import Stack
 from dnilab.network.optimisers import copy_into
 from dnilab.orderings import Program
 from dnilab.training.cluster import dask, hush
-from dnilab.training.seat import Cost, Fault, Outcome, Plan, Seat
+from dnilab.training.errand import Cost, Fault, Outcome, Plan
+from dnilab.training.seat import Seat
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.state import merged
 from dnilab.training.threads import WorkerFailed
@@ -27,6 +28,8 @@ from dnilab.training.worker import ParametersExploded, Worker
 LOOK_EVERY = 0.2  # seconds between two looks at whether every process is still there
 PATIENCE = 30.0  # seconds for a process to begin
 GRACE = 5.0  # seconds for Dask to say which process is gone, once somebody had no answer
+
+CLOSED = "the client was closed before the run was at its end"
 
 
 class WorkerLost(WorkerFailed):
@@ -48,6 +51,7 @@ class _Member:
         )
         self.actor: Any = None
         self.answer: Any = None
+        self.asked: tuple[str, tuple[Any, ...]] = ("", ())
 
     def lost(self) -> WorkerLost:
         modules = tuple(self.worker.modules)
@@ -64,8 +68,11 @@ class _Member:
         return self.future.status in ("error", "lost", "cancelled")
 
     def ask(self, method: str, *arguments: Any) -> None:
+        if self.client.status != "running":
+            raise WorkerFailed(CLOSED)
         with self.client.as_current():  # else Dask takes the default client, if there is one
             self.answer = getattr(self.actor, method)(*arguments)
+        self.asked = method, arguments
 
 
 def _training_rows(data: Dataset) -> Dataset:
@@ -192,6 +199,13 @@ class Apart:
                     continue
                 except OSError as fault:
                     raise member.lost() from fault
+                except RuntimeError as fault:
+                    if self.client.status == "running":
+                        raise
+                    raise WorkerFailed(CLOSED) from fault
+                if answer is None and member.asked[0] == "advance":  # not there yet
+                    member.ask(member.asked[0], *member.asked[1])
+                    continue
                 waiting.remove(member)
                 answers[member.worker.index] = answer
                 if isinstance(answer, Outcome) and answer.fault is not None:

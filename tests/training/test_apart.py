@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from tests.training.by_hand import bits, small_data
 from tests.training.planted import (
     DATA,
     LONG,
+    PATIENCE,
     Planted,
     blas_threads,
     in_time,
@@ -53,6 +55,13 @@ HOW: dict[str, Any] = {"optimiser": Adam(0.01), "batch_size": 3, "epochs": 4, "r
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
+    with cluster(workers=PROCESSES) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def doomed() -> Iterator[Any]:
+    """A cluster whose processes are killed; Dask starts others in their place."""
     with cluster(workers=PROCESSES) as client:
         yield client
 
@@ -247,6 +256,18 @@ def test_closing_early(client: Any, reports: int) -> None:
     assert bits(stack) == bits(wanted)  # the network of the last report
 
 
+def test_a_cluster_that_is_left_before_its_run(client: Any) -> None:
+    with cluster(client.scheduler.address) as other:
+        events = train(network(), DATA, pipeline(TWO), **LONG, executor=apart(other))
+        next(events)
+    with pytest.raises(WorkerFailed, match=r"^the client was closed before the run was"):
+        in_time(lambda: list(events))
+    deadline = time.monotonic() + PATIENCE
+    while left(client):  # each goes on to its stop, if it can
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_dropping_the_iterator(client: Any) -> None:
     events = train(network(), DATA, pipeline(TWO), **LONG, executor=apart(client))
     next(events)
@@ -271,20 +292,22 @@ needs_signals = pytest.mark.skipif(os.name == "nt", reason="kills with a signal"
 
 
 @needs_signals
-def test_a_lost_process_is_named_and_the_run_goes_on_elsewhere(client: Any, tmp_path: Path) -> None:
+def test_a_lost_process_is_named_and_the_run_goes_on_elsewhere(
+    client: Any, doomed: Any, tmp_path: Path
+) -> None:
     path = tmp_path / "run.npz"
     program = pipeline(TWO, staleness=2)
     how: dict[str, Any] = {**HOW, "epochs": 60, "report_every": 20}
     whole, stack = network(), network()
     wanted = numbers(train(whole, DATA, program, **how))
-    with cluster(workers=2) as other:
-        executor = apart(other)
-        events = train(stack, DATA, program, **how, executor=executor, checkpoint=path)
-        reports = [next(events) for _ in range(4)]
-        pid = other.run(os.getpid, workers=[executor.places[2]])[executor.places[2]]
-        os.kill(pid, signal.SIGKILL)
-        with pytest.raises(WorkerLost) as lost:
-            in_time(lambda: list(events))
+    doomed.wait_for_workers(PROCESSES)
+    executor = apart(doomed)
+    events = train(stack, DATA, program, **how, executor=executor, checkpoint=path)
+    reports = [next(events) for _ in range(4)]
+    pid = doomed.run(os.getpid, workers=[executor.places[2]])[executor.places[2]]
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerLost) as lost:
+        in_time(lambda: list(events))
     said = str(lost.value)
     assert lost.value.modules == (2, 3)
     assert said.startswith("the process that held modules (2, 3) (worker 2, at tcp://127.0.0.1:")
@@ -299,12 +322,13 @@ def test_a_lost_process_is_named_and_the_run_goes_on_elsewhere(client: Any, tmp_
 
 
 @needs_signals
-def test_a_process_that_dies_at_work(tmp_path: Path) -> None:
-    with cluster(workers=3) as other:
-        stack = trapped(network(), 1, "kill", 40)
-        how = {**LONG, "report_every": 10**6, "executor": apart(other)}
-        with pytest.raises(WorkerLost, match=r"held module 1 \(worker 1.*There is no checkpoint"):
-            in_time(lambda: list(train(stack, DATA, pipeline(THREE, staleness=2), **how)))
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_a_process_that_dies_at_work(doomed: Any, k: int) -> None:
+    doomed.wait_for_workers(PROCESSES)
+    stack = trapped(network(), k, "kill", 40)
+    how = {**LONG, "report_every": 10**6, "executor": apart(doomed)}
+    with pytest.raises(WorkerLost, match=rf"held module {k} \(worker {k}.*There is no checkpoint"):
+        in_time(lambda: list(train(stack, DATA, pipeline(THREE, staleness=2), **how)))
 
 
 @pytest.mark.parametrize("first", ["one thread", "apart"])
