@@ -54,11 +54,12 @@ STYLE = """
 }
 .dnilab-playground .dnilab-table thead th { font-weight: 600; }
 .dnilab-playground .dnilab-table th:first-child { text-align: left; }
+.dnilab-playground > .dnilab-heading.jupyter-button { margin: 14px 0 0; }
 .dnilab-playground .dnilab-sweep { margin: 4px 0 0; overflow: visible; }
 .dnilab-playground .dnilab-sweep > .dnilab-controls { gap: 8px 16px; margin: 4px 0 6px; }
-.dnilab-playground .dnilab-sweep .dnilab-control { flex: 0 1 140px; }
+.dnilab-playground .dnilab-sweep .dnilab-control { flex: 1 1 96px; max-width: 140px; }
 .dnilab-playground .dnilab-sweep > .dnilab-controls > .dnilab-control:first-child {
-  flex: 0 1 240px;
+  flex: 1 1 190px; max-width: 240px;
 }
 .dnilab-playground .dnilab-sweep-line p { margin: 2px 0 0; line-height: 1.45; max-width: 720px; }
 .dnilab-playground .dnilab-map-frame { overflow-x: auto; margin: 10px 0 2px; padding: 3px; }
