@@ -7,7 +7,7 @@ are of medians.  Only training is timed: a run's processes are at hand, and have
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from time import perf_counter
@@ -28,7 +28,7 @@ from dnilab.orderings import (
     speed_up_limit,
     time_per_batch,
 )
-from dnilab.training import Apart, Cost, apart
+from dnilab.training import Cost, apart
 from dnilab.training.one_thread import one_thread
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.train import make_workers
@@ -177,6 +177,21 @@ def trial(
     )
 
 
+def trials(
+    client: Any,
+    sizes: Iterable[tuple[Sequence[int], int]] = SIZES,
+    *,
+    rounds: int = 3,
+    **how: Any,
+) -> Iterator[Trial]:
+    """One ``trial`` after the other, for (widths, batch size) after (widths, batch size).
+
+    With the sizes and rounds given, about ten seconds in all on two cores.
+    """
+    for widths, batch in sizes:
+        yield trial(client, widths, batch, rounds=rounds, **how)
+
+
 def _turns(stack: Stack, data: Any, program: Program, batch: int, seconds: float) -> int:
     """How many turns on one thread take about so long; ten at least, so that few are the first."""
     with closing(_laps(stack, data, program, one_thread, batch, 3, 2)) as laps:  # type: ignore[type-var]
@@ -255,11 +270,11 @@ def machines(
 
 __all__ = [
     "SIZES",
-    "Apart",
     "Trial",
     "delays",
     "machines",
     "message_time",
     "pays_from",
     "trial",
+    "trials",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dnilab.experiments import apart as measured
-from dnilab.experiments.apart import Trial, delays, machines, message_time, pays_from, trial
+from dnilab.experiments.apart import Trial, delays, machines, message_time, pays_from, trial, trials
 from dnilab.orderings import pipeline
 from dnilab.training import Cost, cluster
 
@@ -63,6 +63,14 @@ def test_a_trial_that_differs_says_so(client: Any, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(measured, "apart", wrong)
     assert not trial(client, WIDTHS, 4, rounds=1, seconds=1e-3).equal
+
+
+def test_several_sizes(client: Any) -> None:
+    sizes = [((5, 8, 3), 4), (WIDTHS, 6)]
+    found = list(trials(client, sizes, rounds=1, seconds=1e-3, dtype="float32"))
+    assert [(one.widths, one.batch) for one in found] == sizes
+    assert all(one.equal for one in found)
+    assert {cost.bytes for cost in found[1].costs} == {found[1].batches * 6 * 8 * 4}
 
 
 @pytest.mark.parametrize(
