@@ -203,6 +203,7 @@ EVERY_KIND = [
     *sweep_plan(TINY, {"rate": (1e-3, 1e9, -1)}, seeds=(0, 1)),
     *sweep_plan(TINY, {"dtype": ("float32",), "batch_norm": (True, False)}, seeds=[2]),
     *sweep_plan(TINY.but(hidden=(6, 5)), {"ordering": ("pipeline", "backprop")}, seeds=[3]),
+    *sweep_plan(TINY.but(ordering="pipeline", rate=1e9), seeds=range(5)),
     *sweep_plan(Settings(task="digits", hidden=(8,), epochs=1, batch_size=200), seeds=[0]),
 ]
 
@@ -238,6 +239,22 @@ def test_a_job_has_one_blas_thread() -> None:
     with nothing_left():
         list(sweep([TINY], InLine(), progress=False, runner=runner))
     assert set(seen) == {1}
+
+
+def test_the_workers_of_an_ordering_take_turns_unless_threads_are_asked_for() -> None:
+    used: list[str] = []
+
+    def runner(settings: Settings) -> Any:
+        used.append(settings.executor_name())
+        return run(settings)
+
+    pipeline = TINY.but(ordering="pipeline")
+    ways = [pipeline, pipeline.but(executor="threads"), TINY.but(ordering="blue box"), TINY]
+    rows = list(sweep(ways, InLine(), progress=False, runner=runner))
+    assert sorted(used) == ["one thread", "one thread", "thread per fit", "threads"]
+    assert {row.settings for row in rows} == set(ways)
+    digests = {row.weights for row in rows if row.asked["ordering"] == "pipeline"}
+    assert len(digests) == 1
 
 
 # ---- how many processes --------------------------------------------------------------------------

@@ -101,18 +101,25 @@ class Row:
 def run_job(job: Job, runner: Runner = run) -> Row:
     """Run one job, here and now.  Whatever happens in it is a row that says so.
 
-    BLAS works with one thread, so that the sums are the same everywhere and workers do not fight
-    over the cores.
+    BLAS works with one thread, so that the sums are the same everywhere, and the workers of an
+    ordering take turns on one, unless the settings ask for threads: that changes no number, and
+    the runs of a sweep do not fight over the cores.
     """
     if job.settings is None:
         return Row(job, REFUSED, job.refused)
     begun = perf_counter()
     try:
         with one_blas_thread():
-            found = _measured(job, runner(job.settings))
+            found = _measured(job, runner(_on_one_core(job.settings)))
     except (Exception, SystemExit) as fault:
         found = {"status": FAILED, "message": f"{type(fault).__name__}: {fault}"}
     return Row(job, **found, seconds=perf_counter() - begun, worker=_here())
+
+
+def _on_one_core(settings: Settings) -> Settings:
+    if settings.executor is None and settings.executor_name() == "threads":
+        return settings.but(executor="one thread")
+    return settings
 
 
 def _measured(job: Job, ended: Run) -> dict[str, Any]:

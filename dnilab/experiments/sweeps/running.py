@@ -43,7 +43,8 @@ def sweep(
 
     Rows come as they finish.  A job that fails or diverges is a row that says so, and the others
     go on.  Equal settings and seed give equal numbers on every executor, to the last bit, on
-    machines of one kind (another processor may add in another order).
+    machines of one kind (another processor may add in another order); but not the Blue Box as it
+    was published, which races.
 
     ``executor``: a ``concurrent.futures.Executor``, or anything with a ``submit`` that returns
     their futures, as Dask's ``client.get_executor()``; a Dask client is asked for its own.  It is
