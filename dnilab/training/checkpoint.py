@@ -107,7 +107,7 @@ def description(
         "optimiser": repr(optimiser),
         "generator_optimiser": repr(generator_optimiser),
         "batch_size": batch_size,
-        "epochs": f"those of {batches} batches in all",
+        "epochs": batches // (len(data.x_train) // batch_size),
         "seed": seed,
     }
     plain: dict[str, Any] = json.loads(json.dumps(described))
@@ -118,14 +118,15 @@ def check_fits(checkpoint: Checkpoint, run: Mapping[str, Any]) -> None:
     """Raise ValueError, naming the first argument that differs, unless this is the same run."""
     for name, mine in run.items():
         its = checkpoint.run.get(name)
-        if its != mine:
-            told = [f"{its!r}", f"{mine!r}"]
-            if any(len(one) > 80 for one in told):
-                told = ["another one", "this one"]
-            raise ValueError(
-                f"resume is {str(checkpoint.path)!r}, of a run with {name} {told[0]}; here it "
-                f"accepts a checkpoint of the same run, with {name} {told[1]}"
-            )
+        if its == mine:
+            continue
+        told = [f"{name} {one!r}" for one in (its, mine)]
+        if any(len(one) > 80 for one in told):
+            told = [f"another {name}", f"this {name}"]
+        raise ValueError(
+            f"resume is {str(checkpoint.path)!r}, of a run with {told[0]}; here it accepts a "
+            f"checkpoint of a run with {told[1]}"
+        )
 
 
 def check_place(name: str, place: Any) -> Path:

@@ -367,9 +367,22 @@ def test_a_checkpoint_of_another_run(name: str, change: dict[str, Any], tmp_path
     stack, data = change.pop("stack", network()), change.pop("data", DATA)
     program = change.pop("program", pipeline(TWO))
     before = bits(stack)
-    with pytest.raises(ValueError, match=rf"^resume is '.*run\.npz', of a run with {name} "):
+    with pytest.raises(
+        ValueError, match=rf"^resume is '.*run\.npz', of a run with (another )?{name}"
+    ):
         train(stack, data, program, **{**HOW, **change}, resume=path)
     assert bits(stack) == before
+
+
+def test_what_differs_is_told_if_it_is_short(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    write(path, pipeline(TWO))
+    for change, words in [
+        ({"epochs": 5}, "with epochs 4; here it accepts a checkpoint of a run with epochs 5"),
+        ({"optimiser": SGD(0.5)}, r"with optimiser 'Adam\(rate=0.01, .*\)'; here it .*SGD"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            resumed(path, **change)
 
 
 def test_a_sparse_program_is_another_with_another_seed(tmp_path: Path) -> None:
@@ -377,7 +390,7 @@ def test_a_sparse_program_is_another_with_another_seed(tmp_path: Path) -> None:
     write(path, sparse(3, p=0.5, seed=1))
     list(resumed(path, sparse(3, p=0.5, seed=1)))
     for other in (sparse(3, p=0.5, seed=2), sparse(3, p=0.6, seed=1)):
-        with pytest.raises(ValueError, match=r"of a run with program"):
+        with pytest.raises(ValueError, match=r"of a run with another program; here"):
             resumed(path, other)
 
 
