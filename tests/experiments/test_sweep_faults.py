@@ -161,9 +161,11 @@ def test_closing_early_cancels_what_has_not_begun(tmp_path: Path) -> None:
 
 SCRIPT = """
 import sys
-from tests.experiments.test_sweep_faults import PLAN, WAITING
-from dnilab.experiments import sweep
+from functools import partial
+from dnilab.experiments import sweep, sweep_plan
+from tests.experiments.sweep_jobs import TINY, waits_after
 
+PLAN, WAITING = sweep_plan(TINY, seeds=range(8)), partial(waits_after, 0, "no such file")
 if __name__ == "__main__":
     for row in sweep(PLAN, file=sys.argv[1], progress=False, runner=WAITING):
         print("one", flush=True)
