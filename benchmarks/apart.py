@@ -93,8 +93,9 @@ def main() -> None:
         },
         "message": {"milliseconds": 1e3 * message[0], "milliseconds a megabyte": 1e9 * message[1]},
         "machines": [
-            {"machines": count, "no delay": without, "with messages": with_them}
-            for count, (without, with_them) in machines(*DEEP, deep.times, message).items()
+            {"machines": count, "staleness": late, "no delay": ideal, "with messages": real}
+            for late in (1, 4)
+            for count, (ideal, real) in machines(*DEEP, deep.times, message, staleness=late).items()
         ],
     }
     if arguments.json:

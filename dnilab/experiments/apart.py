@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -253,14 +254,17 @@ def machines(
     """How much faster 1 to K machines would be, one for each group of modules, by the ideal
     timeline: with messages that take no time, and with those that take ``message_time``.
 
-    ``times``: how long each step takes, in seconds.  Beside one machine with the same program.
+    ``times``: how long each step takes, in seconds; whether late fits guess again is seen there.
+    Beside one machine with the same program.
     """
     modules = len(widths) - 1
     late = delays(widths, batch, message, itemsize)
-    alone = time_per_batch(pipeline([range(1, modules + 1)], staleness=staleness), times)
+    again = any(op == "late_fit" for op, _ in times)
+    written = partial(pipeline, staleness=staleness, guess_again=again)
+    alone = time_per_batch(written([range(1, modules + 1)]), times)
     found = {}
     for count in range(1, modules + 1):
-        program = pipeline(groups_of(widths, count), staleness=staleness)
+        program = written(groups_of(widths, count))
         found[count] = (
             alone / time_per_batch(program, times),
             alone / time_per_batch(program, times, delays=late),

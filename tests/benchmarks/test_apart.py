@@ -37,6 +37,6 @@ def test_apart(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     assert said["all equal"] is True
     assert said["best"]["speed-up"] == max(row["speed-up"] for row in said["apart"])
     assert set(said["pays from"]) == {"speed_up", "in_line"}
-    assert [row["machines"] for row in said["machines"]] == [1, 2, 3]
+    assert [row["machines"] for row in said["machines"]] == [1, 2, 3, 1, 2, 3]
     for row in said["machines"]:
         assert row["with messages"] <= row["no delay"] + 1e-9

@@ -121,6 +121,8 @@ def test_more_machines_by_the_ideal_timeline() -> None:
     program = pipeline([(1, 2, 3)], staleness=4)
     times = {(step.op, step.module): 1.0 for step in program.steps()}
     found = machines((5, 6, 6, 6), 4, times, (0.0, 0.0))
+    prompt = {("fit" if op == "late_fit" else op, k): time for (op, k), time in times.items()}
+    assert machines((5, 6, 6, 6), 4, prompt, (0.0, 0.0)) == found
     assert found[1] == (1, 1)
     assert found[3] == (pytest.approx(2.5), pytest.approx(2.5))  # 5 steps, 2 on the busiest
     slow = machines((5, 6, 6, 6), 4, times, (100.0, 0.0))
