@@ -5,16 +5,17 @@ import gc
 import re
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ipywidgets.widgets.widget import _instances as live_widgets
 
 from dnilab.experiments import Settings, read_sweep, run
 from dnilab.experiments.lineup import Lineup
-from dnilab.experiments.sweeps import Row, SweepInterrupted
+from dnilab.experiments.sweeps import Job, Row, SweepInterrupted
 from dnilab.widgets.playground import playground
 from dnilab.widgets.playground.sweep import IN_THREADS
-from dnilab.widgets.playground.sweep_run import NoProcesses, in_processes, in_threads
+from dnilab.widgets.playground.sweep_run import NoProcesses, Stop, in_processes, in_threads
 
 HANG = 60.0
 TINY = Lineup(
@@ -187,10 +188,13 @@ def test_what_is_there_is_not_run_again(make):
     assert "…" not in texts(part).values()
 
 
-def test_own_arrays_are_swept(make):
-    rng_rows = [[(n * 7 % 11) / 11, (n * 3 % 13) / 13] for n in range(120)]
+@pytest.mark.parametrize("way", [in_processes, in_threads])
+def test_own_arrays_are_swept(make, monkeypatch, way):
+    # As with processes, which get the arrays along with the run; started in other tests.
+    monkeypatch.setattr("dnilab.widgets.playground.sweep_run.process_pool", ThreadPoolExecutor)
+    points = [[(n * 7 % 11) / 11, (n * 3 % 13) / 13] for n in range(120)]
     labels = [n % 2 for n in range(120)]
-    play = make(data=(rng_rows, labels))
+    play = make(data=(points, labels), ways=(way,))
     part = swept(play)
     assert part.message == ""
     assert {row.status for row in part.rows.values()} == {"done"}
@@ -232,12 +236,21 @@ def test_stop_does_not_wait_for_the_runs(make, way):
     part = play.sweep
     threads = threading.active_count()
     part.start()
-    assert part.running
+    until(lambda: len(part._stop._waiting) == 4)  # all four were handed to the executor
     part.stop()
     part.wait(HANG)
     assert part.rows == {}
     assert part.message == ""
     assert "4 of 4 runs are missing" in part.progress
+    assert threading.active_count() <= threads
+
+
+def test_rows_that_nobody_takes_any_more_are_not_waited_for():
+    threads = threading.active_count()
+    forever = TINY.settings.but(epochs=10**6)
+    rows = in_threads([Job.of(TINY.settings), Job.of(forever)], None, Stop())
+    assert next(rows).settings == TINY.settings
+    rows.close()
     assert threading.active_count() <= threads
 
 
