@@ -255,9 +255,11 @@ def train(
     workers = make_workers(
         stack, data, program, owners, optimiser, for_generators, batch_size, batches, seed
     )
-    run = description(
-        stack, data, program, optimiser, for_generators, batch_size, batches, seed
-    ) if checkpoint is not None or resume is not None else {}  # fmt: skip
+    run: dict[str, Any] = {}
+    if checkpoint is not None or resume is not None:
+        run = description(
+            stack, data, program, optimiser, for_generators, batch_size, batches, seed
+        )
     resumed = None if resume is None else load(check_place("resume", resume))
     if resumed is not None:
         check_fits(resumed, run)

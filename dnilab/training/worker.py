@@ -18,6 +18,7 @@ from dnilab.network import Loss, Module, Optimiser
 from dnilab.network.optimisers import Updater, copy_into, memory_of, remember
 from dnilab.orderings import Program, Step, needs_and_makes
 from dnilab.training.actions import ACTIONS, Action, Keep, Tools, guesser
+from dnilab.training.blas import one_blas_thread
 from dnilab.training.events import Span
 from dnilab.training.feed import Feed
 from dnilab.training.state import Key, Part, State, fitted_as_made
@@ -276,12 +277,13 @@ class Worker:
         now = [theta.copy() for theta in model]
         copy_into(model, made_with)
         made: Any
-        if kind == "guess":
-            made = (*guesser(k, self._tools)(plain, t), plain)
-        else:
-            predict = self.modules[k].input_model
-            assert predict is not None  # it made this prediction
-            made = predict(self.feed.x(t))
+        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):  # as it was made
+            if kind == "guess":
+                made = (*guesser(k, self._tools)(plain, t), plain)
+            else:
+                predict = self.modules[k].input_model
+                assert predict is not None  # it made this prediction
+                made = predict(self.feed.x(t))
         copy_into(model, now)  # its fit pulls back through the parameters of that day
         self._made_with[key] = [theta.copy() for theta in made_with]
         return made

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from dnilab.network import SGD, Adam, Momentum, Stack, loss_named, optimiser_named
+from dnilab.network import SGD, Adam, Chain, Momentum, Stack, loss_named, optimiser_named
 from dnilab.network.optimisers import memory_of, remember
 from dnilab.orderings import (
     Program,
@@ -30,7 +30,7 @@ from dnilab.training.checkpoint import load, save
 from dnilab.training.feed import Feed
 from dnilab.training.state import State, merged
 from tests.training.by_hand import bits, small_data
-from tests.training.planted import DATA, FailingSGD, network
+from tests.training.planted import DATA, FailingSGD, blas_threads, network, nothing_left
 from tests.training.test_threads import divisions, numbers
 
 train_module = sys.modules["dnilab.training.train"]  # train is also the function in it
@@ -149,6 +149,28 @@ def test_a_pending_guess_is_taken_up_as_it_was_made(tmp_path: Path) -> None:
     late = load(tmp_path / "late.npz").state
     assert late.pending.keys() == state.pending.keys()
     assert late.made_with == {}
+
+
+def test_blas_is_held_while_a_guess_is_made_again(tmp_path: Path) -> None:
+    # on two threads its sums might be split differently
+    program = pipeline(TWO, staleness=3, guess_again=False)
+    write(tmp_path / "run.npz", program)
+    stack, seen = network(), []
+    generator = stack.modules[0].generator
+    assert generator is not None
+    guess = generator.body
+
+    class Looked(Chain):
+        def __call__(self, x: np.ndarray) -> Any:
+            seen.append(set(blas_threads()))
+            return super().__call__(x)
+
+    with nothing_left():
+        events = train(stack, DATA, program, **HOW, resume=tmp_path / "run.npz")
+        generator.body = Looked(guess.layers)
+        next(events)  # at once: nothing is trained before the first report
+        assert seen == [{1}] * 3
+        events.close()  # type: ignore[attr-defined]
 
 
 def test_the_state_is_worth_its_bytes(tmp_path: Path) -> None:
