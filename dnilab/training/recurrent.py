@@ -31,6 +31,7 @@ from dnilab.checks import real_number, true_or_false, whole_number
 from dnilab.data.sequences import Sequences, SequenceTask
 from dnilab.network import Generator, Loss, Optimiser, RecurrentNet, loss_named
 from dnilab.training.blas import one_blas_thread
+from dnilab.training.memory import keep_freed_memory
 from dnilab.training.worker import LIMIT
 
 CHECK_EVERY = 200  # updates between two looks at whether parameters grow without bound
@@ -267,6 +268,7 @@ def train_sequences(
     def stream(of: SequenceTask) -> Iterator[Sequences]:
         return of.stream(rng, batch_size, horizon=horizon, steps=length)
 
+    keep_freed_memory()  # a segment's arrays are made anew each time
     trainer = SegmentTrainer(
         net,
         loss,
