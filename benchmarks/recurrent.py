@@ -42,21 +42,21 @@ ECHO_GRID = {1: (1, 2, 3, 4, 6, 8), 2: (2, 3, 4, 6, 8, 12), 4: (4, 6, 8, 12, 16)
 AT_THE_CUT = ECHO.but(cell="LSTM", updates=8000, stop_when_solved=True)
 
 RECALL = RecurrentSettings(
-    task="recall", cell="GRU", rate=2e-3, generator_rate=1e-3, stop_when_solved=True
+    task="recall", cell="GRU", rate=4e-3, generator_rate=1e-3, stop_when_solved=True
 )
 THREE = METHODS[:3]
 # T, delay, bias of the gate that keeps, sequences at most (each a batch of 32), weight of the
 # auxiliary task, methods
 RECALL_CASES: tuple[tuple[int | None, int, float, int, float, tuple[str, ...]], ...] = (
-    (4, 16, 0.0, 1600, 0, METHODS),
-    (4, 32, 0.0, 1600, 0, THREE),
-    (1, 16, 0.0, 1600, 0, THREE),
-    (None, 16, 0.0, 1600, 0, ("BPTT",)),  # nothing is cut, so there is nothing to guess
+    (4, 16, 0.0, 1200, 0, METHODS),
+    (4, 32, 0.0, 1200, 0, THREE),
+    (1, 16, 0.0, 1200, 0, THREE),
+    (None, 16, 0.0, 1200, 0, ("BPTT",)),  # nothing is cut, so there is nothing to guess
     (2, 16, 0.0, 1600, 0, ("DNI(state)",)),
     (2, 16, 0.0, 1600, 0.1, ("DNI(state)",)),
     # Can truncated backpropagation get there by luck: after longer, or in a cell that keeps?
-    (4, 16, 0.0, 3200, 0, ("BPTT",)),
-    (4, 16, 1.0, 1600, 0, METHODS),
+    (4, 16, 0.0, 2400, 0, ("BPTT",)),
+    (4, 16, 1.0, 1200, 0, METHODS),
 )
 
 COPY = RecurrentSettings(

@@ -30,7 +30,7 @@ def settings_of(values: dict[str, Any]) -> RecurrentSettings:
         unroll=unroll,
         method=values["method"],
         gate_bias=values["bias"],
-        rate=2e-3,
+        rate=2e-3,  # slower than the benchmark, so that there is something to watch
         generator_rate=1e-3,
         updates=SEQUENCES * per_sequence,
         report_every=max(1, STEPS_A_FRAME // unroll),

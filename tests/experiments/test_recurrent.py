@@ -119,7 +119,7 @@ def test_all_methods_start_from_the_same_weights_and_see_the_same_sequences():
 def test_what_is_thrown_away_can_be_guessed():
     """A bit kept over 16 steps, cut after every fourth, in a cell that forgets by itself."""
     base = RecurrentSettings(
-        delay=16, unroll=4, gate_bias=0.0, rate=3e-3, generator_rate=1e-3, report_every=250
+        delay=16, unroll=4, gate_bias=0.0, rate=4e-3, generator_rate=1e-3, report_every=250
     )
     least = {
         method: run_recurrent(base.but(method=method, updates=updates)).bits.min()
