@@ -139,7 +139,7 @@ class SweepPart:
                 return
             self._tell("")
             self.shown = plan
-            todo = [job for jobs in plan.jobs.values() for job in jobs if not self._there(job)]
+            todo = [job for jobs in plan.jobs.values() for job in jobs if not self._there(job.key)]
             todo = list({job.key: job for job in todo}.values())
             for job in todo:
                 self.rows.pop(job.key, None)  # it failed, and is tried again
@@ -197,8 +197,8 @@ class SweepPart:
 
     # -- a sweep under way, on its own thread ------------------------------------------------
 
-    def _there(self, job: Job) -> bool:
-        row = self.rows.get(job.key)
+    def _there(self, key: str) -> bool:
+        row = self.rows.get(key)
         return row is not None and row.final
 
     def _work(self, todo: Sequence[Job], stop: Stop) -> None:
@@ -337,7 +337,7 @@ class SweepPart:
         if refused:
             says.append(f"{refused} of the settings cannot be run and will say why.")
         if self.rows:
-            there = sum(self._there(job) for jobs in plan.jobs.values() for job in jobs)
+            there = sum(self._there(key) for keys in plan.keys.values() for key in keys)
             if there:
                 says.append(f"{there} of the runs are there already.")
         seconds = self._seconds(plan)
@@ -361,7 +361,9 @@ class SweepPart:
             if cell.settings is not None:
                 if cell.settings.task != settings.task:
                     return 0.0
-                missing = sum(not self._there(job) for job in plan.jobs[place])
+                missing = plan.seeds
+                if self.rows:
+                    missing -= sum(self._there(key) for key in plan.keys[place])
                 total += missing * work(cell.settings)
         return float(total * per_work)
 

@@ -15,7 +15,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from dnilab.experiments.pins import mean_words
-from dnilab.experiments.sweeps import Job, Row
+from dnilab.experiments.sweeps import Row
 from dnilab.widgets.playground.sweep_plan import Cell, Plan
 
 Place = tuple[int, int]
@@ -62,12 +62,12 @@ class Found:
     mean: float = math.nan
 
 
-def found(cell: Cell, jobs: tuple[Job, ...], rows: Rows, what: str, *, going: bool) -> Found:
-    """What the rows say of a setting; ``what``: the score that is shown."""
+def found(cell: Cell, keys: tuple[str, ...], rows: Rows, what: str, *, going: bool) -> Found:
+    """What the rows of a setting say; ``keys``: of its jobs, ``what``: the score that is shown."""
     if cell.settings is None:
         return Found(REFUSED, "refused", f"refused: {cell.refused}")
-    there = [rows[job.key] for job in jobs if job.key in rows]
-    many = len(jobs)
+    there = [rows[key] for key in keys if key in rows]
+    many = len(keys)
     for status in (FAILED, DIVERGED):
         bad = [row for row in there if row.status == status]
         if bad:
@@ -87,7 +87,7 @@ def found(cell: Cell, jobs: tuple[Job, ...], rows: Rows, what: str, *, going: bo
 def all_found(plan: Plan, rows: Rows, what: str, *, going: bool) -> dict[Place, Found]:
     """What is known of every setting of a plan."""
     return {
-        place: found(cell, plan.jobs[place], rows, what, going=going)
+        place: found(cell, plan.keys[place], rows, what, going=going)
         for place, cell in plan.cells.items()
     }
 

@@ -159,6 +159,11 @@ class Plan:
             for place, cell in self.cells.items()
         }
 
+    @cached_property
+    def keys(self) -> dict[tuple[int, int], tuple[str, ...]]:
+        """The keys of the jobs of every cell: they are asked for at every row that comes."""
+        return {place: tuple(job.key for job in jobs) for place, jobs in self.jobs.items()}
+
     @property
     def runs(self) -> int:
         """How many runs that is."""
