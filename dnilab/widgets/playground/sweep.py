@@ -26,7 +26,7 @@ from dnilab.widgets.playground.sweep_plan import LOADED, SWEPT, Axis, Plan, arou
 from dnilab.widgets.playground.sweep_run import NoProcesses, Stop, Way, in_processes, in_threads
 from dnilab.widgets.playground.sweep_save import links_html
 
-SHOWN = {"share right (%)": "right", "test loss": "test_loss"}
+SHOWN = {"right (%)": "right", "test loss": "test_loss"}
 MOST_VALUES = 8  # on an axis: the map stays readable
 HINT = (
     "Only the setting itself is run, not what stands beside it. The playground can be used "
