@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.harness import finish, machine, options, print_table
+from benchmarks.harness import finish_parts, options, print_table
 from dnilab.experiments.apart import Trial, machines, message_time, pays_from, trial
 from dnilab.training import cluster
 
@@ -51,6 +51,14 @@ def row(one: Trial, staleness: int) -> dict[str, Any]:
         "message ms": 1000 * seconds,
         "equal": one.equal,
     }
+
+
+def print_rows_or_figures(what: Any) -> None:
+    """Print rows as a table, and figures that differ in kind as they are."""
+    if isinstance(what, list):
+        print_table(what)
+    else:
+        print(what)
 
 
 def main() -> None:
@@ -98,16 +106,7 @@ def main() -> None:
             for count, (ideal, real) in machines(*DEEP, deep.times, message, staleness=late).items()
         ],
     }
-    if arguments.json:
-        finish(arguments, result, [])
-        return
-    print(", ".join(f"{k} {v}" for k, v in machine().items()))
-    for part, what in result.items():
-        print(f"\n{part}")
-        if isinstance(what, list):
-            print_table(what)
-        else:
-            print(what)
+    finish_parts(arguments, result, print_rows_or_figures)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -56,3 +57,22 @@ def finish(
         return
     print(", ".join(f"{k} {v}" for k, v in machine().items()))
     print_table(rows)
+
+
+def print_part(what: Any) -> None:
+    """Print rows, or one row, as a table."""
+    print_table(what if isinstance(what, list) else [what])
+
+
+def finish_parts(
+    arguments: argparse.Namespace,
+    result: dict[str, Any],
+    show: Callable[[Any], None] = print_part,
+) -> None:
+    """Print the result as asked for: as text, part by part under its name."""
+    finish(arguments, result, [])
+    if arguments.json:
+        return
+    for part, what in result.items():
+        print(f"\n{part}")
+        show(what)

@@ -25,10 +25,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import finish, machine, options, print_table
+from benchmarks.harness import finish_parts, options
 from dnilab.data import batches
 from dnilab.experiments import Settings, compare, summary
-from dnilab.experiments.timing import RATE, cores, groups_of, noise, runner, take_turns
+from dnilab.experiments.timing import (
+    RATE,
+    cores,
+    groups_of,
+    noise,
+    runner,
+    take_turns,
+    timed_network,
+)
 from dnilab.network import SGD, Adam, BinaryCrossEntropy, Stack
 from dnilab.orderings import (
     Program,
@@ -49,13 +57,7 @@ LARGE = (784, 256, 256, 256, 256, 10)
 def hand_written(widths: tuple[int, ...], batch: int, dtype: str) -> Callable[[int], None]:
     """The sequential step as a plain loop over the same layers: no program, no executor."""
     data = noise(widths, 4 * batch, dtype)
-    stack = Stack.build(
-        widths,
-        BinaryCrossEntropy(),
-        np.random.default_rng(1),
-        context=("h",),
-        dtype=np.dtype(dtype),
-    )
+    stack = timed_network(widths, dtype)
     bodies = [module.body for module in stack.modules]
     generators = [module.generator for module in stack.modules if module.generator is not None]
     optimiser = SGD(RATE)
@@ -319,13 +321,7 @@ def main() -> None:
         result["bits"] = bits(arguments.programs)
     if "staleness" in arguments.only:
         result["staleness"] = staleness(arguments.seeds)
-    if arguments.json:
-        finish(arguments, result, [])
-        return
-    print(", ".join(f"{k} {v}" for k, v in machine().items()))
-    for part, what in result.items():
-        print(f"\n{part}")
-        print_table(what if isinstance(what, list) else [what])
+    finish_parts(arguments, result)
 
 
 if __name__ == "__main__":

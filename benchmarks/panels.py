@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import finish, machine, options, print_table
+from benchmarks.harness import finish_parts, options
 from dnilab.experiments import Settings
 from dnilab.experiments.lineup import FIRST, PRESETS, Lineup
 from dnilab.experiments.live import live
@@ -264,13 +264,7 @@ def main() -> None:
         "cancel": lambda: cancel(arguments.cancels),
     }
     result = {part: measure[part]() for part in parts if part in arguments.only}
-    if arguments.json:
-        finish(arguments, result, [])
-        return
-    print(", ".join(f"{k} {v}" for k, v in machine().items()))
-    for part, what in result.items():
-        print(f"\n{part}")
-        print_table([what])
+    finish_parts(arguments, result)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from benchmarks.harness import finish, machine, options, print_table
+from benchmarks.harness import finish_parts, options, print_table
 from dnilab.experiments import (
     Job,
     Row,
@@ -180,6 +180,13 @@ def faults() -> dict[str, Any]:
     }
 
 
+def print_figures(what: dict[str, Any]) -> None:
+    """Print the contestants of a part as a table, and its other figures one below the other."""
+    figures = dict(what)
+    print_table(figures.pop("contestants", []))
+    print_table([{"figure": name, "value": value} for name, value in figures.items()])
+
+
 def main() -> None:
     parser = options(__doc__)
     parts = ("speed", "equal", "faults")
@@ -193,15 +200,7 @@ def main() -> None:
         result["equal"] = equal()
     if "faults" in arguments.only:
         result["faults"] = faults()
-    if arguments.json:
-        finish(arguments, result, [])
-        return
-    print(", ".join(f"{k} {v}" for k, v in machine().items()))
-    for part, what in result.items():
-        print(f"\n{part}")
-        what = dict(what)
-        print_table(what.pop("contestants", []))
-        print_table([{"figure": name, "value": value} for name, value in what.items()])
+    finish_parts(arguments, result, print_figures)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from dnilab.checks import real_number, whole_number
-from dnilab.experiments.timing import RATE, cores, groups_of, noise, step_times
-from dnilab.network import SGD, BinaryCrossEntropy, Stack
+from dnilab.experiments.timing import RATE, cores, groups_of, noise, step_times, timed_network
+from dnilab.network import SGD, Stack
 from dnilab.orderings import (
     Delays,
     Program,
@@ -128,13 +128,7 @@ def trial(
         groups_of(widths, workers), staleness=staleness, batches_per_turn=batches_per_turn
     )
     data = noise(widths, 4 * batch, dtype)
-    stack = Stack.build(
-        widths,
-        BinaryCrossEntropy(),
-        np.random.default_rng(1),
-        context=("h",),
-        dtype=np.dtype(dtype),
-    )
+    stack = timed_network(widths, dtype)
     executor = apart(client)
     executor.ahead = False  # one way at a time
     ways: dict[str, tuple[Program, Any]] = {

@@ -103,6 +103,17 @@ def noise(widths: Sequence[int], rows: int, dtype: str = "float64") -> Dataset:
     return Dataset("noise", "bits", x, y, x[:1], y[:1])
 
 
+def timed_network(widths: Sequence[int], dtype: str = "float64", *, guessing: bool = True) -> Stack:
+    """The network that is timed: tanh units and, if ``guessing``, linear generators that see h."""
+    return Stack.build(
+        widths,
+        BinaryCrossEntropy(),
+        np.random.default_rng(1),
+        context=("h",) if guessing else None,
+        dtype=np.dtype(dtype),
+    )
+
+
 def runner(
     widths: Sequence[int],
     batch: int,
@@ -124,13 +135,7 @@ def runner(
     widths = tuple(widths)
     data = noise(widths, 4 * batch, dtype)
     guessing = any(step.op in ("forward_update", "forward_guess") for step in program.steps())
-    stack = Stack.build(
-        widths,
-        BinaryCrossEntropy(),
-        np.random.default_rng(1),
-        context=("h",) if guessing else None,
-        dtype=np.dtype(dtype),
-    )
+    stack = timed_network(widths, dtype, guessing=guessing)
     owners = check(program)
     execute = EXECUTORS[executor]
     whole_number("blas_threads", blas_threads, 1)

@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from dnilab.network import SGD, Adam, Stack, loss_named, optimiser_named
+from dnilab.network import SGD, Adam, Stack
 from dnilab.orderings import Program, Step, blue_box, complete_unlock, pipeline, sequential
 from dnilab.training import (
     Diverged,
@@ -42,7 +41,7 @@ from tests.training.planted import (
     nothing_left,
     usable,
 )
-from tests.training.test_threads import numbers, programs
+from tests.training.test_threads import networks, numbers, programs
 from tests.training.traps import trapped
 
 pytest.importorskip("distributed")
@@ -92,27 +91,7 @@ def test_apart_and_one_thread_tell_the_same_and_end_the_same(client: Any, data: 
         programs(len(hidden) + 1).filter(lambda drawn: len(drawn[1].workers) <= PROCESSES)
     )
     event(f"{program.name}, {len(program.workers)} workers")
-    contexts = [("h",), ("y",), ("x",), ("h", "y"), ("x", "h", "y"), ("h_norm", "y")]
-    fitting = {"bits": "binary cross-entropy", "classes": "softmax cross-entropy"}
-    stack = Stack.build(
-        (rows.inputs, *hidden, rows.outputs),
-        loss_named(fitting[kind]),
-        np.random.default_rng(seed),
-        activation=draw(st.sampled_from(["tanh", "relu", "sigmoid"])),
-        batch_norm=draw(st.booleans()),
-        context=draw(st.sampled_from(contexts)) if needs == "decoupled" else None,
-        generator_hidden=draw(st.sampled_from([(), (3,)])),
-        dtype=dtype,
-    )
-    how: dict[str, Any] = {
-        "optimiser": optimiser_named(draw(st.sampled_from(["sgd", "momentum", "adam"])), 1e-2),
-        "generator_optimiser": optimiser_named(draw(st.sampled_from(["sgd", "adam"])), 1e-3),
-        "batch_size": draw(st.integers(2, 9)),
-        "epochs": draw(st.integers(1, 3)),
-        "seed": seed,
-        "report_every": draw(st.none() | st.integers(2, 30)),
-        "probe_rows": draw(st.sampled_from([0, 5])),
-    }
+    stack, how = draw(networks(rows, hidden, needs, seed, most_epochs=3, report_from=2))
     one, many = both_ways(client, stack, rows, program, **how)
     assert many == one
 

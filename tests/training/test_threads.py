@@ -15,6 +15,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.orderings import bits as random_programs
+from dnilab.data import Dataset
 from dnilab.network import Adam, Stack, loss_named, optimiser_named
 from dnilab.orderings import (
     Program,
@@ -110,6 +111,42 @@ def programs(draw: st.DrawFn, modules: int) -> tuple[str, Program]:
     return "decoupled", program
 
 
+@st.composite
+def networks(
+    draw: st.DrawFn,
+    rows: Dataset,
+    hidden: list[int],
+    needs: str,
+    seed: int,
+    *,
+    most_epochs: int = 4,
+    report_from: int = 1,
+) -> tuple[Stack, dict[str, Any]]:
+    """A network for these rows, of the kind that a program needs, and how to train it."""
+    contexts = [("h",), ("y",), ("x",), ("h", "y"), ("x", "h", "y"), ("h_norm", "y")]
+    fitting = {"bits": "binary cross-entropy", "classes": "softmax cross-entropy"}
+    stack = Stack.build(
+        (rows.inputs, *hidden, rows.outputs),
+        loss_named(fitting[rows.kind]),
+        np.random.default_rng(seed),
+        activation=draw(st.sampled_from(["tanh", "relu", "sigmoid"])),
+        batch_norm=draw(st.booleans()),
+        context=draw(st.sampled_from(contexts)) if needs == "decoupled" else None,
+        generator_hidden=draw(st.sampled_from([(), (3,)])),
+        dtype=rows.x_train.dtype,
+    )
+    how: dict[str, Any] = {
+        "optimiser": optimiser_named(draw(st.sampled_from(["sgd", "momentum", "adam"])), 1e-2),
+        "generator_optimiser": optimiser_named(draw(st.sampled_from(["sgd", "adam"])), 1e-3),
+        "batch_size": draw(st.integers(2, 9)),
+        "epochs": draw(st.integers(1, most_epochs)),
+        "seed": seed,
+        "report_every": draw(st.none() | st.integers(report_from, 30)),
+        "probe_rows": draw(st.sampled_from([0, 5])),
+    }
+    return stack, how
+
+
 @BOTH
 @settings(max_examples=60)
 @given(data=st.data())
@@ -124,27 +161,7 @@ def test_threads_and_one_thread_tell_the_same_and_end_the_same(
     rows = small_data(kind, rows=17, dtype=dtype, seed=seed)
     needs, program = draw(programs(len(hidden) + 1))
     event(f"{program.name}, {len(program.workers)} workers")
-    contexts = [("h",), ("y",), ("x",), ("h", "y"), ("x", "h", "y"), ("h_norm", "y")]
-    fitting = {"bits": "binary cross-entropy", "classes": "softmax cross-entropy"}
-    stack = Stack.build(
-        (rows.inputs, *hidden, rows.outputs),
-        loss_named(fitting[kind]),
-        np.random.default_rng(seed),
-        activation=draw(st.sampled_from(["tanh", "relu", "sigmoid"])),
-        batch_norm=draw(st.booleans()),
-        context=draw(st.sampled_from(contexts)) if needs == "decoupled" else None,
-        generator_hidden=draw(st.sampled_from([(), (3,)])),
-        dtype=dtype,
-    )
-    how: dict[str, Any] = {
-        "optimiser": optimiser_named(draw(st.sampled_from(["sgd", "momentum", "adam"])), 1e-2),
-        "generator_optimiser": optimiser_named(draw(st.sampled_from(["sgd", "adam"])), 1e-3),
-        "batch_size": draw(st.integers(2, 9)),
-        "epochs": draw(st.integers(1, 4)),
-        "seed": seed,
-        "report_every": draw(st.none() | st.integers(1, 30)),
-        "probe_rows": draw(st.sampled_from([0, 5])),
-    }
+    stack, how = draw(networks(rows, hidden, needs, seed))
     with switching(every):
         one, many = both_ways(stack, rows, program, **how)
     assert many == one
