@@ -200,7 +200,7 @@ class Panel(Generic[S]):
         self._said_at = -math.inf
         self.snapshot: S | None = None
         self.sentence = ""
-        self.message = ""
+        self.message = self._failure = ""
         self.error: BaseException | None = None
 
         # Names are checked before any widget exists, so that an error leaves none behind.
@@ -631,7 +631,8 @@ class Panel(Generic[S]):
                 message = f"This setting cannot be run. {what}"
             else:
                 message = f"The run stopped with {type(error).__name__}: {what}"
-            self._show_message(message.rstrip(".") + ". Change a control to go on.", error)
+            self._failure = message.rstrip(".") + ". Change a control to go on."
+            self._show_message(self._failure, error)
             self.sentence = ""
             self._sentence.value = ""
             self._image.add_class("dnilab-old")

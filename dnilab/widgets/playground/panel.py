@@ -259,10 +259,16 @@ class Playground(Panel[Progress]):
         self._show_pins()
 
     def tell(self, message: str) -> None:
-        """Say in the panel what is wrong with something that was typed or loaded."""
+        """Say in the panel what is wrong with something that was typed, loaded or clicked.
+
+        What is wrong with the run, if anything is, stays said.
+        """
         with self._lock:
             if self._widget is not None and not self._closed:
-                self._show_message(message.rstrip(".") + ".", None)
+                message = message.rstrip(".") + "."
+                if self.error is not None:
+                    message = f"{message} {self._failure}"
+                self._show_message(message, self.error)
 
     def _step_size(self, job: _Job) -> int:
         """A step is one report of every run, or of one where they follow one another."""

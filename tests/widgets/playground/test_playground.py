@@ -352,6 +352,24 @@ def test_a_pasted_string_that_cannot_be_taken_says_why(make, text, said):
     assert play.controls["epochs"].value == 2
 
 
+def test_what_is_wrong_with_the_run_stays_said(nothing_left):
+    play = playground(TINY, play=False)
+    nothing_left.append(play)
+    play.controls["bits"].value = 4  # of which there are fewer sums than examples
+    play.start()
+    refused = done(play).message
+    assert "more different sums" in refused
+    for _ in range(2):
+        play._pin_buttons[0].click()
+        assert play.message == f"There is no run to pin yet: press Play. {refused}"
+    play.string.parts[0].value = "dnilab(epochs=0)"
+    assert "epochs is 0" in play.message
+    assert play.message.endswith(refused)
+    assert isinstance(play.error, ValueError)
+    play.controls["bits"].value = 8
+    assert done(play).message == ""
+
+
 # -- own arrays ------------------------------------------------------------------------------
 
 

@@ -8,7 +8,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
 )
 from ipywidgets.widgets.widget import _instances as live_widgets
@@ -87,8 +86,7 @@ class Reader(RuleBasedStateMachine):
         if len(self.play.pins) < 8:
             self.play.pin_all()
 
-    @precondition(lambda self: self.play.pins)
-    @rule()
+    @rule()  # with no precondition: when there are pins depends on the machine's speed
     def remove(self):
         self.play._remove_button.click()
 

@@ -4,7 +4,7 @@ import threading
 
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from ipywidgets.widgets.widget import _instances as live_widgets
 
 from dnilab.experiments import Settings
@@ -83,10 +83,11 @@ class Reader(RuleBasedStateMachine):
     def fold(self):
         self.part._heading.value = not self.part._heading.value
 
-    @precondition(lambda self: self.part.map is not None)
-    @rule(data=st.data())
-    def click(self, data):
-        place = data.draw(st.sampled_from(sorted(self.part.map.buttons)))
+    # With no precondition, and no drawing from the map: what is on it hangs on the machine's speed.
+    @rule(place=st.tuples(st.integers(0, 2), st.integers(0, 2)))
+    def click(self, place):
+        if self.part.map is None or place not in self.part.map.buttons:
+            return
         self.part.map.buttons[place].click()
         cell = self.part.shown.cells[place]
         if cell.settings is not None:
