@@ -189,6 +189,7 @@ def test_equal_jobs_are_run_once() -> None:
     [
         ({"jobs": [3]}, "jobs holds 3; it accepts what sweep_plan made"),
         ({"executor": 2}, "executor is 2; it accepts a concurrent.futures.Executor"),
+        ({"stop": True}, "stop is True; it accepts a threading.Event or None"),
         ({"progress": "yes"}, "progress is 'yes'; it accepts True or False"),
     ],
 )

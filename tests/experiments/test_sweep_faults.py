@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -157,6 +158,35 @@ def test_closing_early_cancels_what_has_not_begun(tmp_path: Path) -> None:
         rows.close()  # type: ignore[attr-defined]
         mark.touch()
     assert len(begun) <= 3  # one that was done, two that were under way
+
+
+def test_stopped_by_another_thread(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    before = set(multiprocessing.active_children())
+    file, stop, rows = tmp_path / "sweep.jsonl", threading.Event(), []
+
+    def read() -> None:
+        for row in sweep(PLAN, file=file, progress=False, runner=WAITING, stop=stop):
+            rows.append(row)
+            threading.Timer(0.1, stop.set).start()  # while the sweep waits for the next row
+
+    with nothing_left(), pytest.raises(SweepInterrupted, match=r"was stopped. 1 of 8 ro") as caught:
+        read()
+    assert set(multiprocessing.active_children()) == before
+    assert [row.seed for row in rows] == [0]
+    assert caught.value.rows == rows
+    assert sorted(job.seed for job in caught.value.missing) == list(range(1, 8))
+    assert by_job(sweep(PLAN, file=file, progress=False)) == undisturbed
+
+
+def test_stopped_before_it_begins_or_after_its_end() -> None:
+    stop = threading.Event()
+    rows = sweep(PLAN, InLine(), progress=False, stop=stop)
+    assert len(list(rows)) == 8
+    stop.set()
+    assert next(rows, None) is None
+    with pytest.raises(SweepInterrupted, match="0 of 8 rows are there") as caught:
+        next(sweep(PLAN, InLine(), progress=False, stop=stop))
+    assert {job.seed for job in caught.value.missing} == set(range(8))
 
 
 SCRIPT = """

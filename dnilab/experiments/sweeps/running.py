@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
 from contextlib import ExitStack
@@ -17,10 +18,11 @@ from dnilab.experiments.sweeps.pool import process_pool, workers_here
 from dnilab.experiments.sweeps.row import FAILED, Row, Runner, run_job
 
 LOOK = 1.0  # seconds after which Dask's futures are looked at, while none comes in
+SOON = 0.05  # seconds after which a sweep notices that it was stopped
 
 
 class SweepInterrupted(RuntimeError):
-    """The executor broke, and some jobs have no row.
+    """The executor broke, or the sweep was stopped, and some jobs have no row.
 
     ``rows``: those that there are, all of them handed out before.  ``missing``: the jobs without
     one; ``sweep(fault.missing)`` runs them.
@@ -38,6 +40,7 @@ def sweep(
     file: PathLike | None = None,
     progress: bool = True,
     runner: Runner = run,
+    stop: threading.Event | None = None,
 ) -> Iterator[Row]:
     """Run jobs, as :func:`sweep_plan` makes them, and yield a :class:`Row` for each.
 
@@ -56,12 +59,14 @@ def sweep(
     ``progress``: show a progress bar, of tqdm, in a notebook as in a terminal.  ``runner``: the
     experiment; it gets Settings and returns what :func:`dnilab.experiments.run` returns.
 
-    Closing the iterator cancels what has not begun.  Processes of its own are ended; an executor
-    that was handed in finishes what it is at, whose rows are lost.
+    ``stop``: another thread may set it, while this one waits for a row, to end the sweep soon.
+
+    Stopping it, like closing the iterator, cancels what has not begun.  Processes of its own are
+    ended; an executor that was handed in finishes what it is at, whose rows are lost.
 
     Raises ValueError at once, naming the argument; and at the end ``SweepInterrupted`` if the
-    executor broke, as when one of its processes was killed: rows that were finished are kept.  A
-    Dask cluster runs the jobs of a worker that was killed on another one.
+    executor broke, as when one of its processes was killed, or if it was stopped: rows that were
+    finished are kept.  A Dask cluster runs the jobs of a worker that was killed on another one.
     """
     plan: dict[str, Job] = {}
     for job in jobs:
@@ -74,7 +79,10 @@ def sweep(
         )
     if file is not None:
         check_file(file)
-    return _rows(plan, on_dask(executor), file, true_or_false("progress", progress), runner)
+    if stop is not None and not isinstance(stop, threading.Event):
+        raise ValueError(f"stop is {stop!r}; it accepts a threading.Event or None")
+    progress = true_or_false("progress", progress)
+    return _rows(plan, on_dask(executor), file, progress, runner, stop)
 
 
 def _rows(
@@ -83,6 +91,7 @@ def _rows(
     file: PathLike | None,
     progress: bool,
     runner: Runner,
+    stop: threading.Event | None,
 ) -> Generator[Row, None, None]:
     with ExitStack() as ending:
         kept = ending.enter_context(SweepFile(file)) if file is not None else None
@@ -125,7 +134,7 @@ def _rows(
                 except BrokenExecutor as fault:
                     missing.append(job)
                     why = fault
-            for future in _as_they_end(set(futures), executor):
+            for future in _as_they_end(set(futures), executor, stop):
                 job = futures.pop(future)
                 there = future.done() and not future.cancelled()
                 gone = future.exception() if there else CancelledError()
@@ -136,6 +145,7 @@ def _rows(
                     yield hand_out(Row(job, FAILED, f"{type(gone).__name__}: {gone}"))
                 else:
                     yield hand_out(future.result())
+            missing += futures.values()  # there are some if it was stopped
         finally:
             for future in futures:
                 future.cancel()
@@ -144,29 +154,37 @@ def _rows(
             raise SweepInterrupted(_in_words(why, rows, missing, file), rows, missing) from why
 
 
-def _as_they_end(futures: set[Future[Row]], executor: Executor) -> Iterator[Future[Row]]:
-    """``as_completed``, and at last those that Dask has lost, which are not done."""
+def _as_they_end(
+    futures: set[Future[Row]], executor: Executor, stop: threading.Event | None
+) -> Iterator[Future[Row]]:
+    """``as_completed`` until stopped, and at last those that Dask has lost, which are not done."""
+    dask = executor if isinstance(executor, OnDask) else None
+    waiting = SOON if stop is not None else LOOK if dask is not None else None
     while futures:
         try:
-            waiting = LOOK if isinstance(executor, OnDask) else None
             for future in as_completed(futures, timeout=waiting):
+                if stop is not None and stop.is_set():
+                    return
                 futures.remove(future)
                 yield future
         except TimeoutError:
-            assert isinstance(executor, OnDask)
-            lost = {future for future in futures if executor.lost(future)}
-            futures -= lost
-            yield from lost
+            if stop is not None and stop.is_set():
+                return
+            if dask is not None:
+                lost = {future for future in futures if dask.lost(future)}
+                futures -= lost
+                yield from lost
 
 
 def _in_words(
     why: BaseException | None, rows: Sequence[Row], missing: Sequence[Job], file: PathLike | None
 ) -> str:
-    happened = (
-        "A worker was killed, or could not begin, and its pool is broken"
-        if isinstance(why, BrokenExecutor)
-        else "Runs were cancelled, or the cluster that had them is gone"
-    )
+    if isinstance(why, BrokenExecutor):
+        happened = "A worker was killed, or could not begin, and its pool is broken"
+    elif why is not None:
+        happened = "Runs were cancelled, or the cluster that had them is gone"
+    else:
+        happened = "The sweep was stopped"
     count = len(rows) + len(missing)
     kept = f"{len(rows)} of {count} rows are there, {len(missing)} are missing"
     if file is None:

@@ -23,7 +23,7 @@ from dnilab.widgets.controls import Choice, Control, Words
 from dnilab.widgets.panel import close_tree
 from dnilab.widgets.playground.sweep_map import REFUSED, Map, Place, all_found, sentence
 from dnilab.widgets.playground.sweep_plan import LOADED, SWEPT, Axis, Plan, around, axis, work
-from dnilab.widgets.playground.sweep_run import NoProcesses, Stop, Way, in_processes, in_threads
+from dnilab.widgets.playground.sweep_run import NoProcesses, Way, in_processes, in_threads
 from dnilab.widgets.playground.sweep_save import links_html
 
 SHOWN = {"right (%)": "right", "test loss": "test_loss"}
@@ -73,7 +73,7 @@ class SweepPart:
         self._name = name
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
-        self._stop = Stop()
+        self._stop = threading.Event()
         self._built = self._closed = self._linking = False
         self._went = 0  # of how many runs of the sweep under way the rows are there
         self._todo = 0
@@ -144,7 +144,7 @@ class SweepPart:
             for job in todo:
                 self.rows.pop(job.key, None)  # it failed, and is tried again
             self._went, self._todo, self._began = 0, len(todo), time.perf_counter()
-            self._stop = stop = Stop()
+            self._stop = stop = threading.Event()
             if todo:
                 self._thread = threading.Thread(
                     target=self._work,
@@ -162,7 +162,7 @@ class SweepPart:
     def stop(self) -> None:
         """End the sweep that is under way; what is there is kept."""
         with self._lock:
-            self._stop.ask()
+            self._stop.set()
 
     def click(self, place: Place) -> None:
         """Load the setting at this place of the map into the playground."""
@@ -183,7 +183,7 @@ class SweepPart:
         """End the sweep and its thread; may be called twice.  The playground closes the widgets."""
         with self._lock:
             self._closed, self._built = True, False
-            self._stop.ask()
+            self._stop.set()
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(10.0)
@@ -201,15 +201,15 @@ class SweepPart:
         row = self.rows.get(key)
         return row is not None and row.final
 
-    def _work(self, todo: Sequence[Job], stop: Stop) -> None:
+    def _work(self, todo: Sequence[Job], stop: threading.Event) -> None:
         said, fault = "", None
         try:
             self._run(todo, stop)
         except Exception as error:
-            if not stop.asked:
+            if not stop.is_set():
                 fault = error
         left = self._todo - self._went
-        if stop.asked and left:
+        if stop.is_set() and left:
             said = f"Stopped. {left} of {self._todo} runs are missing; Start runs them."
         with self._lock:
             self._thread = None
@@ -218,7 +218,7 @@ class SweepPart:
                     self._tell(_in_words(fault), fault)
                 self._end(said)
 
-    def _run(self, todo: Sequence[Job], stop: Stop) -> None:
+    def _run(self, todo: Sequence[Job], stop: threading.Event) -> None:
         for number, way in enumerate(self.ways, start=1):
             try:
                 for row in way(todo, self._own, stop):

@@ -6,6 +6,7 @@ import re
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import active_children
 
 import pytest
 from ipywidgets.widgets.widget import _instances as live_widgets
@@ -15,7 +16,7 @@ from dnilab.experiments.lineup import Lineup
 from dnilab.experiments.sweeps import Job, Row, SweepInterrupted
 from dnilab.widgets.playground import playground
 from dnilab.widgets.playground.sweep import IN_THREADS
-from dnilab.widgets.playground.sweep_run import NoProcesses, Stop, in_processes, in_threads
+from dnilab.widgets.playground.sweep_run import NoProcesses, in_processes, in_threads
 
 HANG = 60.0
 TINY = Lineup(
@@ -73,7 +74,8 @@ class Slow:
         try:
             for job in jobs:
                 while not self.may.acquire(timeout=0.01):
-                    stop.check()
+                    if stop.is_set():
+                        raise SweepInterrupted("stopped")
                 yield Row(job, "done", "", {"right": 0.5, "test_loss": 1.0})
         finally:
             self.closed.set()
@@ -236,7 +238,7 @@ def test_stop_does_not_wait_for_the_runs(make, way):
     part = play.sweep
     threads = threading.active_count()
     part.start()
-    until(lambda: len(part._stop._waiting) == 4)  # all four were handed to the executor
+    until(lambda: active_children() or threading.active_count() > threads + 1)  # a run begins
     part.stop()
     part.wait(HANG)
     assert part.rows == {}
@@ -248,7 +250,7 @@ def test_stop_does_not_wait_for_the_runs(make, way):
 def test_rows_that_nobody_takes_any_more_are_not_waited_for():
     threads = threading.active_count()
     forever = TINY.settings.but(epochs=10**6)
-    rows = in_threads([Job.of(TINY.settings), Job.of(forever)], None, Stop())
+    rows = in_threads([Job.of(TINY.settings), Job.of(forever)], None, threading.Event())
     assert next(rows).settings == TINY.settings
     rows.close()
     assert threading.active_count() <= threads

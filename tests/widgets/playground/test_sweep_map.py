@@ -1,7 +1,5 @@
-"""The pure parts of a sweep: axes, the order of words and colours, futures that let go."""
+"""The pure parts of a sweep: axes, the order of words and colours."""
 
-import threading
-from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from itertools import pairwise
 
 import pytest
@@ -19,7 +17,6 @@ from dnilab.widgets.playground.sweep_map import (
     shares,
 )
 from dnilab.widgets.playground.sweep_plan import SWEPT, around, axis
-from dnilab.widgets.playground.sweep_run import Stop, Stoppable
 
 
 def test_what_can_be_swept():
@@ -94,41 +91,3 @@ def test_a_small_difference_does_not_get_the_whole_scale():
     every = {(0, 0): Found(DONE, "", "", 0.900), (1, 0): Found(DONE, "", "", 0.901)}
     assert shares(every, "right") == pytest.approx({(0, 0): 0.9, (1, 0): 1.0})
     assert shares({(0, 0): every[0, 0]}, "right") == {(0, 0): 1.0}
-
-
-class TestStop:
-    def test_lets_go_of_a_call_that_goes_on(self):
-        stop, gate = Stop(), threading.Event()
-        with ThreadPoolExecutor(1) as pool:
-            try:
-                executor = Stoppable(pool, stop)
-                running, waiting = executor.submit(gate.wait), executor.submit(int)
-                stop.ask()
-                assert len(wait([running, waiting], timeout=30).done) == 2
-                assert running.cancelled()
-                assert waiting.cancelled()
-                assert executor.submit(int).cancelled()
-            finally:
-                gate.set()
-        stop.ask()
-
-    def test_hands_on_results_and_faults_until_then(self):
-        stop = Stop()
-        with ThreadPoolExecutor(1) as pool:
-            executor = Stoppable(pool, stop)
-            done, failed = executor.submit(int, "7"), executor.submit(int, "seven")
-            assert done.result(30) == 7
-            with pytest.raises(ValueError, match="seven"):
-                failed.result(30)
-        stop.ask()
-        assert done.result() == 7
-
-    def test_a_future_that_its_owner_cancelled_is_left_alone(self):
-        stop, gate = Stop(), threading.Event()
-        with ThreadPoolExecutor(1) as pool:
-            future = Stoppable(pool, stop).submit(gate.wait)
-            assert future.cancel()
-            gate.set()
-        stop.ask()
-        with pytest.raises(CancelledError):
-            future.result()
