@@ -1,6 +1,6 @@
 """Deeper networks on the digits: synthetic gradients at 3 to 6 layers, sparse, and unlocked.
 
-    python -m benchmarks.depth [--json] [--processes 2] [--seeds 5] [--fewer-seeds 3]
+    python -m benchmarks.depth [--json] [--only PART ...] [--seeds 5] [--fewer-seeds 3]
 
 64-128-...-128-10, ReLU, Adam 1e-3, batch 32, 60 epochs; error in percent on 360 unseen images,
 mean and standard deviation over seeds, fewer of them without batch normalisation and where
@@ -31,6 +31,7 @@ from benchmarks.harness import finish, options
 from dnilab.experiments import Settings, run
 from dnilab.experiments.depth import (
     AT_THE_END,
+    CHANCES,
     WAYS,
     Table,
     by_chance,
@@ -126,37 +127,45 @@ def waiting(epochs: int) -> dict[str, Any]:
 
 
 def main() -> None:
+    parts = ("depth", "sparse", "unlocked", "waiting")
     parser = options(__doc__)
+    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--fewer-seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--chances", type=float, nargs="+", default=CHANCES, help="p, if sparse")
     arguments = parser.parse_args()
     seeds, few = range(arguments.seeds), range(arguments.fewer_seeds)
     epochs = arguments.epochs
     began = perf_counter()
     rows: list[dict[str, Any]] = []
     with Pooled(arguments.processes) as pooled:
-        for part, norm in (("batch norm", True), ("no batch norm", False)):
-            ways = tuple(WAYS) if norm else ("backprop", "DNI(h)", "DNI(h, y)")
-            table = by_depth(
-                ways=ways,
-                seeds=seeds if norm else few,
-                measure=pooled,
-                batch_norm=norm,
-                epochs=epochs,
-            )
-            rows += rows_of(part, "layers", table)
-        table = by_chance(seeds=few, measure=pooled, epochs=epochs)
-        rows += rows_of("sparse", "p", table)
-        cells = {
-            name: {late: unlocked(epochs=epochs, staleness=late, **changes) for late in lates}
-            for name, lates, changes in UNLOCKED
-        }
-        rows += rows_of("unlocked", "staleness", fill(cells, seeds, pooled))
-    stood_still = waiting(min(epochs, 20))
-    seconds = round(perf_counter() - began, 1)
-    finish(arguments, {"depth": rows, "waiting": stood_still, "seconds": seconds}, rows)
+        if "depth" in arguments.only:
+            for part, norm in (("batch norm", True), ("no batch norm", False)):
+                ways = tuple(WAYS) if norm else ("backprop", "DNI(h)", "DNI(h, y)")
+                table = by_depth(
+                    ways=ways,
+                    seeds=seeds if norm else few,
+                    measure=pooled,
+                    batch_norm=norm,
+                    epochs=epochs,
+                )
+                rows += rows_of(part, "layers", table)
+        if "sparse" in arguments.only:
+            table = by_chance(chances=arguments.chances, seeds=few, measure=pooled, epochs=epochs)
+            rows += rows_of("sparse", "p", table)
+        if "unlocked" in arguments.only:
+            cells = {
+                name: {late: unlocked(epochs=epochs, staleness=late, **changes) for late in lates}
+                for name, lates, changes in UNLOCKED
+            }
+            rows += rows_of("unlocked", "staleness", fill(cells, seeds, pooled))
+    result: dict[str, Any] = {"depth": rows}
+    if "waiting" in arguments.only:
+        result["waiting"] = waiting(min(epochs, 20))
+    result["seconds"] = round(perf_counter() - began, 1)
+    finish(arguments, result, rows)
 
 
 if __name__ == "__main__":

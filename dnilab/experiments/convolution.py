@@ -95,7 +95,7 @@ class ConvolutionSettings(Settings):
         """The modules of each worker, by the multiplications of their matrix products."""
         modules = len(self.hidden) + 1
         costs = _multiplications(self, round(data.inputs**0.5), data.outputs)
-        everything = self._piped((tuple(range(1, modules + 1)),))
+        everything = self.in_groups((tuple(range(1, modules + 1)),))
         return even_groups(module_times(everything, costs), self.workers)
 
 

@@ -20,6 +20,7 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
 """The columns of the paper's table (section 3.1), and what each changes in the settings."""
 
 DEPTHS = (3, 4, 5, 6)
+CHANCES = (1.0, 0.5, 0.2, 0.1)  # that a module updates on a batch
 AT_THE_END = 10**9  # report before the first batch and after the last: the rest is not looked at
 
 Cells = Mapping[str, Mapping[object, Settings]]
@@ -94,7 +95,7 @@ def scaled_epochs(epochs: int, p: float) -> int:
 
 def by_chance(
     *,
-    chances: Sequence[float] = (1.0, 0.5, 0.2, 0.1),
+    chances: Sequence[float] = CHANCES,
     layers: int = 4,
     seeds: Sequence[int] = (0, 1, 2),
     measure: Measure = one_by_one,

@@ -245,25 +245,17 @@ class Settings:
                 return sparse(modules, p=self.p, seed=self.seed)
             case "sparse backprop":
                 return sparse_backprop(modules, p=self.p, seed=self.seed)
-            case "complete unlock":
-                groups = self.groups(self.data() if data is None else data)
-                return self._unlocked(groups)
-            case "pipeline":
-                return self._piped(self.groups(self.data() if data is None else data))
+            case "pipeline" | "complete unlock":
+                return self.in_groups(self.groups(self.data() if data is None else data))
             case _:
                 return sequential(modules)
 
-    def _piped(self, groups: Groups) -> Program:
-        return pipeline(
-            groups,
-            staleness=self.staleness,
-            batches_per_turn=self.batches_per_turn,
-            guess_again=self.guess_again,
-        )
-
-    def _unlocked(self, groups: Groups) -> Program:
-        again = True if self.guess_again is None else self.guess_again
-        return complete_unlock(groups, staleness=self.staleness, guess_again=again)
+    def in_groups(self, groups: Groups) -> Program:
+        """The ordering for these groups of modules: a pipeline, or a complete unlock."""
+        late: dict[str, Any] = {"staleness": self.staleness, "guess_again": self.guess_again}
+        if self.ordering == "complete unlock":
+            return complete_unlock(groups, **late)
+        return pipeline(groups, batches_per_turn=self.batches_per_turn, **late)
 
     def groups(self, data: Dataset) -> Groups:
         """The modules of each worker, by the cost model, as even as can be."""
@@ -271,8 +263,7 @@ class Settings:
         costs = multiplications(widths, self.context, self.generator_hidden, self.input_hidden)
         modules = len(widths) - 1
         everything = (tuple(range(1, modules + 1)),)
-        whole = (self._unlocked if "unlock" in self.ordering else self._piped)(everything)
-        return even_groups(module_times(whole, costs), self.workers)
+        return even_groups(module_times(self.in_groups(everything), costs), self.workers)
 
     def executor_name(self) -> str:
         """The executor: the one asked for, or the ordering's own."""

@@ -88,8 +88,7 @@ def pipeline(
     per_turn = whole_number("batches_per_turn", batches_per_turn, 1)
     lowest = per_turn if per_turn > 1 and len(checked) > 1 else 0
     late = whole_number("staleness", staleness, lowest)
-    again = late > 1 if guess_again is None else true_or_false("guess_again", guess_again)
-    fit = "late_fit" if again else "fit"
+    fit = "late_fit" if _guesses_again(guess_again, late > 1) else "fit"
     workers = []
     for group in checked:
         steps: list[Step] = []
@@ -101,21 +100,22 @@ def pipeline(
 
 
 def complete_unlock(
-    groups: Sequence[Sequence[int]], *, staleness: int = 1, guess_again: bool = True
+    groups: Sequence[Sequence[int]], *, staleness: int = 1, guess_again: bool | None = None
 ) -> Program:
     """A worker for each group of modules, and no module waits for any other.
 
     Each module predicts its input from x, as well as the gradient at its output, and updates on
     its own; the generator and the input model are fitted ``staleness`` batches later, with what
     the neighbours have sent (paper, section 2.1: unlocking the forward pass too).
-    ``guess_again`` as in ``pipeline``, and input models predict again: they swing even sooner.
+    ``guess_again`` as in ``pipeline``, and input models predict again.  These swing even sooner, so
+    that None stands for True here.
 
     Raises ValueError if ``groups`` are not modules 1 to K in order, or ``staleness`` is below 1.
     """
     modules = sum(len(group) for group in groups)
     checked = check_groups(groups, modules)
     late = whole_number("staleness", staleness, 1)
-    mark = "late_" if true_or_false("guess_again", guess_again) else ""
+    mark = "late_" if _guesses_again(guess_again, True) else ""
     workers = []
     for group in checked:
         steps = [Step("unlocked_update", k) for k in group]
@@ -123,6 +123,10 @@ def complete_unlock(
         steps += [Step(f"{mark}fit_input", k, -late) for k in group if k > 1]
         workers.append(tuple(steps))
     return Program("complete unlock", modules, tuple(workers))
+
+
+def _guesses_again(told: bool | None, otherwise: bool) -> bool:
+    return otherwise if told is None else true_or_false("guess_again", told)
 
 
 @dataclass(frozen=True)

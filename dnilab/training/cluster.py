@@ -32,8 +32,8 @@ def dask() -> Any:
         import distributed
     except ModuleNotFoundError as missing:
         raise ModuleNotFoundError(
-            "Dask is not installed here; this part of the course needs it: "
-            'pip install "dnilab[cluster]"',
+            "Dask is not installed here; this part of the course needs it. In the course's folder: "
+            'pip install -e ".[cluster]"',
             name=missing.name,
         ) from missing
     return distributed

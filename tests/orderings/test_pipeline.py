@@ -80,6 +80,7 @@ def test_fits_guess_again_where_they_are_more_than_a_batch_late_or_as_told() -> 
     for make in (pipeline, complete_unlock):
         with pytest.raises(ValueError, match=r"^guess_again is 1; it accepts True or False"):
             make(groups, guess_again=1)
+        assert make(groups, guess_again=None) == make(groups)
 
 
 def by_module(program: Program, batches: int) -> dict[int, list[tuple[str, int]]]:

@@ -383,9 +383,9 @@ def test_a_cluster_by_its_address_runs_on(client: Any) -> None:
 
 def test_without_dask_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ModuleNotFoundError, match=r'pip install "dnilab\[cluster\]"'), cluster():
+    with pytest.raises(ModuleNotFoundError, match=r'pip install -e "\.\[cluster\]"'), cluster():
         pass
-    with pytest.raises(ModuleNotFoundError, match=r'pip install "dnilab\[cluster\]"'):
+    with pytest.raises(ModuleNotFoundError, match=r'pip install -e "\.\[cluster\]"'):
         apart(None)
 
 
