@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal
 
 import numpy as np
@@ -461,7 +462,7 @@ def _room(
     wide, tall = 7.5 * len(text) + 8, 1.5 * SMALL * DPI / 72
     y = float(ax.transData.transform((1.0, level))[1]) + (-tall if below else tall) / 2
     if not frame.y0 + tall / 2 <= y <= frame.y1 - tall / 2:
-        return -1.0  # it would stand on the axis, or above the frame
+        return -inf  # it would stand on the axis, or above the frame
     x0, x1 = (frame.x1 - wide, frame.x1) if right else (frame.x0, frame.x0 + wide)
     room = 30.0
     for s in drawn:

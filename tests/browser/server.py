@@ -1,4 +1,4 @@
-"""JupyterLab, started as `make lab` starts it, and always stopped."""
+"""JupyterLab and Voila, started as `make` starts them, and always stopped."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-START_TIMEOUT = 90  # seconds, for JupyterLab to answer
+START_TIMEOUT = 90  # seconds, for it to answer
 STOP_TIMEOUT = 20  # seconds, for it and its kernels to go by themselves
 
 
@@ -87,21 +87,18 @@ def stop(server: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def running_lab(folder: Path, private: Path) -> Iterator[Lab]:
-    """`make lab`, serving `folder`, until the caller is done."""
-    port, token = free_port(), secrets.token_hex(16)
-    arguments = [
-        "--no-browser",
-        f"--port={port}",
-        "--ServerApp.port_retries=0",
-        f"--IdentityProvider.token={token}",
-        f"--ServerApp.root_dir={shlex.quote(str(folder))}",
-        "--LabApp.expose_app_in_browser=True",  # the tests ask it whether a kernel is idle
-    ]
+def made(
+    target: str, variable: str, arguments: list[str], private: Path, up: Callable[[str], bool]
+) -> Iterator[int]:
+    """`make target`, until the caller is done; the number of its process group.
+
+    ``variable``: of the Makefile, which hands the arguments on.  ``up``: whether it answers, given
+    what it has said so far.
+    """
     log = private / "server.log"
     with log.open("wb") as out:
         server = subprocess.Popen(
-            ["make", "lab", f"LAB_ARGS={' '.join(arguments)}"],
+            ["make", target, f"{variable}={' '.join(arguments)}"],
             cwd=ROOT,
             env={**os.environ, **private_settings(private)},
             stdin=subprocess.DEVNULL,
@@ -110,13 +107,44 @@ def running_lab(folder: Path, private: Path) -> Iterator[Lab]:
             start_new_session=True,
         )
         try:
-            lab = Lab(f"http://localhost:{port}", token, folder, server.pid)
             deadline = time.monotonic() + START_TIMEOUT
-            while not answers(f"{lab.url}/api/status?token={token}"):
+            while not up(said := log.read_text("utf-8", "replace")):
                 if server.poll() is not None or time.monotonic() > deadline:
-                    shown = log.read_text("utf-8", "replace")
-                    raise RuntimeError(f"JupyterLab did not start:\n{shown}")
+                    raise RuntimeError(f"`make {target}` did not start:\n{said}")
                 time.sleep(0.2)
-            yield lab
+            yield server.pid
         finally:
             stop(server)
+
+
+@contextmanager
+def running_lab(folder: Path, private: Path) -> Iterator[Lab]:
+    """`make lab`, serving `folder`, until the caller is done."""
+    port, token = free_port(), secrets.token_hex(16)
+    url = f"http://localhost:{port}"
+    arguments = [
+        "--no-browser",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={shlex.quote(str(folder))}",
+        "--LabApp.expose_app_in_browser=True",  # the tests ask it whether a kernel is idle
+    ]
+
+    def up(_: str) -> bool:
+        return answers(f"{url}/api/status?token={token}")
+
+    with made("lab", "LAB_ARGS", arguments, private, up) as group:
+        yield Lab(url, token, folder, group)
+
+
+@contextmanager
+def running_playground(private: Path) -> Iterator[str]:
+    """`make playground`, until the caller is done; its address."""
+    port = free_port()
+
+    def up(said: str) -> bool:
+        return "Voilà is running at" in said  # asking for the page would start a kernel each time
+
+    with made("playground", "VOILA_ARGS", ["--no-browser", f"--port={port}"], private, up):
+        yield f"http://localhost:{port}/"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.server import ROOT, START_TIMEOUT, Lab, free_port, private_settings, stop
+from tests.browser.server import Lab, running_playground
 from tests.browser.steps import (
     REST_TIMEOUT,
     PanelInPage,
@@ -33,33 +30,8 @@ QUICK = (
 @pytest.fixture(scope="module")
 def page_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `make playground`."""
-    private = tmp_path_factory.mktemp("voila")
-    address = f"http://localhost:{(port := free_port())}/"
-    log = private / "server.log"
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            ["make", "playground", f"VOILA_ARGS=--no-browser --port={port}"],
-            cwd=ROOT,
-            env={**os.environ, **private_settings(private)},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            wait_for_voila(server, log)
-            yield address
-        finally:
-            stop(server)
-
-
-def wait_for_voila(server: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until Voila says that it runs: asking for the page would start a kernel each time."""
-    deadline = time.monotonic() + START_TIMEOUT
-    while "Voilà is running at" not in (said := log.read_text("utf-8", "replace")):
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"Voila did not start:\n{said}")
-        time.sleep(0.2)
+    with running_playground(tmp_path_factory.mktemp("voila")) as address:
+        yield address
 
 
 def at_the_end(panel: PanelInPage, epochs: int) -> Shown:

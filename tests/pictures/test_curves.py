@@ -288,3 +288,19 @@ def test_labels_keep_their_distance_their_order_and_the_frame(wanted, gap):
 def test_labels_with_room_stay_where_they_are():
     assert spread_out([10.0, 50.0, 90.0], 15.0, 0.0, 100.0) == [10.0, 50.0, 90.0]
     assert spread_out([], 15.0, 0.0, 100.0) == []
+
+
+@pytest.mark.parametrize(("level", "near"), [(0.4, 0.8), (9.6, 9.2)])
+def test_the_words_at_a_mark_stay_in_the_frame_even_where_a_curve_is_in_the_way(level, near):
+    picture = curves(
+        [Series("a", [0, 1], [near, near])],
+        xlabel="x",
+        ylabel="y",
+        ylim=(0, 10),
+        marks=[(level, "here")],
+    )
+    ax = picture.axes[0]
+    (words,) = (text.get_window_extent() for text in ax.texts if text.get_text() == "here")
+    frame = ax.get_window_extent()
+    assert frame.y0 - 1 <= words.y0
+    assert words.y1 <= frame.y1 + 1
