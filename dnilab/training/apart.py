@@ -1,8 +1,9 @@
 """The executor that gives every worker a process of its own: Dask actors, near or far.
 
-Each holds its modules and a feed of its own.  Activations go up and gradients come down from
-actor to actor; nothing else is shared, and the driver sees none of it.  All workers come to rest
-at every stop, so what the driver is told there is one moment of the whole network.
+Each holds its modules and a feed of its own, of the rows that they look at.  Activations go up
+and gradients come down from actor to actor; nothing else is shared, and the driver sees none of
+it.  All workers come to rest at every stop, so what the driver is told there is one moment of the
+whole network.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from dnilab.data import Dataset
-from dnilab.network import Stack
+from dnilab.network import Module, Stack
 from dnilab.network.optimisers import copy_into
 from dnilab.orderings import Program
 from dnilab.training.cluster import dask, hush
@@ -75,9 +78,18 @@ class _Member:
         self.asked = method, arguments
 
 
-def _training_rows(data: Dataset) -> Dataset:
-    """The data without its test rows, which no worker looks at."""
-    return replace(data, x_test=data.x_train[:1], y_test=data.y_train[:1])
+def looked_at(data: Dataset, modules: Mapping[int, Module], top: int) -> Dataset:
+    """What a worker with these modules looks at: no test rows, and only the x or y it needs.
+
+    In the place of the others there is one column, so that the batches are drawn as everywhere.
+    """
+    contexts = {one for m in modules.values() if m.generator for one in m.generator.context}
+    x, y = data.x_train, data.y_train
+    if not (1 in modules or "x" in contexts or any(m.input_model for m in modules.values())):
+        x = x[:, :1]
+    if not (top in modules or "y" in contexts):
+        y = np.ones((len(y), 1), y.dtype)
+    return replace(data, x_train=x, y_train=y, x_test=x[:1], y_test=y[:1])
 
 
 class Apart:
@@ -169,7 +181,7 @@ class Apart:
                 dict(owners),
                 worker.modules,
                 worker.loss,
-                _training_rows(worker.feed.data),
+                looked_at(worker.feed.data, worker.modules, program.modules),
                 worker.feed.batch_size,
                 worker.feed.seed,
                 worker.optimiser,

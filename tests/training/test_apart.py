@@ -28,6 +28,7 @@ from dnilab.training import (
     cluster,
     train,
 )
+from dnilab.training.apart import looked_at
 from dnilab.training.checkpoint import load
 from tests.training.by_hand import bits, small_data
 from tests.training.planted import (
@@ -103,6 +104,25 @@ def test_complete_unlock(client: Any, late: int, again: bool) -> None:
     program = complete_unlock(THREE, staleness=late, guess_again=again)
     one, many = both_ways(client, stack, DATA, program, **HOW)
     assert many == one
+
+
+def test_a_process_gets_the_rows_that_its_modules_look_at() -> None:
+    def seen(modules: tuple[int, ...], **how: Any) -> tuple[bool, bool]:
+        stack = network(**{"context": ("h",), **how})
+        own = {k: module for k, module in enumerate(stack.modules, start=1) if k in modules}
+        part = looked_at(DATA, own, 3)
+        assert len(part.x_train) == len(part.y_train) == len(DATA.x_train)
+        assert len(part.x_test) == len(part.y_test) == 1
+        assert part.inputs in (1, DATA.inputs)
+        assert part.outputs in (1, DATA.outputs)
+        return part.x_train is DATA.x_train, part.y_train is DATA.y_train
+
+    assert DATA.inputs > 1 < DATA.outputs
+    assert [seen((k,)) for k in (1, 2, 3)] == [(True, False), (False, False), (False, True)]
+    assert seen((1, 2, 3)) == (True, True)
+    assert seen((2,), context=("h", "y")) == (False, True)
+    assert seen((2,), context=("h", "x")) == (True, False)
+    assert seen((2,), input_hidden=()) == (True, False)
 
 
 def test_two_runs_at_once_share_the_processes(client: Any) -> None:
