@@ -1,6 +1,6 @@
 """How far back a gradient can reach past the cut: echo, recall, copy.
 
-    python -m benchmarks.recurrent [--json]
+    python -m benchmarks.recurrent [--json] [--only PART] [--first-seed 0]
 
 Echo: for each unroll T the longest delay, of a rising grid, up to which each was solved (below
 0.15 bits of error over a whole report), in at most as many updates.  The same GRU for all.  The
@@ -20,6 +20,7 @@ Every run is a process's own, on one BLAS thread; two at a time.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from time import perf_counter
@@ -97,13 +98,13 @@ def recall_case(
     )
 
 
-def jobs(seeds: int, copy_seeds: int) -> list[dict[str, Any]]:
+def jobs(seeds: Iterable[int], copy_seeds: Iterable[int]) -> list[dict[str, Any]]:
     """Everything that is to be run, the long ones first."""
     listed = []
-    for seed in range(copy_seeds):
+    for seed in copy_seeds:
         for method in THREE:
             listed.append({"what": "copy", "settings": COPY.but(method=method, seed=seed)})
-    for seed in range(seeds):
+    for seed in seeds:
         for unroll in sorted(ECHO_GRID, reverse=True):
             for method in METHODS:
                 settings = ECHO.but(unroll=unroll, method=method, seed=seed)
@@ -174,12 +175,18 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--copy-seeds", type=int, default=3)
+    parser.add_argument(
+        "--first-seed", type=int, default=0, help="100: none that a rate was fit to"
+    )
     parser.add_argument("--processes", type=int, default=min(2, cores()))
     parser.add_argument("--only", choices=("echo", "echo, k = T", "recall", "copy"))
     arguments = parser.parse_args()
+    first = arguments.first_seed
     listed = [
         job
-        for job in jobs(arguments.seeds, arguments.copy_seeds)
+        for job in jobs(
+            range(first, first + arguments.seeds), range(first, first + arguments.copy_seeds)
+        )
         if arguments.only in (None, job["what"])
     ]
     began = perf_counter()

@@ -11,7 +11,7 @@ from dnilab.experiments import RecurrentSettings
 
 
 def of(what):
-    return [job["settings"] for job in recurrent.jobs(5, 3) if job["what"] == what]
+    return [job["settings"] for job in recurrent.jobs(range(5), range(3)) if job["what"] == what]
 
 
 def test_echo_compares_the_same_network_at_equal_updates():
