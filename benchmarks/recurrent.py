@@ -175,9 +175,7 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--copy-seeds", type=int, default=3)
-    parser.add_argument(
-        "--first-seed", type=int, default=0, help="100: none that a rate was fit to"
-    )
+    parser.add_argument("--first-seed", type=int, default=0, help="of all tasks")
     parser.add_argument("--processes", type=int, default=min(2, cores()))
     parser.add_argument("--only", choices=("echo", "echo, k = T", "recall", "copy"))
     arguments = parser.parse_args()

@@ -100,11 +100,13 @@ def test_the_command(monkeypatch, capsys):
     real = recurrent.jobs
 
     def small(seeds, copy_seeds):
-        return [{**job, "settings": job["settings"].but(**quick)} for job in real(1, 1)]
+        assert list(seeds) == list(range(7, 12))
+        assert list(copy_seeds) == [7, 8, 9]
+        return [{**job, "settings": job["settings"].but(**quick)} for job in real([7], [7])]
 
     monkeypatch.setattr(recurrent, "jobs", small)
     monkeypatch.setattr(recurrent, "ProcessPoolExecutor", Here)
-    monkeypatch.setattr("sys.argv", ["recurrent", "--json"])
+    monkeypatch.setattr("sys.argv", ["recurrent", "--json", "--first-seed", "7"])
     recurrent.main()
     found = json.loads(capsys.readouterr().out)
     tasks = {row["task"] for row in found["recurrent"]}
