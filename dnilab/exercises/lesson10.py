@@ -46,19 +46,19 @@ def check_messages_down(messages_down: Callable[..., Any]) -> Verdict:
     )
 
 
-def check_limit(limit: Callable[..., Any]) -> Verdict:
-    """Check ``limit(P)`` -> the best accuracy for one who is told a count that may be wrong.
+def check_limit(limit_of: Callable[..., Any]) -> Verdict:
+    """Check ``limit_of(P)`` -> the best accuracy for one who is told a count that may be wrong.
 
     P (n, m): P[i, j] is the probability that i is true and j is said; all sum to 1.
     """
     joint = np.array([[0.5, 0.07], [0.13, 0.3]])
     P = count_distribution(joint, 4)[:, :4]  # not square, so that rows and columns differ
     P = P / P.sum()
-    name = "limit(P)"
+    name = "limit_of(P)"
     try:
         verdict = judge_with_mistakes(
             name,
-            ask("limit", limit, P),
+            ask("limit_of", limit_of, P),
             np.array(P.max(axis=0).sum()),
             {},
             {

@@ -74,8 +74,8 @@ def pipeline(
 
     ``guess_again``: whether a fit lets the generator of its own day guess again before it is put
     right, for the price of one more product.  Corrections by errors that are s batches old swing
-    where (2 s + 1) times their rate is above pi / 2, far sooner than prompt ones do (notebook
-    05).  None: where fits are more than one batch late.
+    ever wider where their rate is above 2 sin(pi / (4 s + 2)), about pi / (2 s + 1): far sooner
+    than prompt ones do (notebook 05).  None: where fits are more than one batch late.
 
     With ``batches_per_turn`` above 1, workers hand their values over in parcels, once a turn:
     fewer, longer visits to a queue.

@@ -404,7 +404,7 @@ def curves(
         ax.set_ylim(*padded(low, high, log_y))
     else:
         ax.set_ylim(0.1 if log_y else 0.0, 1.0)  # nothing to draw: all diverged at once
-    ax.set_xlim(*_x_limits(drawn, log_x))
+    ax.set_xlim(*with_margin(*_x_limits(drawn, log_x), log=log_x))
     if log_x:
         name_x(ax, drawn)
 
@@ -490,6 +490,15 @@ def _x_limits(drawn: Sequence[Summary], log: bool) -> tuple[float, float]:
     if low == high:
         return (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
     return (low, high)
+
+
+def with_margin(low: float, high: float, *, log: bool = False) -> tuple[float, float]:
+    """Limits of x, a little further apart, so that the frame cuts no marker in half."""
+    if log:
+        factor = (high / low) ** 0.015
+        return (low / factor, high * factor)
+    margin = 0.015 * (high - low)
+    return (low - margin, high + margin)
 
 
 def name_x(ax: Axes, drawn: Sequence[Summary]) -> None:

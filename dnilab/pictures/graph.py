@@ -114,13 +114,15 @@ def graph_diagram(
     for name in column:
         lines = (name,) if widths is None else (name, str(widths[name]))
         kind = "module" if name in heard else "plain"
-        boxes.append(Box(name, *place[name], size, 42, lines, kind, FONT_SIZE))
+        edges_there = max(len(users[name]), len(set(heard.get(name, ()))))
+        box_height = max(42, min(2 * LANE * (edges_there + 1), ROW - 42))  # room for both its sides
+        boxes.append(Box(name, *place[name], size, box_height, lines, kind, FONT_SIZE))
     boxes.append(Box(LOSS, *place[LOSS], min(size, 56), 34, ("loss",), "loss", FONT_SIZE))
     box = {one.name: one for one in boxes}
     for name in guesses:
-        x, y = place[name]
-        boxes.append(Box(f"M of {name}", x, y - 46, 26, 22, ("M",), "generator", SMALL))
-        arrows.append(Arrow(((x, y - 35), (x, y - 21)), "synthetic"))
+        x, y = box[name].side("bottom")
+        boxes.append(Box(f"M of {name}", x, y - 25, 26, 22, ("M",), "generator", SMALL))
+        arrows.append(Arrow(((x, y - 14), (x, y)), "synthetic"))
 
     edges = [(name, user) for user, group in heard.items() for name in dict.fromkeys(group)]
     edges += [(name, LOSS) for name in outputs]
@@ -128,10 +130,11 @@ def graph_diagram(
     for name, user in edges:
         between = range(column[name] + 1, column.get(user, 0))
         bends[name, user] = [
-            (12 + step * (number + 0.5), slot.y)
+            (12 + step * (number + 0.5) + half, slot.y)
             for number in between
             for slot in slots[number]
             if slot.edge == (name, user)
+            for half in (-size / 2, size / 2)  # level past what stands in the column
         ]
 
     def spread(side: int, other: int) -> dict[tuple[str, str], float]:
@@ -141,7 +144,8 @@ def graph_diagram(
             there = [edge for edge in edges if edge[side] == at]
             there.sort(key=lambda e: (bends[e][-side] if bends[e] else place[e[other]])[1])
             for rank, edge in enumerate(there):
-                shifts[edge] = (rank - (len(there) - 1) / 2) * min(2 * LANE, 32 / len(there))
+                apart = min(2 * LANE, (box[at].height - 10) / len(there))
+                shifts[edge] = (rank - (len(there) - 1) / 2) * apart
         return shifts
 
     start, end = spread(0, 1), spread(1, 0)
@@ -275,4 +279,4 @@ def clocks(
     windows outside 1 to 6.
     """
     bars, arrows = clock_bars(period, work, waits, windows)
-    return timeline(bars, title=title, measured=False, unit="steps", arrows=arrows)
+    return timeline(bars, title=title, measured=False, unit="ticks", arrows=arrows)

@@ -32,6 +32,7 @@ from dnilab.pictures.curves import (
     stagger,
     summarise_all,
     whole_numbers,
+    with_margin,
     y_range,
 )
 from dnilab.pictures.style import (
@@ -246,7 +247,7 @@ class LiveCurves:
             log_y=self._log_y,
             whole=whole_numbers(drawn),
         )
-        ax.set_xlim(*xlim)
+        ax.set_xlim(*with_margin(*xlim))
         ax.set_ylim(*with_headroom(*ylim, log=self._log_y))
         draw_marks(ax, self._marks)
         canvas = picture.canvas

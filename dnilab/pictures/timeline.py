@@ -70,7 +70,7 @@ FRAMES = {
     "forward and update": BLUE,
 }
 
-UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6, "steps": 1.0}
+UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6, "steps": 1.0, "ticks": 1.0}
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,8 @@ def timeline(
     measured:
         False for a computed, ideal timeline; the picture and the sentence say which it is.
     unit:
-        "µs", "ms", "s", or "steps" where ``start`` and ``end`` count steps; by default what fits.
+        "µs", "ms", "s", or "steps" or "ticks" where ``start`` and ``end`` count those; by
+        default what fits.
     arrows:
         Pairs of places in ``bars``: (what is needed, who needs it).
     """
@@ -188,7 +189,7 @@ def timeline(
     )
     left = 24 + 7.6 * max(len(w) for w in workers)
     ax = place_axes(picture, left=left, right=20, top=top + 24, bottom=48)
-    dress(ax, xlabel=f"time ({unit})" if unit != "steps" else "time (steps)")
+    dress(ax, xlabel=f"time ({unit})")
     ax.grid(False, axis="y")
     ax.set_ylim(len(workers) - 0.45, -0.55)
     ax.set_yticks(range(len(workers)), workers)

@@ -1,8 +1,8 @@
 """A late fit is a step on an older example with today's model, not a step by an older mistake.
 
-Descent by errors that are s steps old swings and grows where (2 s + 1) times rate times curvature
-is above pi / 2, far below the 2 that plain descent stands.  The modules hardly learn here, so that
-all targets stay where they are and only the fits are watched.
+Descent by errors that are s steps old swings and grows where rate times curvature is above
+2 sin(pi / (4 s + 2)), far below the 2 that plain descent stands.  The modules hardly learn here,
+so that all targets stay where they are and only the fits are watched.
 """
 
 from __future__ import annotations
@@ -56,3 +56,16 @@ def test_late_fits_end_where_prompt_ones_do(ordering: str) -> None:
         late, events = after(staleness, rate, ordering)
         assert all(isinstance(event, Report) for event in events)
         assert misfit(late, ordering) < 1.1 * misfit(prompt, ordering) < 0.5
+
+
+@pytest.mark.parametrize("late", [0, 1, 2, 8, 16])
+def test_where_descent_by_old_errors_begins_to_swing_wider(late: int) -> None:
+    def grows(rate: float) -> bool:
+        m = [1.0] * (late + 1)  # how far it is off, each step by the error of `late` steps ago
+        for _ in range(4000 * (late + 1)):
+            m.append(m[-1] - rate * m[-1 - late])
+        return max(map(abs, m[-4 * late - 4 :])) > 1.5
+
+    bound = 2 * np.sin(np.pi / (4 * late + 2))
+    assert not grows(0.99 * bound)
+    assert grows(1.01 * bound)
