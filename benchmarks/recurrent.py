@@ -40,7 +40,7 @@ ECHO = RecurrentSettings(
     task="echo", cell="GRU", gate_bias=0.0, rate=1e-3, updates=20_000, report_every=500
 )
 ECHO_GRID = {1: (1, 2, 3, 4, 6, 8), 2: (2, 3, 4, 6, 8, 12), 4: (4, 6, 8, 12, 16)}
-AT_THE_CUT = ECHO.but(cell="LSTM", updates=8000, stop_when_solved=True)
+AT_THE_CUT = ECHO.but(cell="LSTM", generator_rate=3e-3, updates=8000, stop_when_solved=True)
 
 RECALL = RecurrentSettings(
     task="recall", cell="GRU", rate=4e-3, generator_rate=1e-3, stop_when_solved=True
