@@ -86,6 +86,18 @@ def unroll(program: Program, batches: int) -> list[list[Step]]:
     return lists
 
 
+def all_that_it_can_need(program: Program) -> Program:
+    """The program itself; if its turns are drawn, the one whose every turn has all its steps.
+
+    What such a program needs must not depend on what happens to be drawn in the first few turns.
+    """
+    if program.repeats:
+        return program
+    return Program(
+        program.name, program.modules, program.workers, program.batches_per_turn, program.parcels
+    )
+
+
 def _owners(program: Program) -> dict[int, int]:
     """Which worker owns each module; raises IllegalProgram if two touch the same one."""
     owner: dict[int, int] = {}
@@ -186,9 +198,11 @@ def locks(program: Program) -> dict[str, bool]:
     update:   a module can't be updated before the modules above it have gone forward.
     backward: a module can't be updated before the modules above it have gone backward.
 
-    It asks what a step needs, not which step happens to come first on a worker.
+    It asks what a step needs, not which step happens to come first on a worker.  Where turns are
+    drawn, a lock is held if any draw holds it.
     """
     check(program)
+    program = all_that_it_can_need(program)
     batches = 2 * program.lag + 3 * program.batches_per_turn + 1
     steps = [s for worker in unroll(program, batches) for s in worker]
     before = ancestors(program, steps)

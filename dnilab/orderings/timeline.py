@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dnilab.checks import real_number, whole_number
-from dnilab.orderings.dataflow import check, needs_and_makes, unroll_turn
+from dnilab.orderings.dataflow import all_that_it_can_need, check, needs_and_makes, unroll_turn
 from dnilab.orderings.groups import StepTimes
 from dnilab.orderings.steps import Program, Step, Value
 
@@ -144,7 +144,11 @@ def time_per_batch(
 
 
 def critical_path(program: Program, times: StepTimes) -> list[Step]:
-    """The steps of one batch that no number of workers can shorten: the longest chain of needs."""
+    """The steps of one batch that no number of workers can shorten: the longest chain of needs.
+
+    Where turns are drawn, it is that of a batch for which everything is drawn.
+    """
+    program = all_that_it_can_need(program)
     batches = 2 * program.lag + 2 * program.batches_per_turn + 1
     turns = range(program.turns(batches))
     steps = [s for r in turns for worker in unroll_turn(program, r, batches) for s in worker]

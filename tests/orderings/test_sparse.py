@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnilab.network import Adam, BinaryCrossEntropy, Stack
-from dnilab.orderings import Step, check, locks, sequential, sparse
+from dnilab.orderings import (
+    Step,
+    backprop,
+    check,
+    critical_path,
+    locks,
+    sequential,
+    sparse,
+    sparse_backprop,
+)
 from dnilab.training import train
 from tests.training.by_hand import bits, small_data
 
@@ -140,6 +149,23 @@ def test_locks() -> None:
     assert locks(sparse(3)) == only_forward
     assert locks(sparse(5, p=0.1, seed=9)) == only_forward
     assert locks(sparse(1)) == dict.fromkeys(only_forward, False)
+
+
+@pytest.mark.parametrize("p", [0.5, 0.1, 1e-6])
+def test_what_is_needed_does_not_depend_on_the_draw(p: float) -> None:
+    unit = {
+        (op, k): 1.0
+        for op in ("forward", "forward_guess", "backward", "pull", "update", "fit")
+        for k in (1, 2, 3)
+    }
+    # backprop with a mask holds the locks of backprop, also where nothing is drawn for long
+    for seed in range(20):
+        masked, guessing = sparse_backprop(3, p=p, seed=seed), sparse(3, p=p, seed=seed)
+        assert locks(masked) == {"forward": True, "update": True, "backward": True}
+        assert critical_path(masked, unit) == critical_path(backprop(3), unit)
+        assert [f"{step.op} {step.module}" for step in critical_path(guessing, unit)] == [
+            *("forward_guess 1", "forward_guess 2", "forward 3", "backward 3", "update 3")
+        ]
 
 
 @pytest.mark.parametrize("p", [0, -0.1, 1.1, float("nan"), None, "half"])

@@ -343,7 +343,8 @@ def test_no_number_of_cores_is_better_than_enough_of_them(program: Program, time
     if program.repeats and not program.races:
         assert enough >= slowest - 1e-9  # a module belongs to one worker
     path = sum(times[step.op, step.module] for step in critical_path(program, times))
-    assert path <= max(slot.end for slot in ideal_timeline(program, times, batches=1))
+    if program.repeats:  # else a batch may have had few of its steps drawn
+        assert path <= max(slot.end for slot in ideal_timeline(program, times, batches=1))
 
 
 # ---- values on their way -------------------------------------------------------------------------
