@@ -92,11 +92,14 @@ def even_groups(times: Sequence[float], workers: int) -> Groups:
 
 
 def check_groups(groups: Sequence[Sequence[int]], modules: int) -> Groups:
-    """Return ``groups``; raise ValueError unless they are modules 1 to K, cut into neighbours."""
+    """Return ``groups`` as tuples of ints, or raise ValueError.
+
+    They have to be modules 1 to K, cut into neighbours.
+    """
     flat = [k for group in groups for k in group]
     if flat != list(range(1, modules + 1)) or not all(groups):
         raise ValueError(
             f"groups is {groups!r}; it accepts modules 1 to {modules} in order, each in one group, "
             "as ((1,), (2, 3))"
         )
-    return tuple(tuple(group) for group in groups)
+    return tuple(tuple(whole_number("groups", k, 1) for k in group) for group in groups)

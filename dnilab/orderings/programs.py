@@ -16,7 +16,7 @@ def backprop(modules: int) -> Program:
 
     Each module is updated right after its backward, when nobody needs its old weights any more.
     """
-    whole_number("modules", modules, 1)
+    modules = whole_number("modules", modules, 1)
     up = [Step("forward", k) for k in range(1, modules + 1)]
     down = [Step(op, k) for k in range(modules, 0, -1) for op in ("backward", "update")]
     return Program("backprop", modules, (tuple(up + down),))
@@ -29,7 +29,7 @@ def sequential(modules: int) -> Program:
     generator of module 1 is fitted to, and so on up: 1 to 6 for three modules (the sixth, a fit
     of the top module's generator, is not needed: the top module has the true gradient).
     """
-    whole_number("modules", modules, 1)
+    modules = whole_number("modules", modules, 1)
     return Program("sequential", modules, (_red_box(modules),))
 
 
@@ -47,13 +47,13 @@ def blue_box(modules: int) -> Program:
     generator 2; (generator 3, which is not needed).  A fit may still be running when the next
     batch reaches its module, so this program races.
     """
-    whole_number("modules", modules, 1)
+    modules = whole_number("modules", modules, 1)
     return Program("blue box", modules, (_red_box(modules, alone=True),))
 
 
 def last_layer_only(modules: int) -> Program:
     """Only the top module learns: the baseline that a generator has to beat."""
-    whole_number("modules", modules, 1)
+    modules = whole_number("modules", modules, 1)
     below = [Step("forward", k) for k in range(1, modules)]
     return Program("last layer only", modules, ((*below, Step("forward_update", modules)),))
 
@@ -171,9 +171,9 @@ def sparse(modules: int, *, p: float = 0.5, seed: int = 0) -> Program:
 
     Raises ValueError unless 0 < p <= 1.
     """
-    whole_number("modules", modules, 1)
+    modules = whole_number("modules", modules, 1)
     chance = real_number("p", p, 0, 1, above=True)
-    whole_number("seed", seed, 0)
+    seed = whole_number("seed", seed, 0)
     every = SparseProgram("sparse", modules, (), p=1.0).turn(0)  # all that a turn can have
     return SparseProgram("sparse", modules, every, p=chance, seed=seed)
 
@@ -200,8 +200,8 @@ def sparse_backprop(modules: int, *, p: float = 0.5, seed: int = 0) -> Program:
     The gradient stops at the first module from the top that does not take part, so the modules
     below it can't update either.  Raises ValueError unless 0 < p <= 1.
     """
-    whole_number("modules", modules, 1)
+    modules = whole_number("modules", modules, 1)
     chance = real_number("p", p, 0, 1, above=True)
-    whole_number("seed", seed, 0)
+    seed = whole_number("seed", seed, 0)
     every = backprop(modules).workers
     return SparseBackprop("sparse backprop", modules, every, p=chance, seed=seed)

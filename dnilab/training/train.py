@@ -245,8 +245,8 @@ def train(
     per_epoch = len(data.x_train) // batch_size
     batches = whole_number("epochs", epochs, 1) * per_epoch
     every = per_epoch if report_every is None else whole_number("report_every", report_every, 1)
-    whole_number("seed", seed, 0)
-    whole_number("probe_rows", probe_rows, 0, len(data.x_train))
+    seed = whole_number("seed", seed, 0)
+    probe_rows = whole_number("probe_rows", probe_rows, 0, len(data.x_train))
     for_generators = optimiser if generator_optimiser is None else generator_optimiser
     for name, given in (("optimiser", optimiser), ("generator_optimiser", for_generators)):
         if not isinstance(given, Optimiser):

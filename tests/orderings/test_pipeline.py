@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -140,6 +141,12 @@ def test_without_staleness_a_module_goes_through_what_it_does_in_the_red_box() -
 def test_groups_that_are_no_division_are_refused(groups: Groups, modules: int) -> None:
     says = rf"^groups is .*; it accepts modules 1 to {modules} in order, each in one group"
     with pytest.raises(ValueError, match=says if groups else "^(groups|modules) is"):
+        pipeline(groups)
+
+
+@pytest.mark.parametrize("groups", [((1.0,), (2,)), ((True,), (2,))])
+def test_groups_of_what_only_equals_the_modules_are_refused(groups: Any) -> None:
+    with pytest.raises(ValueError, match=r"^groups is (1\.0|True); it accepts a whole number"):
         pipeline(groups)
 
 

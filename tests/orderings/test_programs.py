@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from dnilab.orderings import (
@@ -11,10 +12,15 @@ from dnilab.orderings import (
     Program,
     Step,
     backprop,
+    blue_box,
     check,
+    complete_unlock,
     last_layer_only,
     locks,
+    pipeline,
     sequential,
+    sparse,
+    sparse_backprop,
 )
 
 PROGRAMS = [backprop, sequential, last_layer_only]
@@ -59,6 +65,26 @@ def test_legal_at_any_depth_and_on_one_worker(
 def test_the_number_of_modules_is_checked(program: Callable[[int], Program], modules: int) -> None:
     with pytest.raises(ValueError, match=r"^modules is"):
         program(modules)
+
+
+def three_with_numpy() -> list[Program]:
+    three, two = np.int64(3), np.int64(2)
+    groups = [list(np.arange(1, 2)), list(np.arange(2, 4))]
+    return [
+        *(make(three) for make in (*PROGRAMS, blue_box)),
+        *(make(three, seed=two) for make in (sparse, sparse_backprop)),
+        pipeline(groups, staleness=two, batches_per_turn=two),
+        complete_unlock(groups, staleness=two),
+    ]
+
+
+@pytest.mark.parametrize("program", three_with_numpy(), ids=lambda program: program.name)
+def test_numpy_integers_become_plain_ones(program: Program) -> None:
+    # a program is data, and plain: JSON, for one, takes no others
+    numbers = [program.modules, program.batches_per_turn, getattr(program, "seed", 0)]
+    for turn in (program.workers, program.turn(5)):
+        numbers += [n for steps in turn for step in steps for n in (step.module, step.batch)]
+    assert {type(number) for number in numbers} == {int}
 
 
 ALL = {"forward": True, "update": True, "backward": True}

@@ -284,6 +284,15 @@ def test_what_fails_on_the_way_leaves_the_last_whole_one(
     assert os.listdir(tmp_path) == ["run.npz"]
 
 
+def test_numpy_integers_are_written_as_plain_ones(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    groups = [list(np.arange(1, 2)), list(np.arange(2, 4))]
+    write(path, pipeline(groups, staleness=np.int64(2)), seed=np.int64(7))
+    list(resumed(path, pipeline(((1,), (2, 3)), staleness=2), seed=7))
+    write(path, sparse(3, seed=np.int64(7)))
+    list(resumed(path, sparse(3, seed=7)))
+
+
 # ---- what is no checkpoint, or not of this run ---------------------------------------------------
 
 
