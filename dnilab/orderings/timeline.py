@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dnilab.checks import real_number, whole_number
@@ -13,6 +13,16 @@ from dnilab.orderings.steps import Program, Step, Value
 
 Delays = Mapping[tuple[str, int], float]
 """How long a value is on its way to another worker, by (kind, module), in the unit of the steps."""
+
+
+def _durations(steps: Iterable[Step], times: StepTimes) -> dict[tuple[str, int], float]:
+    """How long each of these steps takes; ValueError unless all have a time of 0 or more."""
+    found: dict[tuple[str, int], float] = {}
+    for kind in dict.fromkeys((step.op, step.module) for step in steps):
+        if kind not in times:
+            raise ValueError(f"times has no entry for {kind}")
+        found[kind] = real_number(f"times[{kind}]", times[kind], 0)
+    return found
 
 
 @dataclass(frozen=True)
@@ -41,9 +51,10 @@ def ideal_timeline(
     runs alone (the Blue Box) is given a worker of its own.
 
     Returns the steps in the order of their start.  Raises ValueError for a step without a time,
-    or for a delay below 0.
+    and for a time or a delay below 0.
     """
     check(program)
+    whole_number("batches", batches, 1)
     on_the_way = {} if delays is None else dict(delays)
     for delay in on_the_way.values():
         real_number("delays", delay, 0)
@@ -57,10 +68,7 @@ def ideal_timeline(
         mine = [entry for entry in alone if entry[0].module == k]
         if mine:
             lists = [[e for e in entries if e not in mine] for entries in lists] + [mine]
-    for entries in lists:
-        for step, _ in entries:
-            if (step.op, step.module) not in times:
-                raise ValueError(f"times has no entry for {(step.op, step.module)}")
+    takes = _durations((step for entries in lists for step, _ in entries), times)
 
     arrived: dict[Value, float] = {}  # when a value can be seen by other workers
     made_at: dict[Value, tuple[int, float]] = {}
@@ -95,7 +103,7 @@ def ideal_timeline(
         while running and (running[0] <= ready or len(running) >= limit):
             ready = max(ready, heapq.heappop(running))
         latest = ready
-        end = ready + times[step.op, step.module]
+        end = ready + takes[step.op, step.module]
         heapq.heappush(running, end)
         slots.append(Slot(i, step, ready, end))
         free_at[i] = end
@@ -146,12 +154,14 @@ def time_per_batch(
 def critical_path(program: Program, times: StepTimes) -> list[Step]:
     """The steps of one batch that no number of workers can shorten: the longest chain of needs.
 
-    Where turns are drawn, it is that of a batch for which everything is drawn.
+    Where turns are drawn, it is that of a batch for which everything is drawn.  Raises ValueError
+    for a step without a time, and for a time below 0.
     """
     program = all_that_it_can_need(program)
     batches = 2 * program.lag + 2 * program.batches_per_turn + 1
     turns = range(program.turns(batches))
     steps = [s for r in turns for worker in unroll_turn(program, r, batches) for s in worker]
+    takes = _durations(steps, times)
     makers = {v: s for s in steps for v in needs_and_makes(s, program.modules)[1]}
     longest: dict[Step, tuple[float, list[Step]]] = {}
 
@@ -159,7 +169,7 @@ def critical_path(program: Program, times: StepTimes) -> list[Step]:
         if step not in longest:
             before = [chain(makers[v]) for v in needs_and_makes(step, program.modules)[0]]
             time, path = max(before, key=lambda pair: pair[0], default=(0.0, []))
-            longest[step] = (time + times[step.op, step.module], [*path, step])
+            longest[step] = (time + takes[step.op, step.module], [*path, step])
         return longest[step]
 
     of_one = [step for step in steps if step.batch == program.lag]
@@ -173,6 +183,10 @@ def speed_up_limit(
 
     The work of one batch over the ideal time of one batch: what the ordering allows on ``cores``
     cores, whatever the machine, if values are on their way for as long as ``delays`` says.
+
+    Raises ValueError as ``ideal_timeline``, and if no step takes any time.
     """
     time, work = _time_and_work(program, times, cores, delays)
+    if not time:
+        raise ValueError("times has nothing but 0 for these steps; it accepts a time above 0 too")
     return work / time

@@ -215,6 +215,32 @@ def test_a_step_without_a_time() -> None:
         ideal_timeline(sequential(3), {**TIMES, ("forward_update", 3): 1.0})
 
 
+@pytest.mark.parametrize("function", [ideal_timeline, critical_path, time_per_batch])
+@pytest.mark.parametrize("time", [-1.0, float("nan"), float("inf"), "long", None])
+def test_times_are_checked(function: Any, time: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"^times\[\('fit', 1\)\] is .*; it accepts a number of at"
+    ):
+        function(sequential(2), {**TIMES, ("fit", 1): time})
+    with pytest.raises(ValueError, match=r"^times has no entry for \('fit', 1\)"):
+        function(sequential(2), {key: each for key, each in TIMES.items() if key[0] != "fit"})
+
+
+def test_steps_that_take_no_time_have_no_speed_up() -> None:
+    nothing = dict.fromkeys(TIMES, 0.0)
+    assert time_per_batch(sequential(2), nothing) == 0
+    for cores in (None, 1):
+        with pytest.raises(ValueError, match=r"^times has nothing but 0 for these steps"):
+            speed_up_limit(sequential(2), nothing, cores=cores)
+    assert speed_up_limit(sequential(2), {**nothing, ("fit", 1): 2.0}) == 1
+
+
+@pytest.mark.parametrize("batches", [0, -1, 1.5, None])
+def test_batches_are_checked(batches: Any) -> None:
+    with pytest.raises(ValueError, match=r"^batches is"):
+        ideal_timeline(sequential(2), TIMES, batches=batches)
+
+
 def test_an_illegal_program_has_no_timeline() -> None:
     upside_down = Program("p", 2, ((Step("forward_update", 2), Step("forward_update", 1)),))
     with pytest.raises(IllegalProgram, match=r"^forward_update of module 2"):
