@@ -100,6 +100,14 @@ def test_own_arrays_are_refused() -> None:
         ((TINY, None, (0.5,)), "seeds is 0.5; it accepts a whole number of at least 0"),
         (([],), "settings is empty; it accepts Settings, one or several"),
         (([3],), "settings is 3; it accepts Settings, one or several"),
+        ((3,), "settings is 3; it accepts Settings, one or several"),
+        ((None,), "settings is None; it accepts Settings, one or several"),
+        ((TINY, None, 3), "seeds is 3; it accepts several whole numbers"),
+        ((TINY, None, None), "seeds is None; it accepts several whole numbers"),
+        ((TINY, None, "12"), "seeds is '12'; it accepts several whole numbers"),
+        ((TINY, None, iter([1, 1])), "seeds is (1, 1); it accepts different"),
+        ((TINY, [("rate", 1)]), "grid is [('rate', 1)]; it accepts several values by a setting's"),
+        ((TINY, []), "grid is []; it accepts several values by a setting's name, as {'rate': (1"),
     ],
 )
 def test_a_plan_that_makes_no_sense(arguments: Any, says: str) -> None:
@@ -125,6 +133,17 @@ def test_a_row_has_the_numbers_of_a_run() -> None:
     assert row.score("seconds") == row.seconds > 0
     with pytest.raises(ValueError, match=r"what is 'x'; it accepts one of seconds, loss, test_l"):
         row.score("x")
+
+
+@pytest.mark.parametrize("asked", [{}, {"seed": None}, {"seed": "one"}, {"seed": [1]}])
+def test_a_refused_row_that_was_asked_without_a_seed(asked: Any) -> None:
+    row = run_job(Job({"rate": -1, **asked}, None, "rate is -1"))
+    assert row.status == "refused"
+    for one in (row, row.job):
+        with pytest.raises(
+            ValueError, match=r"^seed is .*; it accepts a whole number of at least 0"
+        ):
+            _ = one.seed
 
 
 def test_the_digest_tells_weights_apart() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from dnilab.checks import whole_number
+from dnilab.checks import whole_number, whole_numbers
 from dnilab.experiments.settings import OWN, Settings
 
 Grid = Mapping[str, Iterable[Any]]
@@ -48,8 +48,8 @@ class Job:
 
     @property
     def seed(self) -> int:
-        """The seed of the run."""
-        return int(self.asked["seed"])
+        """The seed of the run.  Raises ValueError for a refused job that was asked without one."""
+        return whole_number("seed", self.asked.get("seed"), 0)
 
     @property
     def key(self) -> str:
@@ -60,7 +60,7 @@ class Job:
 def sweep_plan(
     settings: Settings | Iterable[Settings],
     grid: Grid | None = None,
-    seeds: Sequence[int] = (0, 1, 2),
+    seeds: Iterable[int] = (0, 1, 2),
 ) -> list[Job]:
     """The jobs of a sweep: every combination of the grid's values, with every seed.
 
@@ -70,18 +70,26 @@ def sweep_plan(
 
     A combination that ``Settings`` does not accept is a job all the same: its row will say why.
 
-    Raises ValueError for a name that is no setting, and if there is nothing to run.
+    Raises ValueError, naming the argument, for a name that is no setting, for seeds that are not
+    several whole numbers (``seeds=[3]``, not ``seeds=3``), and if there is nothing to run.
     """
+    if not isinstance(settings, Settings | Iterable):
+        raise ValueError(f"settings is {settings!r}; it accepts Settings, one or several")
     bases = [settings] if isinstance(settings, Settings) else list(settings)
     if not bases:
         raise ValueError("settings is empty; it accepts Settings, one or several")
     for base in bases:
         if not isinstance(base, Settings):
             raise ValueError(f"settings is {base!r}; it accepts Settings, one or several")
+    if grid is not None and not isinstance(grid, Mapping):
+        raise ValueError(
+            f"grid is {grid!r}; it accepts several values by a setting's name, as "
+            "{'rate': (1e-3, 1e-2)}"
+        )
     axes = {name: _values(name, values) for name, values in (grid or {}).items()}
-    chosen = [whole_number("seeds", seed, 0) for seed in seeds]
+    chosen = whole_numbers("seeds", seeds, 0)
     if not chosen or len(set(chosen)) < len(chosen):
-        raise ValueError(f"seeds is {tuple(seeds)}; it accepts different whole numbers, at least 1")
+        raise ValueError(f"seeds is {chosen}; it accepts different whole numbers, at least 1")
     jobs = [
         _job(base, {**dict(zip(axes, values, strict=True)), "seed": seed})
         for base in bases

@@ -69,7 +69,7 @@ class Row:
 
     @property
     def seed(self) -> int:
-        """The seed of the run."""
+        """The seed of the run.  Raises ValueError for a refused row that was asked without one."""
         return self.job.seed
 
     @property
