@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import real_number, whole_number
+from dnilab.checks import float_type, one_of, real_number, whole_number, whole_numbers
 from dnilab.experiments.timing import RATE, cores, groups_of, noise, step_times, timed_network
 from dnilab.network import SGD, Stack
 from dnilab.orderings import (
@@ -123,7 +123,9 @@ def trial(
     """
     rounds = whole_number("rounds", rounds, 1)
     real_number("seconds", seconds, 0, above=True)
-    widths = tuple(widths)
+    widths = whole_numbers("widths", widths, 1)
+    batch = whole_number("batch", batch, 1)
+    dtype = float_type("dtype", dtype).name
     program = pipeline(
         groups_of(widths, workers), staleness=staleness, batches_per_turn=batches_per_turn
     )
@@ -199,8 +201,10 @@ def _turns(stack: Stack, data: Any, program: Program, batch: int, seconds: float
 def pays_from(trials: Sequence[Trial], what: str = "speed_up") -> Trial | None:
     """The first trial from which on all are quicker apart; None if the last one is not.
 
-    ``what``: "speed_up", beside the same program on one thread, or "in_line".
+    ``what``: "speed_up", beside the same program on one thread, or "in_line".  Raises ValueError
+    for anything else.
     """
+    one_of("what", what, ("speed_up", "in_line"))
     found = None
     for one in reversed(trials):
         if getattr(one, what) <= 1:

@@ -74,11 +74,20 @@ def test_several_sizes(client: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "message"), [({"rounds": 0}, "^rounds is 0"), ({"seconds": 0}, "^seconds is 0")]
+    ("how", "message"),
+    [
+        ({"rounds": 0}, "^rounds is 0"),
+        ({"seconds": 0}, "^seconds is 0"),
+        ({"batch": 1.5}, "^batch is 1.5; it accepts a whole number of at least 1"),
+        ({"batch": 0}, "^batch is 0"),
+        ({"widths": 5}, "^widths is 5; it accepts several whole numbers"),
+        ({"widths": (5, 2.5, 3)}, "^widths is 2.5"),
+        ({"dtype": "int8"}, "^dtype is 'int8'; it accepts float32 or float64"),
+    ],
 )
 def test_what_can_not_be_measured(how: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        trial(None, WIDTHS, 4, **how)
+        trial(None, **{"widths": WIDTHS, "batch": 4, **how})
 
 
 def test_shares() -> None:
@@ -100,6 +109,13 @@ def test_it_pays_from_where_it_wins_for_good(ratios: list[float], found: int | N
     one = pays_from(trials)
     assert one is (None if found is None else trials[found])
     assert pays_from(trials, "in_line") is None
+
+
+@pytest.mark.parametrize("trials", [[], [made_up(1.2)]])
+@pytest.mark.parametrize("what", ["nonsense", "batch", None])
+def test_it_pays_by_one_of_two_ratios(trials: list[Trial], what: Any) -> None:
+    with pytest.raises(ValueError, match=r"^what is .*; it accepts one of 'speed_up', 'in_line'"):
+        pays_from(trials, what)
 
 
 def test_messages_on_a_straight_line() -> None:
