@@ -8,6 +8,7 @@ happens meanwhile, the file is the last whole checkpoint.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import tempfile
@@ -22,13 +23,13 @@ from typing import Any
 import numpy as np
 
 from dnilab.data import Dataset
-from dnilab.network import Chain, Optimiser, Stack
+from dnilab.network import Optimiser, Stack
 from dnilab.network.optimisers import Memory
 from dnilab.orderings import Program
 from dnilab.training.state import State, modules_of
 
 FORMAT = "dnilab checkpoint"
-VERSION = 1
+VERSION = 2
 Place = str | os.PathLike[str]
 _HEADER = "header"
 
@@ -46,24 +47,39 @@ class Checkpoint:
 # ---- what a run is -------------------------------------------------------------------------------
 
 
-def _layers(chain: Chain | None) -> list[str]:
-    return [] if chain is None else [type(layer).__name__ for layer in chain.layers]
+_UNTOLD = object()  # in the place of a value that is not plain
 
 
-def _parts(stack: Stack) -> list[Any]:
-    described = []
-    for module in stack.modules:
-        guessing = module.generator
-        described.append(
-            {
-                "body": _layers(module.body),
-                "generator": _layers(guessing.body) if guessing else [],
-                "context": list(guessing.context) if guessing else [],
-                "input model": _layers(module.input_model),
-                "sizes": {part: [v.size for v in vs] for part, vs in module.parts.items()},
-            }
-        )
-    return described
+def _setting(value: Any) -> Any:
+    """``value`` as JSON holds it if it is a number, a word, part of a network, or several."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (tuple, list)):
+        several = [None if one is None else _setting(one) for one in value]
+        return _UNTOLD if any(one is _UNTOLD for one in several) else several
+    if isinstance(value, type):
+        return _UNTOLD  # a class, as Chain, has thetas too: the property
+    return _told(value) if hasattr(value, "thetas") or hasattr(value, "theta") else _UNTOLD
+
+
+def _told(part: Any) -> dict[str, Any]:
+    """A layer, or what is made of layers: its kind, its sizes, and every plain attribute.
+
+    So a layer need not describe itself: stride, epsilon and context are in it, and so is whatever
+    a new kind of layer is made with.  Arrays are left out: parameters are in the state, and what
+    calibrate has set is no part of training.
+    """
+    names = [name for name in dir(part) if not name.startswith("__")]
+    # static: of the instance or its class, and no property is run
+    settings = {name: _setting(inspect.getattr_static(part, name)) for name in names}
+    thetas = part.thetas if hasattr(part, "thetas") else [part.theta]
+    return {
+        "kind": type(part).__name__,
+        "sizes": [theta.size for theta in thetas],
+        "settings": {name: told for name, told in settings.items() if told is not _UNTOLD},
+    }
 
 
 def _steps(program: Program) -> dict[str, Any]:
@@ -101,7 +117,11 @@ def description(
     Raises ValueError for an optimiser that can't be written down.
     """
     described = {
-        "stack": {"modules": _parts(stack), "loss": stack.loss.name, "dtype": str(stack.dtype)},
+        "stack": {
+            "modules": [_told(module) for module in stack.modules],
+            "loss": stack.loss.name,
+            "dtype": str(stack.dtype),
+        },
         "data": _rows(data),
         "program": {"batches_per_turn": program.batches_per_turn, "steps": _steps(program)},
         "optimiser": repr(optimiser),

@@ -13,8 +13,22 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from dnilab.network import SGD, Adam, Chain, Momentum, Stack, loss_named, optimiser_named
+from dnilab.network import (
+    SGD,
+    Adam,
+    BinaryCrossEntropy,
+    Chain,
+    Dense,
+    Module,
+    Momentum,
+    Stack,
+    loss_named,
+    optimiser_named,
+)
+from dnilab.network.convolution import ChannelNorm, Conv2D
+from dnilab.network.convolutional import ConvGenerator
 from dnilab.network.optimisers import memory_of, remember
+from dnilab.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage
 from dnilab.orderings import (
     Program,
     Step,
@@ -364,12 +378,15 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         resumed(tmp_path / "none.npz")
 
 
-def test_a_checkpoint_of_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("version", [1, 7])  # 1 told less of a network than there is to tell
+def test_a_checkpoint_of_another_version(
+    version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "run.npz"
-    with monkeypatch.context() as later:
-        later.setattr("dnilab.training.checkpoint.VERSION", 7)
+    with monkeypatch.context() as other:
+        other.setattr("dnilab.training.checkpoint.VERSION", version)
         write(path, pipeline(TWO))
-    with pytest.raises(ValueError, match=r"of version 7; this dnilab accepts version 1$"):
+    with pytest.raises(ValueError, match=rf"of version {version}; this dnilab accepts version 2$"):
         resumed(path)
 
 
@@ -403,6 +420,84 @@ def test_a_checkpoint_of_another_run(name: str, change: dict[str, Any], tmp_path
     ):
         train(stack, data, program, **{**HOW, **change}, resume=path)
     assert bits(stack) == before
+
+
+class Times:
+    """A kind of layer that nobody has heard of: y = factor x, here or in a layer inside it."""
+
+    theta = np.empty(0)
+    factor = 1.0
+
+    def __init__(self, factor: float | None = None, *, inside: Times | None = None) -> None:
+        if factor is not None:
+            self.factor = factor
+        self.inside = inside
+
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Any]:
+        return self.predict(x), lambda dy, want_dx=True: (self.predict(dy), None)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return self.factor * x if self.inside is None else self.inside.predict(x)
+
+    def copy(self, dtype: Any = None) -> Times:
+        return self
+
+
+def of_images(*layers: Any, generator: Any = None) -> Stack:
+    """Two modules for rows of 16 pixels; the lower one has these layers, and gives images."""
+    rng = np.random.default_rng(0)
+    below = Chain([Dense(16, 16, rng), *layers])
+    size = below(np.linspace(0, 1, 32).reshape(2, 16))[0][0].size
+    top = Chain([Flatten(), Dense(size, 2, rng)])
+    return Stack([Module(below, generator), Module(top)], BinaryCrossEntropy())
+
+
+def conv(**how: int) -> Conv2D:
+    return Conv2D(1, 2, 3, np.random.default_rng(0), **how)
+
+
+def folding(*image: int) -> dict[str, Any]:
+    return {"generator": ConvGenerator((2, 2, 1), ("h", "x"), image=image)}  # type: ignore[arg-type]
+
+
+SQUARE = ToImage(4, 4)
+ALIKE: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
+    "stride and padding": ((SQUARE, conv()), (SQUARE, conv(stride=2, padding=1))),
+    "window of a pool": ((SQUARE, MeanPool2D(2)), (SQUARE, MeanPool2D(3, stride=1))),
+    "kind of pool": ((SQUARE, MeanPool2D(2)), (SQUARE, MaxPool2D(2))),
+    "shape": ((SQUARE, MeanPool2D(2)), (ToImage(2, 8), MeanPool2D(2))),
+    "epsilon": ((SQUARE, ChannelNorm(1)), (SQUARE, ChannelNorm(1, epsilon=1e-3))),
+    "of a new kind": ((SQUARE, Times(2)), (SQUARE, Times(3))),
+    "of its class": ((SQUARE, Times()), (SQUARE, type("Times", (Times,), {"factor": 3})())),
+    "inside": ((SQUARE, Times(inside=Times(2))), (SQUARE, Times(inside=Times(3)))),
+}
+
+
+def refused_and_accepted(stack: Stack, other: Stack, path: Path) -> None:
+    data, program = small_data(inputs=16), backprop(2)
+    assert [v.shape for v in stack.thetas] == [v.shape for v in other.thetas]
+    again = stack.copy()
+    interrupted(stack, data, program, 3, **HOW, checkpoint=path)
+    with pytest.raises(ValueError, match=r"^resume is .* of a run with another stack"):
+        train(other, data, program, **HOW, resume=path)
+    for one in (again, stack):  # a copy, and one that was used already
+        list(train(one, data, program, **HOW, resume=path))
+    assert bits(again) == bits(stack)
+
+
+@pytest.mark.parametrize(("these", "others"), ALIKE.values(), ids=ALIKE)
+def test_layers_of_equal_sizes_that_are_made_otherwise(
+    these: Any, others: Any, tmp_path: Path
+) -> None:
+    refused_and_accepted(of_images(*these), of_images(*others), tmp_path / "run.npz")
+
+
+def test_generators_of_equal_sizes_that_are_made_otherwise(tmp_path: Path) -> None:
+    def stack(*image: Any) -> Stack:
+        generator = ConvGenerator((2, 2, 1), ("h", "x"), image=image)
+        return of_images(SQUARE, MeanPool2D(2), generator=generator)
+
+    refused_and_accepted(stack(4, 4, 1), stack(2, 8, 1), tmp_path / "run.npz")
 
 
 def test_what_differs_is_told_if_it_is_short(tmp_path: Path) -> None:
