@@ -29,7 +29,7 @@ import numpy as np
 
 from dnilab.checks import real_number, true_or_false, whole_number
 from dnilab.data.sequences import Sequences, SequenceTask
-from dnilab.network import Generator, Loss, Optimiser, RecurrentNet, loss_named
+from dnilab.network import Dense, Generator, Loss, Optimiser, RecurrentNet, loss_named
 from dnilab.training.blas import one_blas_thread
 from dnilab.training.memory import keep_freed_memory
 from dnilab.training.worker import LIMIT
@@ -201,6 +201,41 @@ def _in_words(part: str, update: int, rate: float, generator_rate: float) -> str
     )
 
 
+def _check_generator(
+    generator: Generator, net: RecurrentNet, task: SequenceTask, horizon: int | None, grows: bool
+) -> None:
+    """Raise ValueError unless the generator fits the state and the targets that it is shown."""
+    if not isinstance(generator, Generator):
+        raise ValueError(f"generator is {generator!r}; it accepts a Generator or None")
+    width = net.cell.state_width
+    if generator.width != width:
+        raise ValueError(
+            f"generator has width {generator.width}; it accepts {width}, the width of the state"
+        )
+    if "x" in generator.context:
+        raise ValueError(
+            f"generator has the context {generator.context}; through time it accepts h, h_norm "
+            "and y: every x has gone into the state"
+        )
+    if "y" not in generator.context:
+        return
+    ahead = task.full_horizon if horizon is None else horizon
+    theirs = sum(width for part in generator.context if part != "y")
+    first = generator.body.layers[0]
+    assert isinstance(first, Dense)
+    outputs, shown = first.n_in - theirs, ahead * task.outputs
+    if outputs != shown:
+        raise ValueError(
+            f"generator has outputs={outputs}; with horizon {ahead} task {task.name!r} accepts "
+            f"{shown}"
+        )
+    if grows and horizon is None and task.harder().full_horizon != task.full_horizon:
+        raise ValueError(
+            "horizon is None and curriculum is True; with a generator that sees y, horizon accepts "
+            "a whole number, for the generator's width cannot grow"
+        )
+
+
 def train_sequences(
     net: RecurrentNet,
     task: SequenceTask,
@@ -239,15 +274,21 @@ def train_sequences(
     """
     loss = loss_named(task.loss)
     if unroll is not None:
-        whole_number("unroll", unroll, 1)
+        unroll = whole_number("unroll", unroll, 1)
     elif task.name == "echo":
         raise ValueError("unroll is None; the echo task never ends and accepts a whole number")
-    whole_number("batch_size", batch_size, 1)
-    whole_number("updates", updates, 1)
-    whole_number("report_every", report_every, 1)
+    batch_size = whole_number("batch_size", batch_size, 1)
+    updates = whole_number("updates", updates, 1)
+    report_every = whole_number("report_every", report_every, 1)
     real_number("solved_below", solved_below, 0)
     real_number("auxiliary", auxiliary, 0)
     true_or_false("readout_only", readout_only)
+    true_or_false("stop_when_solved", stop_when_solved)
+    true_or_false("curriculum", curriculum)
+    for_generator = optimiser if generator_optimiser is None else generator_optimiser
+    for name, given in (("optimiser", optimiser), ("generator_optimiser", for_generator)):
+        if not isinstance(given, Optimiser):
+            raise ValueError(f"{name} is {given!r}; it accepts an optimiser, as Adam(1e-3)")
     if net.cell.n_in != task.inputs or net.readout.n_out != task.outputs:
         raise ValueError(
             f"net has {net.cell.n_in} inputs and {net.readout.n_out} outputs; task {task.name!r} "
@@ -257,30 +298,26 @@ def train_sequences(
         raise ValueError("generator is given and readout_only is True; a frozen cell accepts None")
     if generator is None and auxiliary:
         raise ValueError(f"auxiliary is {auxiliary:g}; without a generator it accepts 0")
-    if generator is not None and generator.width != net.cell.state_width:
-        raise ValueError(
-            f"generator has width {generator.width}; it accepts {net.cell.state_width}, the width "
-            "of the state"
-        )
     # An endless sequence comes in pieces of whole segments.
     length = PIECE if unroll is None else unroll * -(-PIECE // unroll)
 
     def stream(of: SequenceTask) -> Iterator[Sequences]:
         return of.stream(rng, batch_size, horizon=horizon, steps=length)
 
+    first = stream(task)  # a wrong horizon is said at once
+    if generator is not None:
+        _check_generator(generator, net, task, horizon, curriculum)
     keep_freed_memory()  # a segment's arrays are made anew each time
     trainer = SegmentTrainer(
         net,
         loss,
         optimiser,
         generator,
-        generator_optimiser,
+        for_generator,
         readout_only=readout_only,
         auxiliary=auxiliary,
     )
-    generator_rate = (generator_optimiser or optimiser).rate
     dtype = net.theta.dtype
-    first = stream(task)  # a wrong horizon is said at once
 
     def events() -> Iterator[SequenceEvent]:
         now, pieces = task, first
@@ -307,7 +344,7 @@ def train_sequences(
                                 trainer.check()
                     trainer.check()
             except _Exploded as fault:
-                message = _in_words(fault.part, update, optimiser.rate, generator_rate)
+                message = _in_words(fault.part, update, optimiser.rate, for_generator.rate)
                 yield SequenceDiverged(update, fault.part, message)
                 return
             reported = update

@@ -311,9 +311,61 @@ def test_it_can_be_closed_early():
         ({"generator": Generator(5)}, "generator has width 5; it accepts 6"),
         ({"generator": Generator(6), "readout_only": True}, "a frozen cell accepts None"),
         ({"horizon": 2}, "horizon is 2; it accepts 1 to 1"),
+        ({"optimiser": "adam"}, "^optimiser is 'adam'; it accepts an optimiser, as Adam"),
+        ({"optimiser": None}, "^optimiser is None; it accepts an optimiser"),
+        ({"generator_optimiser": "x"}, "^generator_optimiser is 'x'; it accepts an optimiser"),
+        ({"generator_optimiser": 0, "generator": Generator(6)}, "^generator_optimiser is 0"),
+        ({"stop_when_solved": "no"}, "^stop_when_solved is 'no'; it accepts True or False"),
+        ({"curriculum": 1}, "^curriculum is 1; it accepts True or False"),
+        ({"generator": "linear"}, "^generator is 'linear'; it accepts a Generator or None"),
+        (
+            {"generator": Generator(6, ("h", "x"), inputs=3)},
+            r"^generator has the context \('h', 'x'\); through time it accepts h, h_norm and y",
+        ),
+        (
+            {"generator": Generator(6, ("h", "h_norm", "y"), outputs=5)},
+            "^generator has outputs=5; with horizon 1 task 'recall' accepts 1",
+        ),
+        (
+            {"task": Copy(2), "horizon": 4, "generator": Generator(6, ("y",), outputs=3)},
+            "^generator has outputs=3; with horizon 4 task 'copy' accepts 4",
+        ),
+        (
+            {"task": Recall(2, 3), "generator": Generator(6, ("h", "y"), outputs=1)},
+            "^generator has outputs=1; with horizon 1 task 'recall' accepts 3",
+        ),
+        (
+            {
+                "task": Echo(2),
+                "curriculum": True,
+                "generator": Generator(6, ("h", "y"), outputs=2),
+            },
+            "^horizon is None and curriculum is True; with a generator that sees y, horizon acc",
+        ),
         ({"net": net_for(Echo(1))}, "net has 1 inputs and 1 outputs; task 'recall' accepts 3"),
     ],
 )
 def test_bad_arguments_are_named(change, said):
     with pytest.raises(ValueError, match=said):
         events_of(**change)
+
+
+@pytest.mark.parametrize(
+    ("task", "horizon", "context", "outputs"),
+    [
+        (Recall(2, 3), None, ("h", "y"), 3),
+        (Echo(2), 2, ("y", "h"), 2),
+        (Copy(2), 5, ("h_norm", "y"), 5),
+        (Copy(2), None, ("h",), 0),
+    ],
+)
+def test_what_goes_with_a_curriculum(task, horizon, context, outputs):
+    *_, last = events_of(
+        task,
+        horizon=horizon,
+        generator=Generator(6, context, outputs=outputs),
+        curriculum=True,
+        solved_below=99,  # every report is one
+        updates=300,
+    )
+    assert last.delay > task.delay + 1
