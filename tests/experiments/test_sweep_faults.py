@@ -18,7 +18,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from dnilab.experiments import Row, SweepInterrupted, read_sweep, run_job, sweep, sweep_plan
+from dnilab.experiments import (
+    Row,
+    SweepInterrupted,
+    read_sweep,
+    run,
+    run_job,
+    sweep,
+    sweep_plan,
+)
 from dnilab.experiments.sweeps import running
 from dnilab.experiments.sweeps.dask import OnDask
 from dnilab.training.cluster import cluster
@@ -187,6 +195,45 @@ def test_stopped_before_it_begins_or_after_its_end() -> None:
     with pytest.raises(SweepInterrupted, match="0 of 8 rows are there") as caught:
         next(sweep(PLAN, InLine(), progress=False, stop=stop))
     assert {job.seed for job in caught.value.missing} == set(range(8))
+
+
+@pytest.mark.parametrize("how", ["stop", "close"])
+def test_rows_that_were_there_by_then_are_kept(how: str, tmp_path: Path) -> None:
+    file, stop = tmp_path / "sweep.jsonl", threading.Event()
+    ran: list[int] = []
+
+    def runner(settings: Any) -> Any:
+        if settings.seed > 5:
+            stop.wait(PATIENCE)
+        done = run(settings)
+        ran.append(settings.seed)
+        return done
+
+    with nothing_left(), ThreadPoolExecutor(1) as threads:
+        rows = sweep(PLAN, threads, file=file, progress=False, runner=runner, stop=stop)
+        handed = [next(rows)]
+        assert soon(lambda: len(ran) == 6)  # five of them while nobody took a row
+        assert soon(lambda: threads._work_queue.qsize() == 1)  # and their futures are done
+        if how == "close":
+            rows.close()  # type: ignore[attr-defined]
+        stop.set()
+        if how == "stop":
+            with pytest.raises(SweepInterrupted) as caught:
+                handed.extend(rows)
+            assert len(handed) + len(caught.value.missing) == 8
+            assert len(handed) >= 6
+    assert len(read_sweep(file)) >= 6
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="no process is forked here"
+)
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_pool_that_forks_does_not_hold_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.jsonl"
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        first = by_job(sweep(PLAN[:2], pool, file=file, progress=False))
+        assert by_job(sweep(PLAN[:2], pool, file=file, progress=False)) == first
 
 
 SCRIPT = """

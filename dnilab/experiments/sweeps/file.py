@@ -12,6 +12,7 @@ import platform
 import sys
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -71,7 +72,7 @@ class SweepFile:
             found.tell_if_torn(self.path)
             found.tell_if_made_elsewhere(self.path)
         except BaseException:
-            self._file.close()
+            self._close()
             raise
 
     def append(self, row: Row) -> None:
@@ -91,7 +92,11 @@ class SweepFile:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()  # and with it the lock
+        self._close()
+
+    def _close(self) -> None:
+        _unlock(self._file)  # by name: a process that was forked meanwhile has the file open, too
+        self._file.close()
 
 
 def check_file(path: PathLike) -> None:
@@ -235,3 +240,11 @@ def _locked(file: IO[bytes]) -> bool:
     except OSError:
         pass  # a file system without locks, as some that come over a network
     return True
+
+
+def _unlock(file: IO[bytes]) -> None:
+    if sys.platform != "win32":  # there no process inherits an open file
+        import fcntl
+
+        with suppress(OSError):
+            fcntl.flock(file.fileno(), fcntl.LOCK_UN)

@@ -129,6 +129,9 @@ def _rows(
         why: BaseException | None = None
         try:
             for job in to_run:
+                if _set(stop):
+                    missing.append(job)
+                    continue
                 try:
                     futures[executor.submit(run_job, job, runner)] = job
                 except BrokenExecutor as fault:
@@ -148,6 +151,9 @@ def _rows(
             missing += futures.values()  # there are some if it was stopped
         finally:
             for future in futures:
+                # Nobody takes its row any more, but it need not be run again.
+                if kept is not None and _has_row(future):
+                    kept.append(future.result())
                 future.cancel()
         if missing:
             bar.close()
@@ -163,17 +169,29 @@ def _as_they_end(
     while futures:
         try:
             for future in as_completed(futures, timeout=waiting):
-                if stop is not None and stop.is_set():
-                    return
+                if _set(stop):
+                    break
                 futures.remove(future)
                 yield future
         except TimeoutError:
-            if stop is not None and stop.is_set():
-                return
-            if dask is not None:
-                lost = {future for future in futures if dask.lost(future)}
-                futures -= lost
-                yield from lost
+            pass
+        if _set(stop):
+            yield from filter(_has_row, futures)
+            return
+        if dask is not None:
+            lost = {future for future in futures if dask.lost(future)}
+            futures -= lost
+            yield from lost
+
+
+def _set(stop: threading.Event | None) -> bool:
+    return stop is not None and stop.is_set()
+
+
+def _has_row(future: Future[Row]) -> bool:
+    """Whether a row is there that would not be run again: some fail because they were stopped."""
+    there = future.done() and not future.cancelled() and future.exception() is None
+    return there and future.result().final
 
 
 def _in_words(
