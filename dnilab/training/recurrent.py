@@ -43,9 +43,10 @@ class SequenceReport:
     """The state of a run after ``update`` updates, that is segments.
 
     ``step``: steps of time so far.  ``seconds``: time spent on training.  ``bits``: the mean
-    cross-entropy of an answer since the report before, in bits; every sequence is new, so this is
-    the error on unseen data.  ``delay``: that of the task now, which a curriculum makes longer.
-    ``solved``: the longest delay so far at which ``bits`` was below the threshold; 0 if none.
+    cross-entropy of an answer since the report before, in bits, NaN if nothing was asked; every
+    sequence is new, so this is the error on unseen data.  ``delay``: that of the task now, which a
+    curriculum makes longer.  ``solved``: the longest delay so far at which ``bits`` was below the
+    threshold; 0 if none.
     """
 
     update: int
@@ -266,6 +267,11 @@ def train_sequences(
     is being worked on.  Solved means that ``bits`` of a report are below ``solved_below``: then
     the run may stop, or with ``curriculum`` go on with a delay of one more.
 
+    The run finishes the sequence or piece in which it makes the last of its ``updates``: answers
+    come at the end of a sequence.  A piece of an endless one is 128 steps, or a few more, so that
+    with an ``unroll`` of 1 up to 127 updates are added; but a run that is shorter than a piece
+    makes ``updates`` and no more.
+
     A run that diverges ends with ``SequenceDiverged``.  Closing the iterator ends the run and
     leaves the network as it is then.
 
@@ -298,8 +304,8 @@ def train_sequences(
         raise ValueError("generator is given and readout_only is True; a frozen cell accepts None")
     if generator is None and auxiliary:
         raise ValueError(f"auxiliary is {auxiliary:g}; without a generator it accepts 0")
-    # An endless sequence comes in pieces of whole segments.
-    length = PIECE if unroll is None else unroll * -(-PIECE // unroll)
+    # An endless sequence comes in pieces of whole segments, no more of them than there are updates.
+    length = PIECE if unroll is None else unroll * min(-(-PIECE // unroll), updates)
 
     def stream(of: SequenceTask) -> Iterator[Sequences]:
         return of.stream(rng, batch_size, horizon=horizon, steps=length)

@@ -292,6 +292,23 @@ def test_it_says_that_it_diverged(generator_rate, rate, part):
     assert f"the {part}'s rate" in last.message
 
 
+@pytest.mark.parametrize("unroll", [1, 2, 3, 4, 100, 1000])
+@pytest.mark.parametrize("updates", [1, 2, 7])
+def test_a_run_shorter_than_a_piece_makes_the_updates_it_was_asked_for(unroll, updates):
+    *_, last = events_of(Echo(2), unroll=unroll, updates=updates)
+    assert 0 <= last.update - updates < 128 / unroll
+    if updates * unroll <= 128:
+        assert (last.update, last.step) == (updates, updates * unroll)
+
+
+def test_a_long_run_ends_with_the_piece_or_the_sequence():
+    *_, last = events_of(Echo(2), unroll=2, updates=100)
+    assert last.update == 2 * 128 / 2
+    *_, last = events_of(Recall(4), unroll=4, updates=61)  # a sequence is of 4 and 2 steps
+    assert last.update == 62
+    assert last.step == 31 * 6
+
+
 def test_it_can_be_closed_early():
     events = events_of(updates=10**9)
     next(events)
