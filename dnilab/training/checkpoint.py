@@ -12,8 +12,6 @@ import inspect
 import json
 import os
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -22,11 +20,12 @@ from typing import Any
 
 import numpy as np
 
+from dnilab.checks import whole_number
 from dnilab.data import Dataset
 from dnilab.network import Optimiser, Stack
 from dnilab.network.optimisers import Memory
 from dnilab.orderings import Program
-from dnilab.training.state import State, modules_of
+from dnilab.training.state import Key, State, fitted_as_made, modules_of, pending_at
 
 FORMAT = "dnilab checkpoint"
 VERSION = 2
@@ -149,6 +148,49 @@ def check_fits(checkpoint: Checkpoint, run: Mapping[str, Any]) -> None:
         )
 
 
+def _form(value: Any) -> Any:
+    """What a value must have in common with another one to be put in its place."""
+    if isinstance(value, np.ndarray):
+        return str(value.dtype), value.shape
+    if isinstance(value, list):
+        return [_form(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _form(one) for name, one in value.items()}
+    return "number" if isinstance(value, (int, float)) else type(value).__name__
+
+
+def check_state(
+    checkpoint: Checkpoint, start: State, program: Program, batch_size: int, batches: int
+) -> None:
+    """Raise ValueError, naming what does not fit, unless the run can come to this state.
+
+    ``start``: the state in which it begins; parameters and memories keep its form.
+    """
+    its, start_thetas = checkpoint.state, _form(start.thetas)
+    as_made, pending = fitted_as_made(program), pending_at(program, its.turn, batches)
+
+    def fits(key: Key, value: np.ndarray | None) -> bool:
+        if key[0] == "prediction" or value is None:
+            return key[0] == "prediction" and value is None
+        return value.shape[:1] == (batch_size,)
+
+    checks = {
+        "turn": its.turn <= program.turns(batches),
+        "batch": checkpoint.batch == min(its.turn * program.batches_per_turn, batches),
+        "thetas": _form(its.thetas) == start_thetas,
+        "memories": _form(its.memories) == _form(start.memories),
+        "pending": its.pending.keys() == pending and all(fits(*one) for one in its.pending.items()),
+        "made_with": _form(its.made_with)
+        == {key: start_thetas[key[1], as_made[key[:2]]] for key in pending if key[:2] in as_made},
+    }
+    for name, right in checks.items():
+        if not right:
+            raise ValueError(
+                f"resume is {str(checkpoint.path)!r}, whose {name} this run can't have; it "
+                "accepts a checkpoint as train writes it"
+            )
+
+
 def check_place(name: str, place: Any) -> Path:
     """Return ``place`` as a path; raise ValueError unless it is one, in a folder that exists."""
     if not isinstance(place, (str, os.PathLike)) or not os.fspath(place):
@@ -258,9 +300,7 @@ def load(path: Place) -> Checkpoint:
         version = header["version"]
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no checkpoint at {str(path)!r}") from None
-    except (OSError, EOFError, ValueError, LookupError, TypeError) as fault:
-        raise _broken(path, fault) from fault
-    except (zipfile.BadZipFile, zlib.error) as fault:
+    except Exception as fault:  # there is no end to what damaged archives make their readers raise
         raise _broken(path, fault) from fault
     if version != VERSION:
         raise ValueError(
@@ -269,8 +309,13 @@ def load(path: Place) -> Checkpoint:
         )
     try:
         state = _take_up(header["state"], arrays.__getitem__)
-        return Checkpoint(path, header["run"], header["batch"], state)
-    except (ValueError, LookupError, TypeError) as fault:
+        whole_number("turn", state.turn, 0)
+        batch = whole_number("batch", header["batch"], 0)
+        run = header["run"]
+        if not isinstance(run, dict):
+            raise ValueError(f"run is {run!r}")
+        return Checkpoint(path, run, batch, state)
+    except Exception as fault:  # a header may hold anything
         raise _broken(path, fault) from fault
 
 

@@ -78,6 +78,22 @@ def modules_of(program: Program) -> set[int]:
     return {step.module for step in program.steps()}
 
 
+def pending_at(program: Program, turn: int, batches: int) -> set[Key]:
+    """What is pending after ``turn`` turns of a run: made before, and needed later."""
+    if not program.repeats:
+        return set()  # what a drawn turn has made and not used is thrown away
+    reach = program.lag // program.batches_per_turn + 2  # turns until all that is pending is used
+    needs_makes = [
+        needs_and_makes(step, program.modules)
+        for later in range(turn, turn + reach)
+        for worker in unroll_turn(program, later, batches)
+        for step in worker
+    ]
+    needed = {value for needs, _ in needs_makes for value in needs}
+    made = {value for _, makes in needs_makes for value in makes}
+    return {(value.kind, value.module, value.batch) for value in needed - made}
+
+
 def check_writable(program: Program) -> None:
     """Raise ValueError if a pullback is pending between two turns of ``program``.
 

@@ -20,6 +20,7 @@ from dnilab.training.checkpoint import (
     Place,
     check_fits,
     check_place,
+    check_state,
     description,
     load,
     save,
@@ -263,6 +264,8 @@ def train(
     resumed = None if resume is None else load(check_place("resume", resume))
     if resumed is not None:
         check_fits(resumed, run)
+        start = merged(worker.state() for worker in workers)
+        check_state(resumed, start, program, batch_size, batches)
     saver = None
     if checkpoint is not None:
         saver = _Saver(checkpoint, executor, program, workers, run)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import zipfile
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -335,6 +338,38 @@ def test_a_file_with_a_flipped_bit(tmp_path: Path) -> None:
         resumed(path)
 
 
+def encrypted(whole: bytearray) -> None:
+    whole[whole.rindex(b"PK\x01\x02") + 8] |= 1  # a flag in the archive's table of contents
+
+
+def compressed_by_nothing_known(whole: bytearray) -> None:
+    whole[whole.rindex(b"PK\x01\x02") + 10] = 77
+
+
+@pytest.mark.parametrize("damage", [encrypted, compressed_by_nothing_known])
+def test_a_damaged_table_of_contents(damage: Any, tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    write(path, pipeline(TWO))
+    whole = bytearray(path.read_bytes())
+    damage(whole)
+    path.write_bytes(whole)
+    with pytest.raises(ValueError, match=r"run\.npz' is not a whole checkpoint of dnilab"):
+        load(path)
+
+
+@given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_whatever_bit_is_flipped(
+    tmp_path_factory: pytest.TempPathFactory, at: float, bit: int
+) -> None:
+    path = tmp_path_factory.mktemp("run") / "run.npz"
+    write(path, pipeline(TWO))
+    whole = bytearray(path.read_bytes())
+    whole[int(at * len(whole))] ^= 1 << bit
+    path.write_bytes(whole)
+    with suppress(ValueError):
+        list(resumed(path))  # not all bits matter: when the file was written, for one
+
+
 def save_array(path: Path) -> None:
     with path.open("wb") as file:
         np.save(file, np.arange(3))
@@ -355,9 +390,16 @@ def save_other_header(path: Path) -> None:
         np.savez(file, header=np.array(json.dumps({"format": "another"})))
 
 
+def save_unfinished_shape(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        told = b"{'descr': '<f8', 'fortran_order': False, 'shape': ("
+        archive.writestr("header.npy", b"\x93NUMPY\x01\x00" + bytes([len(told), 0]) + told)
+
+
 @pytest.mark.parametrize(
     "make",
     [
+        save_unfinished_shape,
         lambda path: path.write_text("weights", "utf-8"),
         lambda path: path.write_bytes(b""),
         save_array,
@@ -370,6 +412,89 @@ def test_a_foreign_file(make: Any, tmp_path: Path) -> None:
     path = tmp_path / "run.npz"
     make(path)
     with pytest.raises(ValueError, match=r"run\.npz' is not a whole checkpoint of dnilab"):
+        resumed(path)
+
+
+def rewritten(path: Path, **changes: Any) -> None:
+    """The checkpoint at ``path`` again, with something else in its state or beside it."""
+    one = load(path)
+    run, batch = changes.pop("run", one.run), changes.pop("batch", one.batch)
+    save(path, run, batch, replace(one.state, **changes))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"run": [1]}, {"run": None}, {"batch": "4"}, {"turn": -3}, {"turn": 1.5}, {"turn": None}],
+)
+def test_a_header_of_something_else(change: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    write(path, pipeline(TWO))
+    rewritten(path, **change)
+    with pytest.raises(ValueError, match=r"run\.npz' is not a whole checkpoint of dnilab \("):
+        resumed(path)
+
+
+def without_one(values: dict[Any, Any]) -> dict[Any, Any]:
+    return {key: values[key] for key in list(values)[1:]}
+
+
+def with_one_more(values: dict[Any, Any]) -> dict[Any, Any]:
+    (first, *others), one = next(iter(values)), next(iter(values.values()))
+    strange: tuple[Any, ...] = ("h", 9, 9) if isinstance(first, str) else (9, *others)
+    return {**values, strange: one}
+
+
+def other_arrays(change: Any) -> Any:
+    """Change every array in what a state holds."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: changed(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [changed(one) for one in value]
+        return change(value) if isinstance(value, np.ndarray) else value
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values: {},
+        without_one,
+        with_one_more,
+        other_arrays(lambda array: array[:1]),  # NumPy would spread it over all the others
+        other_arrays(lambda array: np.float64(3)),
+    ],
+    ids=["none", "one less", "one more", "shorter", "a number"],
+)
+@pytest.mark.parametrize("name", ["thetas", "memories", "pending", "made_with"])
+def test_a_state_that_the_run_can_not_have(name: str, change: Any, tmp_path: Path) -> None:
+    path, program = tmp_path / "run.npz", pipeline(TWO, staleness=3, guess_again=False)
+    write(path, program)
+    rewritten(path, **{name: change(getattr(load(path).state, name))})
+    stack = network()
+    before = bits(stack)
+    with pytest.raises(ValueError, match=rf"^resume is '.*run\.npz', whose {name} this run can't"):
+        train(stack, DATA, program, **HOW, resume=path)
+    assert bits(stack) == before
+
+
+@pytest.mark.parametrize("change", [{"turn": 999}, {"batch": 5}, {"turn": 17, "batch": 17}])
+def test_a_turn_that_the_run_does_not_have(change: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    write(path, sequential(3))
+    rewritten(path, **change)
+    name = next(iter(change))
+    with pytest.raises(ValueError, match=rf"^resume is .*, whose {name} this run can't have"):
+        resumed(path, sequential(3))
+
+
+def test_a_memory_of_words(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    write(path, pipeline(TWO))
+    rewritten(path, memories={k: {**m, "step": "x"} for k, m in load(path).state.memories.items()})
+    with pytest.raises(ValueError, match=r"^resume is .*, whose memories this run can't have"):
         resumed(path)
 
 
