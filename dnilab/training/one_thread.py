@@ -13,7 +13,7 @@ from dnilab.orderings import Program
 from dnilab.training.blas import one_blas_thread
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.state import Key
-from dnilab.training.worker import Worker, users_of_values
+from dnilab.training.worker import ParametersExploded, Worker, users_of_values
 
 
 def _connect(workers: Sequence[Worker], program: Program, owners: Mapping[int, int]) -> None:
@@ -26,6 +26,25 @@ def _connect(workers: Sequence[Worker], program: Program, owners: Mapping[int, i
 
     for worker in workers:
         worker.route = partial(route, worker.index)
+
+
+def _advance(workers: Sequence[Worker], stop: int) -> None:
+    """Run all workers up to turn ``stop``; or, if parameters explode, up to the turn of that."""
+    faults: list[ParametersExploded] = []
+    going, stood = list(workers), [(-1, 0)]
+    while going and stood != (stands := [(worker.turn, worker.position) for worker in going]):
+        waiting = []
+        for worker in going:
+            try:
+                if not worker.advance(stop):
+                    waiting.append(worker)
+            except ParametersExploded as fault:
+                faults.append(fault)
+                stop = min(stop, worker.turn)
+        going, stood = waiting, stands
+    assert faults or not going, "orderings.check lets nothing pass that comes to a standstill"
+    if faults:
+        raise min(faults, key=lambda fault: fault.order)
 
 
 def one_thread(
@@ -47,9 +66,7 @@ def one_thread(
         # A run that diverges is reported in words, so NumPy's own warnings add nothing.  Neither
         # setting may leak out of the iterator, hence not around the yield.
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
-            going = list(workers)
-            while going:
-                going = [worker for worker in going if not worker.advance(stop)]
+            _advance(workers, stop)
             at_rest()
         spans = tuple(span for worker in workers for span in worker.take_spans())
         seconds = sum(worker.nanoseconds for worker in workers) / 1e9

@@ -7,10 +7,13 @@ touch it; so the operating system may run them in any way it likes and the numbe
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,8 @@ from dnilab.training.worker import ParametersExploded, Worker, users_of_values
 
 REPORTS_AHEAD = 2  # how many reports a run may be ahead of whoever reads them: bounds the memory
 TURNS_AHEAD = 16  # how many turns a worker may be ahead of one it never hears from
+SOON = 0.005  # seconds between two looks at how far the others are, once parameters exploded
+STANDSTILL = 5.0  # seconds without a turn after which nobody is waited for any more
 STOP = object()  # in an inbox: the run is over
 
 
@@ -140,9 +145,73 @@ def _connect(team: Sequence[_Thread], program: Program, owners: Mapping[int, int
 class _Pending:
     """A snapshot of which some workers have handed in their part."""
 
+    parts: int = 0
     modules: dict[int, Module] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
     seconds: float = 0.0
+
+
+class _Collector:
+    """Puts the reports of the workers together."""
+
+    def __init__(
+        self, team: Sequence[_Thread], reports: SimpleQueue[Any], program: Program
+    ) -> None:
+        self.team, self.reports = team, reports
+        self.per_turn = program.batches_per_turn
+        self.pending: defaultdict[int, _Pending] = defaultdict(_Pending)
+        self.exploded: dict[int, ParametersExploded] = {}  # by worker
+
+    def collect(self, stop: int) -> _Pending:
+        """All that is told of turn ``stop``.
+
+        Raises WorkerFailed, or ParametersExploded if that was before the stop.
+        """
+        pending = self.pending[stop]
+        while pending.parts < len(self.team):
+            if self.exploded and self._turn() <= stop:
+                self._let_the_others_come()
+                raise self._first()
+            self._take(self.reports.get())
+        return self.pending.pop(stop)
+
+    def _take(self, report: tuple[int, int, Any, Any, float]) -> None:
+        index, at, what, spans, seconds = report
+        if isinstance(what, ParametersExploded):
+            self.exploded[index] = what
+            return
+        if isinstance(what, BaseException):
+            raise WorkerFailed(
+                f"worker {index + 1} failed at {spans}: {type(what).__name__}: {what}"
+            ) from what
+        pending = self.pending[at]
+        pending.parts += 1
+        pending.modules.update(what)
+        pending.spans += spans
+        pending.seconds = max(pending.seconds, seconds)
+
+    def _first(self) -> ParametersExploded:
+        return min(self.exploded.values(), key=lambda fault: fault.order)
+
+    def _turn(self) -> int:
+        """How many turns there were when the first explosion was found."""
+        return self._first().batch // self.per_turn + 1
+
+    def _let_the_others_come(self) -> None:
+        """Wait until every other worker has come to the turn of the first explosion, or further.
+
+        They can, as far as they need nothing that is made later, as in the orderings here.
+        """
+        stood, since = [-1], perf_counter()
+        while perf_counter() - since < STANDSTILL:
+            left = [one.worker for one in self.team if one.worker.index not in self.exploded]
+            if all(worker.sound >= self._turn() for worker in left):
+                return
+            stands = [worker.turn for worker in left]
+            if stands != stood:
+                stood, since = stands, perf_counter()
+            with suppress(Empty):
+                self._take(self.reports.get(timeout=SOON))
 
 
 def threads(
@@ -162,29 +231,15 @@ def threads(
     reports: SimpleQueue[Any] = SimpleQueue()
     team = [_Thread(worker, stops, reports) for worker in workers]
     _connect(team, program, owners)
-    pending = {stop: _Pending() for stop in stops}
-
-    def collect(stop: int) -> _Pending:
-        while len(pending[stop].modules) < len(stack):
-            index, at, what, spans, seconds = reports.get()
-            if isinstance(what, ParametersExploded):
-                raise what
-            if isinstance(what, BaseException):
-                raise WorkerFailed(
-                    f"worker {index + 1} failed at {spans}: {type(what).__name__}: {what}"
-                ) from what
-            pending[at].modules.update(what)
-            pending[at].spans += spans
-            pending[at].seconds = max(pending[at].seconds, seconds)
-        return pending.pop(stop)
-
+    collector = _Collector(team, reports, program)
     with one_blas_thread():
         try:
             for member in team:
                 member.thread.start()
             for stop in stops:
-                part = collect(stop)
-                modules = [part.modules[k] for k in range(1, len(stack) + 1)]
+                part = collector.collect(stop)
+                # a module that no step is about is as it was
+                modules = [part.modules.get(k, m) for k, m in enumerate(stack.modules, start=1)]
                 snapshot = Stack(modules, stack.loss)
                 yield Snapshot(stop, snapshot, tuple(part.spans), part.seconds)
                 for member in team:

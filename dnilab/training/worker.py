@@ -32,11 +32,21 @@ Prepared = tuple[Action, str, int, int, Waits]
 
 
 class ParametersExploded(Exception):
-    """A parameter vector of one module is not finite, or has grown past all reason."""
+    """A parameter vector of one module is not finite, or has grown past all reason.
+
+    ``batch``: the first of the turn after which that was found.  Where several explode, all
+    executors name the first by ``order``, whoever of them was the quickest: so a worker that is
+    behind goes on to the same turn before the run ends.
+    """
 
     def __init__(self, module: int, part: str, batch: int) -> None:
         super().__init__(f"{part} of module {module} at batch {batch}")
         self.module, self.part, self.batch = module, part, batch
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """By batch, and then by module."""
+        return self.batch, self.module
 
 
 def users_of_values(program: Program, owners: Mapping[int, int]) -> dict[tuple[str, int], int]:
@@ -89,6 +99,7 @@ class Worker:
         self.doing = "nothing yet"
         self.turn = 0
         self.position = 0
+        self.sound = 0  # turns after which the parameters were looked at and found sound
         self.nanoseconds = 0
         self.modules = dict(modules)
         self._spans: deque[tuple[str, int, int, int, int]] = deque(maxlen=SPANS_KEPT)
@@ -296,3 +307,4 @@ class Worker:
                     # written so that NaN, which compares false with everything, is caught
                     if not float(theta.dot(theta)) < LIMIT**2 * theta.size:
                         raise ParametersExploded(k, part, batch)
+        self.sound = self.turn

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from benchmarks.orderings import bits as random_programs
 from dnilab.data import Dataset
-from dnilab.network import Adam, Stack, loss_named, optimiser_named
+from dnilab.network import SGD, Adam, Stack, loss_named, optimiser_named
 from dnilab.orderings import (
     Program,
     Step,
@@ -177,6 +177,28 @@ def test_a_few_hundred_random_programs(every: float | None) -> None:
         "equal_to_the_last_bit": count,
         "threads_left": 0,
     }
+
+
+@BOTH
+@given(data=st.data())
+def test_runs_that_diverge_tell_the_same_too(every: float | None, data: Any) -> None:
+    """All reports before, and of several modules that explode the same one is named."""
+    draw = data.draw
+    hidden = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
+    seed = draw(st.integers(0, 999))
+    rows = small_data(rows=30, seed=seed)
+    needs, program = draw(programs(len(hidden) + 1))
+    stack, how = draw(networks(rows, hidden, needs, seed, report_from=2))
+    how |= {
+        "optimiser": SGD(draw(st.sampled_from([1e-2, 1e4, 1e9]))),
+        "generator_optimiser": SGD(draw(st.sampled_from([1e-2, 1e2, 1e9]))),
+        "epochs": 12,
+    }
+    with switching(every):
+        one = numbers(train(stack.copy(), rows, program, **how))
+        many = in_time(lambda: numbers(train(stack, rows, program, **how, executor="threads")))
+    event(one[-1][0])
+    assert repr(many) == repr(one)  # NaN is not equal to itself
 
 
 HOW: dict[str, Any] = {"optimiser": Adam(0.01), "batch_size": 3, "epochs": 4, "report_every": 2}

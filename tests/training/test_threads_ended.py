@@ -18,6 +18,7 @@ from dnilab.network import SGD, Adam, Stack
 from dnilab.orderings import Program, Step, pipeline
 from dnilab.training import Diverged, Report, WorkerFailed, blas, train
 from dnilab.training.threads import REPORTS_AHEAD, TURNS_AHEAD
+from tests.training.by_hand import bits
 from tests.training.planted import (
     DATA,
     LONG,
@@ -165,6 +166,39 @@ def test_rates_that_diverge_at_once_and_without_a_warning() -> None:
             how = {**LONG, "optimiser": SGD(1e12), "executor": "threads", "report_every": 10**6}
             last = in_time(lambda s=stack, p=program, h=how: list(train(s, DATA, p, **h)))[-1]
             assert isinstance(last, Diverged)
+
+
+def test_a_slow_worker_delivers_its_reports_before_another_ends_the_run() -> None:
+    def slow(t: int) -> None:
+        time.sleep(0.002)
+
+    def both(executor: str) -> list[Any]:
+        stack = hooked(network((4, 6, 2)), 2, slow)
+        how = {**LONG, "executor": executor, "report_every": 2, "optimiser": SGD(1e-3)}
+        how["generator_optimiser"] = SGD(1e9)
+        events = list(train(stack, DATA, pipeline(((1,), (2,)), staleness=8), **how))
+        return [(type(e), e.batch, getattr(e, "message", "")) for e in events]
+
+    with nothing_left():
+        assert in_time(lambda: both("threads")) == both("one thread")
+
+
+# ---- nothing to do -------------------------------------------------------------------------------
+
+
+def test_a_module_without_a_step_and_a_worker_without_one() -> None:
+    for steps in ([[3], []], [[2], [3]], [[1, 2, 3], []]):
+        workers = tuple(tuple(Step("unlocked_update", k) for k in group) for group in steps)
+        program = Program("idle", 3, workers)
+        told = {}
+        for executor in ("one thread", "threads"):
+            stack = network(input_hidden=(4,))
+            how = {**LONG, "epochs": 2, "report_every": 2, "executor": executor}
+            with nothing_left():
+                events = in_time(lambda s=stack, p=program, h=how: list(train(s, DATA, p, **h)))
+            told[executor] = [e.loss for e in events], bits(stack)
+        assert told["threads"] == told["one thread"]
+        assert len(told["threads"][0]) > 2
 
 
 # ---- stopped by the caller -----------------------------------------------------------------------
