@@ -149,8 +149,10 @@ def test_closing_early_keeps_what_there_was(tmp_path: Path) -> None:
     file = tmp_path / "sweep.jsonl"
     rows = sweep(sweep_plan(TINY), InLine(), file=file, progress=False)
     first = next(rows)
-    rows.close()  # type: ignore[attr-defined]
     assert read_sweep(file) == [first]
+    rows.close()  # type: ignore[attr-defined]
+    assert read_sweep(file)[0] == first
+    assert len(read_sweep(file)) == 3  # this executor had run them all by then
     assert len(go(file, sweep_plan(TINY))) == 3  # and it is free again
 
 
