@@ -21,11 +21,11 @@ from dnilab.network import Module, Stack
 from dnilab.network.optimisers import copy_into
 from dnilab.orderings import Program
 from dnilab.training.cluster import dask, hush
-from dnilab.training.errand import Cost, Fault, Outcome, Plan
+from dnilab.training.errand import Cost, Fault, Outcome, Plan, Standing
 from dnilab.training.seat import Seat
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.state import merged
-from dnilab.training.threads import WorkerFailed
+from dnilab.training.threads import STANDSTILL, WorkerFailed
 from dnilab.training.worker import ParametersExploded, Worker
 
 LOOK_EVERY = 0.2  # seconds between two looks at whether every process is still there
@@ -56,7 +56,10 @@ class _Member:
         self.answer: Any = None
         self.asked: tuple[str, tuple[Any, ...]] = ("", ())
 
-    def lost(self) -> WorkerLost:
+    def lost(self) -> WorkerFailed:
+        """Its process is gone; unless nobody can tell, as the client was closed."""
+        if self.client.status != "running":
+            return WorkerFailed(CLOSED)
         modules = tuple(self.worker.modules)
         named = f"module {modules[0]}" if len(modules) == 1 else f"modules {modules}"
         return WorkerLost(
@@ -158,6 +161,8 @@ class Apart:
         owners: Mapping[int, int],
     ) -> None:
         hush()
+        if self.client.status != "running":
+            raise WorkerFailed(CLOSED)
         addresses = sorted(self.client.nthreads())
         if len(addresses) < len(workers):
             raise ValueError(
@@ -232,7 +237,7 @@ class Apart:
 
     def _raise(self, team: Sequence[_Member], member: _Member, fault: Fault) -> None:
         if fault.kind == "exploded":
-            raise ParametersExploded(*fault.what)
+            raise self._first(team, member, ParametersExploded(*fault.what))
         if fault.kind == "failed":
             kind = type(fault.what).__name__
             raise WorkerFailed(
@@ -244,6 +249,29 @@ class Apart:
             time.sleep(LOOK_EVERY / 10)
         silent = next((one for one in team if one.gone), None)
         raise (silent or team[fault.what]).lost()
+
+    def _first(
+        self, team: Sequence[_Member], member: _Member, fault: ParametersExploded
+    ) -> ParametersExploded:
+        """The explosion to be named, once the others have come to the turn of the first one.
+
+        See ``ParametersExploded``.
+        """
+        others = [one for one in team if one is not member]
+        per_turn = member.worker.program.batches_per_turn
+        stood, since = [-1], time.monotonic()
+        while others and time.monotonic() - since < STANDSTILL:
+            self._ask(others, "standing")
+            stands: list[Standing] = self._answers(others)
+            faults = [ParametersExploded(*one.exploded) for one in stands if one.exploded]
+            fault = min([fault, *faults], key=lambda one: one.order)
+            turn = fault.batch // per_turn + 1
+            if all(one.exploded or one.sound >= turn for one in stands):
+                break
+            if stood != (turns := [one.turn for one in stands]):
+                stood, since = turns, time.monotonic()
+            time.sleep(LOOK_EVERY / 10)
+        return fault
 
     def _end(self, team: Sequence[_Member]) -> None:
         """Stop all that still runs, and let go of the actors."""

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from dnilab.training.blas import one_blas_thread
-from dnilab.training.errand import Cost, Fault, Outcome, Plan
+from dnilab.training.errand import Cost, Fault, Outcome, Plan, Standing
 from dnilab.training.feed import Feed
 from dnilab.training.outbox import Outbox, Parcel
 from dnilab.training.state import Key, State
@@ -58,6 +58,7 @@ class Desk:
         self.answers: list[int] = []  # those that this one never sends a value
         self.silent: int | None = None
         self.cancelled = False
+        self.exploded: tuple[int, str, int] | None = None
         self.busy = self.waiting = self.handing_over = self.talking = 0
         self.loop = asyncio.get_running_loop()
         self.going: tuple[int, asyncio.Task[Outcome]] | None = None
@@ -113,6 +114,10 @@ class Desk:
             if item is not STOP:
                 self.worker.store.update(item)
         return self.worker.state()
+
+    def standing(self) -> Standing:
+        """How far the worker has come."""
+        return Standing(self.worker.turn, self.worker.sound, self.exploded)
 
     def receive(self, sender: int, turns: int, keys: Sequence[Key], values: Sequence[Any]) -> None:
         """Values from another worker, or word of how many more turns it has done."""
@@ -188,7 +193,8 @@ class Desk:
                 return Fault("cancelled")
             return Fault("unanswered", self.silent)
         except ParametersExploded as fault:
-            return Fault("exploded", (fault.module, fault.part, fault.batch))
+            self.exploded = fault.module, fault.part, fault.batch
+            return Fault("exploded", self.exploded)
         except BaseException as fault:
             return Fault("failed", _portable(fault), worker.doing)
         finally:

@@ -70,6 +70,18 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """How far a worker has come: its turn, and the last one after which all was sound.
+
+    ``exploded``: module, part and batch, if that is over.
+    """
+
+    turn: int
+    sound: int
+    exploded: tuple[int, str, int] | None
+
+
+@dataclass(frozen=True)
 class Fault:
     """Why a worker stopped before its time.
 

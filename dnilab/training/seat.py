@@ -8,7 +8,7 @@ from typing import Any
 
 from dnilab.training.cluster import hush
 from dnilab.training.desk import Desk
-from dnilab.training.errand import Outcome, Plan
+from dnilab.training.errand import Outcome, Plan, Standing
 from dnilab.training.memory import keep_freed_memory
 from dnilab.training.state import Key, State
 
@@ -38,6 +38,10 @@ class Seat:
     async def state(self) -> State:
         """Where the worker stands, once all of them have come to the same stop."""
         return self.desk.state()
+
+    async def standing(self) -> Standing:
+        """How far the worker has come."""
+        return self.desk.standing()
 
     async def receive(self, sender: int, turns: int, keys: Sequence[Key], *values: Any) -> None:
         """Values from another worker, or word of how many more turns it has done."""

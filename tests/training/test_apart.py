@@ -238,6 +238,27 @@ def test_rates_that_diverge(client: Any) -> None:
     assert usable(stack)
 
 
+@settings(max_examples=12)
+@given(data=st.data())
+def test_runs_that_diverge_tell_the_same_as_on_one_thread(client: Any, data: Any) -> None:
+    draw = data.draw
+    groups = draw(st.sampled_from([TWO, THREE]))
+    program = pipeline(groups, staleness=draw(st.integers(0, 5)))
+    rates = [draw(st.sampled_from([1e-2, 1e3, 1e9])) for _ in range(2)]
+    how = {
+        "optimiser": SGD(rates[0]),
+        "generator_optimiser": SGD(rates[1]),
+        "batch_size": 2,
+        "epochs": 10,
+        "report_every": draw(st.integers(2, 60)),
+    }
+    stack = network(activation=draw(st.sampled_from(["identity", "tanh"])))
+    one = numbers(train(stack.copy(), DATA, program, **how))
+    event(one[-1][0])
+    many = in_time(lambda: numbers(train(stack, DATA, program, **how, executor=apart(client))))
+    assert repr(many) == repr(one)  # NaN is not equal to itself
+
+
 @pytest.mark.parametrize("reports", [0, 1, 3])
 def test_closing_early(client: Any, reports: int) -> None:
     stack, wanted = network(), network()
@@ -265,6 +286,17 @@ def test_a_cluster_that_is_left_before_its_run(client: Any) -> None:
     while left(client):  # each goes on to its stop, if it can
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_client_that_is_closed() -> None:
+    with cluster(workers=2) as client:
+        events = train(network(), DATA, pipeline(TWO), **LONG, executor=apart(client))
+        next(events)
+        client.close()
+        for run in (events, train(network(), DATA, pipeline(TWO), **LONG, executor=apart(client))):
+            with pytest.raises(WorkerFailed, match=r"^the client was closed before") as failed:
+                in_time(lambda run=run: list(run))
+            assert not isinstance(failed.value, WorkerLost)
 
 
 def test_dropping_the_iterator(client: Any) -> None:
