@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -263,16 +263,17 @@ def save(path: Place, run: Mapping[str, Any], batch: int, state: State) -> None:
         "state": _put_down(state, arrays),
     }
     named: dict[str, Any] = {_HEADER: np.array(json.dumps(header)), **arrays}
-    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    # not tempfile, whose files nobody else may read: a checkpoint is for others to go on from too
+    beside = path.with_name(f".checkpoint.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with beside.open("xb") as file:
             np.savez(file, **named)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:
         with suppress(OSError):
-            os.unlink(beside)
+            beside.unlink()
         raise
 
 

@@ -287,7 +287,7 @@ def train(
     if saver is not None:
         if checkpoint_every is not None:
             every = whole_number("checkpoint_every", checkpoint_every, 1)
-        saves = {turn for turn in turns_every(every) if turn > begin or resumed is None}
+        saves = {turn for turn in turns_every(every) if turn >= begin}
 
     def events() -> Iterator[Event]:
         if resumed is not None:

@@ -268,6 +268,30 @@ def test_again_and_again_from_the_same_file(tmp_path: Path) -> None:
     assert bits(stack) == bits(whole)
 
 
+def test_a_finished_run_is_written_to_another_place_too(tmp_path: Path) -> None:
+    path, other = tmp_path / "run.npz", tmp_path / "other.npz"
+    stack = network()
+    list(train(stack, DATA, pipeline(TWO), **HOW, checkpoint=path))
+    (report,) = resumed(path, checkpoint=other)
+    assert load(other).batch == report.batch == 16
+    again = network()
+    list(train(again, DATA, pipeline(TWO), **HOW, resume=other))
+    assert bits(again) == bits(stack)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such modes")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_others_may_read_what_they_may_read_of_any_file(mask: int, tmp_path: Path) -> None:
+    path, plain = tmp_path / "run.npz", tmp_path / "plain"
+    before = os.umask(mask)
+    try:
+        write(path, pipeline(TWO))
+        plain.touch()
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode == plain.stat().st_mode
+
+
 def test_nothing_is_touched_before_the_first_report_is_asked_for(tmp_path: Path) -> None:
     path, program = tmp_path / "run.npz", pipeline(TWO)
     write(path, program)
