@@ -332,6 +332,11 @@ def test_numpy_integers_are_written_as_plain_ones(tmp_path: Path) -> None:
     list(resumed(path, pipeline(((1,), (2, 3)), staleness=2), seed=7))
     write(path, sparse(3, seed=np.int64(7)))
     list(resumed(path, sparse(3, seed=7)))
+    # and in a program that is written by hand
+    steps = [Step("forward_update", 1), Step("forward_update", np.int64(2)), Step("fit", 1)]
+    two = network((4, 5, 2))
+    write(path, Program("by hand", np.int64(2), (tuple(steps),)), two.copy())
+    list(train(two, DATA, sequential(2), **HOW, resume=path))
 
 
 # ---- what is no checkpoint, or not of this run ---------------------------------------------------
