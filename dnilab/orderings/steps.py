@@ -58,7 +58,7 @@ class Step:
 
     def __post_init__(self) -> None:
         one_of("op", self.op, tuple(OPERATIONS))
-        whole_number("module", self.module, 1)
+        object.__setattr__(self, "module", whole_number("module", self.module, 1))
         if type(self.batch) is not int:
             raise ValueError(f"batch is {self.batch!r}; it accepts a whole number")
         true_or_false("alone", self.alone)
@@ -86,8 +86,8 @@ class Program:
     parcels: bool = False
 
     def __post_init__(self) -> None:
-        whole_number("modules", self.modules, 1)
-        whole_number("batches_per_turn", self.batches_per_turn, 1)
+        for name in ("modules", "batches_per_turn"):  # plain, also where NumPy's came in
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), 1))
         for step in self.steps():
             if step.module > self.modules:
                 raise ValueError(f"{step} is not among the {self.modules} modules")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import operator
 import os
 import secrets
 from collections.abc import Callable, Mapping
@@ -82,14 +81,6 @@ def _told(part: Any) -> dict[str, Any]:
     }
 
 
-def _as_json(told: Any) -> str:
-    """``told`` in JSON; a NumPy integer, as in a step that was written by hand, is one of Python's.
-
-    Raises TypeError for what is neither plain nor whole.
-    """
-    return json.dumps(told, default=operator.index)
-
-
 def _steps(program: Program) -> dict[str, Any]:
     """The steps of each module.  Which worker runs them is left out: it changes no number."""
     own = {
@@ -138,7 +129,7 @@ def description(
         "epochs": batches // (len(data.x_train) // batch_size),
         "seed": seed,
     }
-    plain: dict[str, Any] = json.loads(_as_json(described))
+    plain: dict[str, Any] = json.loads(json.dumps(described))
     return plain
 
 
@@ -271,7 +262,7 @@ def save(path: Place, run: Mapping[str, Any], batch: int, state: State) -> None:
         "batch": batch,
         "state": _put_down(state, arrays),
     }
-    named: dict[str, Any] = {_HEADER: np.array(_as_json(header)), **arrays}
+    named: dict[str, Any] = {_HEADER: np.array(json.dumps(header)), **arrays}
     # not tempfile, whose files nobody else may read: a checkpoint is for others to go on from too
     beside = path.with_name(f".checkpoint.{secrets.token_hex(8)}.part")
     try:
