@@ -64,7 +64,7 @@ def print_rows_or_figures(what: Any) -> None:
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.3, help="of each way in each round")
+    parser.add_argument("--seconds", type=float, default=0.6, help="of each way in each round")
     parser.add_argument("--address", help="of a running cluster, instead of one on this machine")
     arguments = parser.parse_args()
     rows, trials = [], []
