@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,6 +62,16 @@ def true_or_false(name: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{name} is {value!r}; it accepts True or False")
     return bool(value)
+
+
+def file_path(name: str, value: Any, example: str = "run.npz") -> Path:
+    """Return ``value`` as the path of a file; raise ValueError unless its folder is there."""
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise ValueError(f"{name} is {value!r}; it accepts the path of a file, as {example!r}")
+    path = Path(value)
+    if not path.parent.is_dir() or path.is_dir():
+        raise ValueError(f"{name} is {str(path)!r}; it accepts a file in a folder that exists")
+    return path
 
 
 def random_generator(name: str, value: Any) -> np.random.Generator:

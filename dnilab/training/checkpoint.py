@@ -191,16 +191,6 @@ def check_state(
             )
 
 
-def check_place(name: str, place: Any) -> Path:
-    """Return ``place`` as a path; raise ValueError unless it is one, in a folder that exists."""
-    if not isinstance(place, (str, os.PathLike)) or not os.fspath(place):
-        raise ValueError(f"{name} is {place!r}; it accepts the path of a file, as 'run.npz'")
-    path = Path(place)
-    if not path.parent.is_dir() or path.is_dir():
-        raise ValueError(f"{name} is {str(path)!r}; it accepts a file in a folder that exists")
-    return path
-
-
 # ---- on disk -------------------------------------------------------------------------------------
 
 

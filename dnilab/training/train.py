@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import one_of, whole_number
+from dnilab.checks import file_path, one_of, whole_number
 from dnilab.data import Dataset
 from dnilab.data.batches import check_batch_size
 from dnilab.network import Optimiser, Stack
@@ -19,7 +19,6 @@ from dnilab.training.checkpoint import (
     Checkpoint,
     Place,
     check_fits,
-    check_place,
     check_state,
     description,
     load,
@@ -137,7 +136,7 @@ class _Saver:
         workers: Sequence[Worker],
         run: Mapping[str, Any],
     ) -> None:
-        self.path = check_place("checkpoint", checkpoint)
+        self.path = file_path("checkpoint", checkpoint)
         if executor != "one thread" and not isinstance(executor, Apart):
             raise ValueError(
                 f"checkpoint is {str(self.path)!r}, and executor is {executor!r}; it accepts "
@@ -261,7 +260,7 @@ def train(
         run = description(
             stack, data, program, optimiser, for_generators, batch_size, batches, seed
         )
-    resumed = None if resume is None else load(check_place("resume", resume))
+    resumed = None if resume is None else load(file_path("resume", resume))
     if resumed is not None:
         check_fits(resumed, run)
         start = merged(worker.state() for worker in workers)

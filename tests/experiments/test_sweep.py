@@ -207,6 +207,9 @@ def test_equal_jobs_are_run_once() -> None:
     ("how", "says"),
     [
         ({"jobs": [3]}, "jobs holds 3; it accepts what sweep_plan made"),
+        ({"jobs": TINY}, "it accepts what sweep_plan made, in a list"),
+        ({"file": 5}, "file is 5; it accepts the path of a file, as 'sweep.jsonl'"),
+        ({"file": "nowhere/x.jsonl"}, "it accepts a file in a folder that exists"),
         ({"executor": 2}, "executor is 2; it accepts a concurrent.futures.Executor"),
         ({"stop": True}, "stop is True; it accepts a threading.Event or None"),
         ({"progress": "yes"}, "progress is 'yes'; it accepts True or False"),

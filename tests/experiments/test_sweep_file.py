@@ -229,5 +229,5 @@ def test_two_sweeps_at_once(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        go(tmp_path / "nowhere" / "sweep.jsonl")
+    with pytest.raises(ValueError, match="it accepts a file in a folder that exists"):
+        sweep([TINY], InLine(), file=tmp_path / "nowhere" / "sweep.jsonl")

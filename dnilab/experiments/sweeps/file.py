@@ -21,6 +21,7 @@ from typing import IO, Any
 import numpy as np
 
 import dnilab
+from dnilab.checks import file_path
 from dnilab.experiments.settings import Settings
 from dnilab.experiments.sweeps.plan import Job
 from dnilab.experiments.sweeps.row import REFUSED, STATUSES, Row
@@ -100,8 +101,8 @@ class SweepFile:
 
 
 def check_file(path: PathLike) -> None:
-    """Raise ValueError now if ``path`` holds something that a sweep could not go on with."""
-    path = Path(path)
+    """Raise ValueError now if ``path`` is no place for a file, or holds something else."""
+    path = file_path("file", path, "sweep.jsonl")
     if path.exists():
         _parsed(path, path.read_bytes())
 
