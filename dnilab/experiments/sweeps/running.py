@@ -69,9 +69,7 @@ def sweep(
     finished are kept.  A Dask cluster runs the jobs of a worker that was killed on another one.
     """
     if not isinstance(jobs, Iterable):
-        raise ValueError(
-            f"jobs is {jobs!r}; it accepts what sweep_plan made, or Settings, in a list"
-        )
+        raise ValueError(f"jobs is {jobs!r}; it accepts what sweep_plan made, in a list")
     plan: dict[str, Job] = {}
     for job in jobs:
         job = job if isinstance(job, Job) else Job.of(job)
