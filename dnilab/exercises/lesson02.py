@@ -106,6 +106,8 @@ def check_softplus(softplus: Callable[..., Any]) -> Verdict:
                 "Right for moderate x, but x = 1000 gives NaN or infinity. np.logaddexp(0, x), "
                 "and 0.5 * (1 + np.tanh(0.5 * x)) for the slope, do not overflow.",
             )
+        _must(judge_with_mistakes("y for x = -1000, 0, 1000", got, np.logaddexp(0, large), {}, {}))
+        _must(judge_with_mistakes("dx for x = -1000, 0, 1000", slope, sigmoid(large), {}, {}))
     except NotYet as stop:
         return stop.verdict
     return Verdict(

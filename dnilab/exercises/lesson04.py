@@ -80,6 +80,12 @@ def check_best_guess(best_guess: Callable[..., Any]) -> Verdict:
         got = ask("best_guess", best_guess, s, g)
     except NotYet as stop:
         return stop.verdict
+    if isinstance(got, tuple):
+        return Verdict(
+            False,
+            f"{name} returns {len(got)} things. np.linalg.lstsq returns several as well; its first, "
+            "[0], are the weights. Multiply the context by them.",
+        )
     if got is not None and np.shape(got) in (weights.shape, (SEEN, WIDTH)):
         return Verdict(
             False, f"{name} returns the weights of the fit. Multiply the context by them."

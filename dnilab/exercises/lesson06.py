@@ -43,6 +43,7 @@ def check_epochs_to_reach(epochs_to_reach: Callable[..., Any]) -> Verdict:
         never = ask("epochs_to_reach", epochs_to_reach, epoch, right, 0.99)
     except NotYet as stop:
         return stop.verdict
-    if never is None or not np.isnan(float(never)):
+    number = np.shape(never) == () and isinstance(never, float | np.floating | np.ndarray)
+    if not (number and np.isnan(never)):
         return Verdict(False, f"{name}: return NaN where the goal is never met; yours is {never}.")
     return Verdict(True, f"{name} finds the first epoch, and says NaN where there is none.")

@@ -53,11 +53,11 @@ class TestMessageBelow:
         [
             (lambda *_: None, "is None"),
             (altered(lambda a, h, g_hat, W: -(g_hat * (a > 0)) @ W.T), "wrong sign"),
-            (altered(lambda a, h, g_hat, W: g_hat * (a > 0)), "should be (7, 5)"),
+            (altered(lambda a, h, g_hat, W: g_hat * (a > 0)), "should be (8, 5)"),
             (altered(lambda a, h, g_hat, W: W @ (g_hat * (a > 0)).T), "Transpose it?"),
             (
                 altered(lambda a, h, g_hat, W: (g_hat * (a > 0)) @ W.T / BATCH),
-                "too small by a factor 7",
+                "too small by a factor 8",
             ),
             (altered(lambda a, h, g_hat, W: g_hat @ W.T), "slope dh/da is missing"),
             (altered(lambda a, h, g_hat, W: (g_hat * (1 - h**2)) @ W.T), "that of tanh"),
@@ -106,10 +106,12 @@ class TestFittedGenerator:
             (lambda M, s, g, rate: M.T, "Transpose it?"),
             (lambda M, s, g, rate: M, "returns M as it was"),
             (lambda M, s, g, rate: 2 * M - fitted(M, s, g, rate), "wrong sign"),
-            (lambda M, s, g, rate: M - rate * s.T @ (s @ M - g), "too large by a factor 7"),
+            (lambda M, s, g, rate: M - rate * s.T @ (s @ M - g), "too large by a factor 8"),
+            # the width of the context, 7, is not the number of rows
+            (lambda M, s, g, rate: M - rate * s.T @ (s @ M - g) / len(M), "too large"),
             (
                 lambda M, s, g, rate: M - rate / len(s) ** 2 * s.T @ (s @ M - g),
-                "too small by a factor 7",
+                "too small by a factor 8",
             ),
             (
                 lambda M, s, g, rate: M - s.T @ (s @ M - g) / len(s),

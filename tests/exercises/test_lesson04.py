@@ -72,6 +72,7 @@ class TestBestGuess:
             (lambda s, g: g.copy(), "it is g itself"),
             (lambda s, g: g - best_guess(s, g), "what is left over"),
             (lambda s, g: -best_guess(s, g), "wrong sign"),
+            (lambda s, g: np.linalg.lstsq(s, g, rcond=None), "returns 4 things"),
             (lambda s, g: best_guess(s, g).T, "Transpose it?"),
             (lambda s, g: s @ g, "stopped with ValueError"),
         ],
