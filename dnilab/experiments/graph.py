@@ -146,7 +146,7 @@ class ClockSettings:
         keep("rate", real_number("rate", self.rate, 0, above=True))
         keep("seed", whole_number("seed", self.seed, 0))
 
-    def but(self, **changes: Any) -> ClockSettings:
+    def but(self, /, **changes: Any) -> ClockSettings:
         """The same settings with some fields changed."""
         unknown = set(changes) - set(self.__dataclass_fields__)
         if unknown:

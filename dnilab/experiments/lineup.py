@@ -69,9 +69,11 @@ class Lineup:
         if not isinstance(self.settings, Settings):
             raise ValueError(f"settings is {self.settings!r}; it accepts Settings")
         whole_number("seeds", self.seeds, 1, MOST_SEEDS)
-        names = (self.beside,) if isinstance(self.beside, str) else tuple(self.beside)
+        names = (self.beside,) if isinstance(self.beside, str) else self.beside
+        if not isinstance(names, tuple | list):
+            raise ValueError(f"beside is {names!r}; it accepts a tuple of {', '.join(BESIDE)}")
         for name in names:
-            if name not in BESIDE:
+            if not isinstance(name, str) or name not in BESIDE:
                 raise ValueError(f"beside is {name!r}; it accepts {', '.join(BESIDE)}")
         # The order is that of BESIDE, so that equal line-ups are equal.
         object.__setattr__(self, "beside", tuple(n for n in BESIDE if n in names))

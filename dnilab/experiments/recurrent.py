@@ -106,7 +106,7 @@ class RecurrentSettings:
             raise ValueError("stop_when_solved is True; with a curriculum it accepts False")
         keep("seed", whole_number("seed", self.seed, 0))
 
-    def but(self, **changes: Any) -> RecurrentSettings:
+    def but(self, /, **changes: Any) -> RecurrentSettings:
         """The same settings with some fields changed."""
         unknown = set(changes) - set(self.__dataclass_fields__)
         if unknown:
@@ -255,7 +255,7 @@ def longest_delay(settings: RecurrentSettings, delays: Sequence[int]) -> int:
     longest = 0
     for delay in delays:
         run = run_recurrent(settings.but(delay=delay, stop_when_solved=True))
-        if not run.solved:
+        if not run.final_bits < settings.solved_below:  # NaN if there is no report
             break
         longest = delay
     return longest

@@ -174,7 +174,7 @@ class Settings:
         if self.batch_norm and self.probe_rows == 1:
             raise ValueError("probe_rows is 1; with batch normalisation it accepts 0, or 2 or more")
 
-    def but(self, **changes: Any) -> Settings:
+    def but(self, /, **changes: Any) -> Settings:
         """The same settings with some fields changed."""
         unknown = set(changes) - set(self.__dataclass_fields__)
         if unknown:

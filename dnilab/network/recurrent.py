@@ -111,6 +111,8 @@ class Cell:
         # What the inputs contribute does not depend on the state: one product for all steps.
         driven = np.dot(xs.reshape(-1, self.n_in), self.W)
         driven += self.b
+        if np.iscomplexobj(state) and not np.iscomplexobj(driven):
+            driven = driven.astype(complex)  # a complex step may go into the state alone
         return self._unroll(state, xs, driven.reshape(*xs.shape[:2], -1))
 
     def _unroll(

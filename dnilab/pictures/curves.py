@@ -39,6 +39,7 @@ from dnilab.pictures.style import (
 Band = Literal["range", "std", "none"]
 Better = Literal["higher", "lower"]
 
+HUGE = 1e100  # what is larger counts as diverged: no axis could show it beside the others
 BAND_WORDS = {
     "range": "band from the lowest to the highest",
     "std": "band of one standard deviation either side",
@@ -125,7 +126,7 @@ def summarise(series: Series, *, band: Band = "range", place: int = 0) -> Summar
     """
     if band not in BAND_WORDS:
         raise ValueError(f"band: got {band!r}, need one of {', '.join(BAND_WORDS)}")
-    finite = np.isfinite(series.y)
+    finite = np.abs(series.y) < HUGE  # False for NaN, too
     whole = finite.all(axis=0)
     count = series.x.size if whole.all() else int(np.argmin(whole))
     y = series.y[:, :count]
@@ -527,7 +528,8 @@ def padded(low: float, high: float, log: bool) -> tuple[float, float]:
 
 
 def _name(s: Summary) -> str:
-    return f"{s.label} (diverged)" if s.diverged else s.label
+    label = s.label.replace("$", r"\$")  # a name, maybe typed by a reader, and not mathematics
+    return f"{label} (diverged)" if s.diverged else label
 
 
 def _end_labels(picture: Picture, ax: Axes, drawn: Sequence[Summary]) -> None:

@@ -8,6 +8,7 @@ Python value.
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ import ipywidgets as widgets
 
 
 def _check_number(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # Compared, since a whole number can be too large to become a float.
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and -sys.float_info.max <= value <= sys.float_info.max):
         raise ValueError(f"{name}: got {value!r}, need a finite number")
 
 

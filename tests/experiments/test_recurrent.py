@@ -143,12 +143,13 @@ def test_longest_delay_stops_at_the_first_that_is_not_solved(monkeypatch):
         def __init__(self, settings):
             asked.append(settings.delay)
             assert settings.stop_when_solved
-            self.solved = settings.delay if settings.delay < 4 else 0
+            self.final_bits = 0.1 if settings.delay < 4 else float("nan")
 
     monkeypatch.setattr("dnilab.experiments.recurrent.run_recurrent", Run)
     assert longest_delay(QUICK, (1, 2, 3, 4, 5)) == 3
     assert asked == [1, 2, 3, 4]
     assert longest_delay(QUICK, (4, 5)) == 0
+    assert longest_delay(QUICK.but(task="recall"), (0, 1, 2)) == 2  # no delay is one, too
 
 
 def test_runs_over_seeds():

@@ -72,6 +72,15 @@ def test_derivatives_by_complex_step(kind, steps):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_complex_step_may_go_into_the_state_alone(kind):
+    cell, state, xs = drawn(kind)
+    states, pullback = cell.unroll(state, xs)
+    d = np.random.default_rng(7).standard_normal(states.shape)
+    measured = complex_step(lambda s: (d * cell.unroll(s, xs)[0]).sum(), state)
+    assert relative_error(pullback(d)[0], measured) < EXACT
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_derivatives_by_differences(kind):
     errors = measured_errors(*drawn(kind), finite_difference, np.float64)
     assert max(errors.values()) < ROUGH, errors

@@ -304,3 +304,19 @@ def test_the_words_at_a_mark_stay_in_the_frame_even_where_a_curve_is_in_the_way(
     frame = ax.get_window_extent()
     assert frame.y0 - 1 <= words.y0
     assert words.y1 <= frame.y1 + 1
+
+
+@pytest.mark.parametrize("labels", ["end", "legend"])
+@pytest.mark.parametrize("name", ["$_$", "costs 5 $", r"$\frac$", "a_b^c"])
+def test_a_name_is_no_mathematics(name, labels):
+    picture = curves([Series(name, [0, 1], [1, 2])], xlabel="x", ylabel="y", labels=labels)
+    assert picture.png().startswith(b"\x89PNG")
+    assert name in picture.sentence
+
+
+@pytest.mark.parametrize("log_y", [False, True])
+def test_what_no_axis_can_show_counts_as_diverged(log_y):
+    series = [Series("a", [0, 1, 2], [1.0, 2.0, 1.7e308]), Series("b", [0, 1, 2], [1.0, 2.0, 3.0])]
+    picture = curves(series, xlabel="x", ylabel="y", log_y=log_y)
+    assert picture.png().startswith(b"\x89PNG")
+    assert "a diverged, first at x 2" in picture.sentence

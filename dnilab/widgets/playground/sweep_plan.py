@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 from dnilab.experiments.lineup import BESIDE, Lineup
@@ -85,9 +84,9 @@ def axis(name: str, low: str, high: str, count: int) -> Axis:
         between = [first + (last - first) * share for share in shares]
     if spec.whole:
         between = [round(value) for value in between]
-    tidy = [first, *(spec.tidy(value) for value in between), last]
-    rising = [tidy[0], *(b for a, b in pairwise(tidy) if b > a)]
-    return Axis(name, tuple(value for value in rising if value <= last))
+    # Rounded, some are equal, or not between the ends any more.
+    tidy = {spec.tidy(value) for value in between}
+    return Axis(name, (first, *sorted(value for value in tidy if first < value < last), last))
 
 
 def _number(spec: Slider, end: str, text: str) -> float:

@@ -31,6 +31,7 @@ def test_a_log_control_is_spaced_by_ratios_and_others_evenly():
     assert axis("batch_size", "10", "40", 4).values == (10, 20, 30, 40)
     assert axis("p", "0.1", "0.5", 3).values == (0.1, 0.3, 0.5)
     assert axis("depth", "1", "3", 8).values == (1, 2, 3)  # whole numbers: there are no more
+    assert axis("rate", "0.00105", "0.00109", 5).values == (0.00105, 0.00109)  # none between
     assert axis("staleness", "0", "4", 2).words(4) == "staleness 4 batches"
     assert axis("staleness", "0", "4", 2).label == "Staleness (batches)"
 
