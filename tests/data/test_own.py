@@ -40,6 +40,50 @@ def test_a_constant_column_becomes_zero():
     assert not data.x_test[:, 2].any()
 
 
+def test_a_constant_column_becomes_zero_where_its_mean_is_rounded():
+    data = own_arrays(np.column_stack([np.full(40, 0.1), np.arange(40.0)]), np.arange(40) % 2)
+    assert not data.x_train[:, 0].any()
+    assert not data.x_test[:, 0].any()
+
+
+def test_a_column_that_is_constant_in_training_is_zero_in_an_odd_test_row_too():
+    x, y = arrays()
+    columns = []
+    for odd in range(len(x)):  # in turn, so that it is each row of the test part once
+        x[:, 2] = 0.1
+        x[odd, 2] = 1e6
+        data = own_arrays(x, y)
+        columns.append((data.x_train[:, 2], data.x_test[:, 2]))
+    constant = [test for train, test in columns if not train.any()]
+    assert len(constant) == 10
+    assert not np.any(constant)
+
+
+def test_classes_in_an_object_array_of_numbers_are_in_the_order_of_numbers():
+    x, _ = arrays(20)
+    as_objects = own_arrays(x, np.array([2, 10] * 10, dtype=object))
+    as_numbers = own_arrays(x, np.array([2, 10] * 10))
+    np.testing.assert_array_equal(as_objects.y_train, as_numbers.y_train)
+
+
+def test_numbers_in_objects_and_words_are_numbers():
+    x, y = arrays()
+    for other in (x.astype(object), x.astype(str), x.tolist()):
+        np.testing.assert_array_equal(own_arrays(other, y).x_train, own_arrays(x, y).x_train)
+
+
+class NotSaid:
+    """Like pandas' NA: to the question whether it is equal to itself it has no answer."""
+
+    def __ne__(self, other):
+        return self
+
+    def __bool__(self):
+        raise TypeError("neither")
+
+    __hash__ = None
+
+
 @pytest.mark.parametrize(
     ("labels", "kind", "outputs"),
     [
@@ -47,7 +91,10 @@ def test_a_constant_column_becomes_zero():
         (np.array([True, False] * 10), "classes", 2),
         (np.array([1.0, 4.0] * 10), "classes", 2),
         (np.array(["a", "b"] * 10, dtype=object), "classes", 2),
+        (np.array(["1.5", "2.5"] * 10, dtype=object), "classes", 2),
+        (["nan", "None"] * 10, "classes", 2),  # words, not missing labels
         (np.eye(4)[[0, 1, 2, 3] * 5], "classes", 4),
+        (np.eye(4)[[0, 1, 2, 3] * 5].astype(object), "classes", 4),
         (np.array([[0, 1, 1], [0, 0, 0]] * 10), "bits", 3),
         (np.array([[0], [1]] * 10), "bits", 1),
     ],
@@ -71,6 +118,19 @@ def test_labels(labels, kind, outputs):
         (np.zeros((200, 2)), np.arange(200), "200 classes"),
         (np.zeros((20, 2)), np.full((20, 2), 3), "0 and 1"),
         (np.zeros((20, 2)), np.zeros(20, dtype=complex), "complex"),
+        (np.zeros((20, 2)), ["a", None] * 10, "y has None in row 1"),
+        (np.zeros((20, 2)), ["a", float("nan")] * 10, "y has nan in row 1"),
+        (np.zeros((20, 2)), [1, None] * 10, "y has None in row 1"),
+        (np.zeros((20, 2)), np.array([1, 0, np.nan, 0] * 5, dtype=object), "y has nan in row 2"),
+        (np.zeros((20, 2)), np.array([[1, 0], [0, None]] * 10), "y has None in row 1"),
+        (np.zeros((20, 2)), ["a", NotSaid()] * 10, "y has .* in row 1"),
+        (np.zeros((20, 2)), np.array([0.5, 1.5] * 10, dtype=object), "y holds .* fractions"),
+        (np.zeros((20, 2)), [[1], [0, 1]] * 10, "y has rows of different lengths"),
+        ([[1.0], [0.0, 1.0]] * 10, np.arange(20) % 2, "x has rows of different lengths"),
+        (np.full((20, 2), "cat"), np.arange(20) % 2, "x has dtype <U3; it accepts numbers"),
+        (np.full((20, 2), 1 + 2j), np.arange(20) % 2, "x has dtype complex128; it accepts numbers"),
+        (np.full((20, 2), None), np.arange(20) % 2, "x has "),
+        (np.full((20, 2), {}), np.arange(20) % 2, "x has dtype object; it accepts numbers"),
     ],
 )
 def test_refused(x, y, said):
