@@ -33,8 +33,11 @@ def judge(name: str, got: Any, expected: np.ndarray, factors: dict[str, float]) 
     if got is None:
         return Verdict(False, f"{name} is None. Replace it with your own code, then run again.")
     try:
-        array = np.asarray(got, dtype=float)
-    except (TypeError, ValueError):
+        given = np.asarray(got)
+        if given.dtype.kind == "c":  # as a float it would lose its imaginary part
+            return Verdict(False, f"{name} holds complex numbers; it should hold real ones.")
+        array = given.astype(float)
+    except (TypeError, ValueError, OverflowError):
         return Verdict(False, f"{name} is {type(got).__name__}; it should be an array of numbers.")
     if array.shape != expected.shape:
         turned = array.ndim == 2 and array.T.shape == expected.shape
@@ -64,11 +67,13 @@ def judge(name: str, got: Any, expected: np.ndarray, factors: dict[str, float]) 
                     False, f"{name} is too small by a factor {factor:g}: {reason}{words}."
                 )
     along = float(np.vdot(array, expected))
-    if size and along:
+    if size and along and array.size > 1:  # any one number is a multiple of any other
         factor = along / size**2
         if close(array / factor):
+            way = "right way but" if factor > 0 else "opposite way, and"
+            times, size_word = (factor, "large") if abs(factor) > 1 else (1 / factor, "small")
             return Verdict(
-                False, f"{name} points the right way but is {factor:.4g} times too large."
+                False, f"{name} points the {way} is {abs(times):.4g} times too {size_word}."
             )
     difference = float(np.linalg.norm(array - expected)) / max(size, 1e-300)
     return Verdict(
