@@ -29,7 +29,7 @@ def ask(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
     before = [np.array(a) if isinstance(a, np.ndarray) else None for a in arguments]
     try:
         answer = function(*arguments)
-    except Exception as error:  # whatever the learner's code raises, the learner reads it here
+    except (Exception, SystemExit) as error:  # whatever it raises, exit() too, is read here
         raise NotYet(f"{name} stopped with {type(error).__name__}: {error}") from error
     for number, (old, new) in enumerate(zip(before, arguments, strict=True), start=1):
         if old is not None and not np.array_equal(old, new):
@@ -38,6 +38,14 @@ def ask(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
                 "array: write x * 2 instead of x *= 2."
             )
     return answer
+
+
+def shape_of(answer: Any) -> tuple[int, ...] | None:
+    """The shape of an answer; None if it has none, as a pair of arrays of two shapes."""
+    try:
+        return np.shape(answer)
+    except (TypeError, ValueError):
+        return None
 
 
 def judge_with_mistakes(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes
+from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes, shape_of
 from dnilab.exercises.feedback import Verdict
 
 BATCH, N_IN, N_OUT, OUTPUTS = 8, 5, 4, 3  # all different, so that a wrong shape shows
@@ -69,7 +69,7 @@ def check_fitted_generator(fitted_generator: Callable[..., Any]) -> Verdict:
     except NotYet as stop:
         return stop.verdict
     name = "The step of M"
-    if got is None or isinstance(got, tuple) or np.shape(got) != M.shape:
+    if shape_of(got) != M.shape or np.iscomplexobj(got):
         return judge_with_mistakes("fitted_generator(M, s, g, rate)", got, M, {}, {})
     step = -(rate / BATCH) * (s.T @ (s @ M - g))
     try:

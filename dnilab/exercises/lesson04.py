@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes
+from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes, shape_of
 from dnilab.exercises.feedback import Verdict
 
 BATCH, WIDTH, SEEN = 40, 4, 3  # all different, so that a wrong shape shows
@@ -50,7 +50,7 @@ def check_cosine(cosine: Callable[..., Any]) -> Verdict:
             of_zeros = ask("cosine", cosine, np.zeros_like(g), g)
     except NotYet as stop:
         return stop.verdict
-    if of_zeros is None or not np.all(np.asarray(of_zeros) == 0):
+    if shape_of(of_zeros) != () or of_zeros != 0:
         return Verdict(
             False,
             "cosine of a guess of zeros should be 0: generators start there, and 0 / 0 is no "
@@ -83,10 +83,10 @@ def check_best_guess(best_guess: Callable[..., Any]) -> Verdict:
     if isinstance(got, tuple):
         return Verdict(
             False,
-            f"{name} returns {len(got)} things. np.linalg.lstsq returns several as well; its first, "
-            "[0], are the weights. Multiply the context by them.",
+            f"{name} returns {len(got)} things. np.linalg.lstsq returns several as well; its "
+            "first, [0], are the weights. Multiply the context by them.",
         )
-    if got is not None and np.shape(got) in (weights.shape, (SEEN, WIDTH)):
+    if shape_of(got) in (weights.shape, (SEEN, WIDTH)):
         return Verdict(
             False, f"{name} returns the weights of the fit. Multiply the context by them."
         )

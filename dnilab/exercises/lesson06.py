@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.exercises.asking import NotYet, ask
+from dnilab.exercises.asking import NotYet, ask, shape_of
 from dnilab.exercises.feedback import Verdict
+
+FIRST_GOAL = 0.8  # asked for first: None here means that nothing has been written yet
 
 
 def check_epochs_to_reach(epochs_to_reach: Callable[..., Any]) -> Verdict:
@@ -25,25 +27,34 @@ def check_epochs_to_reach(epochs_to_reach: Callable[..., Any]) -> Verdict:
         2.5: "it is the epoch after which it comes true, one report late.",
         4.0: "it is the last epoch that meets the goal; the curve met it before, and fell again.",
     }
+
+    def at(goal: float) -> float:
+        answer = ask("epochs_to_reach", epochs_to_reach, epoch, right, goal)
+        if answer is None and goal == FIRST_GOAL:
+            raise NotYet(f"{name} is None. Replace it with your own code, then run again.")
+        if shape_of(answer) != () or np.asarray(answer).dtype.kind not in "iuf":
+            raise NotYet(
+                f"{name} is {answer!r} for the goal {goal}; it should be one number, which is NaN "
+                "where the goal is never met."
+            )
+        return float(answer)
+
     try:
-        got = ask("epochs_to_reach", epochs_to_reach, epoch, right, 0.8)
-        if got is None:
-            return Verdict(False, f"{name} is None. Replace it with your own code, then run again.")
-        if np.ndim(got) != 0 or not isinstance(got, int | float | np.number):
-            return Verdict(False, f"{name} is {got!r}; it should be one number.")
-        if float(got) != 1.0:
-            hint = mistakes.get(float(got), "read the first epoch at which right is at least goal.")
-            return Verdict(False, f"{name} gives {float(got):g} where 1 is right: {hint}")
-        equal = ask("epochs_to_reach", epochs_to_reach, epoch, right, 0.9)
+        got = at(FIRST_GOAL)
+        if got != 1.0:
+            hint = mistakes.get(got, "read the first epoch at which right is at least goal.")
+            return Verdict(False, f"{name} gives {got:g} where 1 is right: {hint}")
+        equal = at(0.9)
         if equal != 4.0:
             return Verdict(False, f"{name}: a curve that is exactly at the goal has reached it.")
-        at_once = ask("epochs_to_reach", epochs_to_reach, epoch, right, 0.1)
+        at_once = at(0.1)
         if at_once != 0.0:
             return Verdict(False, f"{name}: the first report counts, too.")
-        never = ask("epochs_to_reach", epochs_to_reach, epoch, right, 0.99)
+        never = at(0.99)
     except NotYet as stop:
         return stop.verdict
-    number = np.shape(never) == () and isinstance(never, float | np.floating | np.ndarray)
-    if not (number and np.isnan(never)):
-        return Verdict(False, f"{name}: return NaN where the goal is never met; yours is {never}.")
+    if not np.isnan(never):
+        return Verdict(
+            False, f"{name}: return NaN where the goal is never met; yours is {never:g}."
+        )
     return Verdict(True, f"{name} finds the first epoch, and says NaN where there is none.")

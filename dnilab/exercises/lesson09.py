@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes
+from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes, shape_of
 from dnilab.exercises.feedback import Verdict
 from dnilab.network import cut_windows
 
@@ -33,11 +33,11 @@ def check_kernel_gradient(kernel_gradient: Callable[..., Any]) -> Verdict:
         got = ask("kernel_gradient", kernel_gradient, x, dy, SIZE, STRIDE)
     except NotYet as stop:
         return stop.verdict
-    if got is not None and np.shape(got) == (SIZE * SIZE * C_IN, C_OUT):
+    if shape_of(got) == (SIZE * SIZE * C_IN, C_OUT):
         return Verdict(
             False, f"{name} is a matrix with a row for each place in a window. Reshape it to W."
         )
-    if got is not None and np.shape(got) == (C_IN, SIZE, SIZE, C_OUT):
+    if shape_of(got) == (C_IN, SIZE, SIZE, C_OUT):
         return Verdict(
             False,
             f"{name} has the channels first. sliding_window_view puts the places in a window "

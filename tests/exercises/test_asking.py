@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import numpy as np
 import pytest
 
-from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes
+from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes, shape_of
 
 
 def test_returns_the_answer():
@@ -15,6 +18,27 @@ def test_returns_the_answer():
 def test_exception():
     with pytest.raises(NotYet, match=r"^f stopped with ZeroDivisionError: "):
         ask("f", lambda x: x / 0, 1)
+
+
+@pytest.mark.parametrize("leave", [exit, sys.exit])
+def test_leaving_is_an_exception_too(leave, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO())  # exit() closes it
+    with pytest.raises(NotYet, match=r"^f stopped with SystemExit: "):
+        ask("f", lambda: leave())
+
+
+def test_an_interrupt_is_let_through():
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ask("f", interrupted)
+
+
+def test_shapes():
+    assert shape_of(3.0) == shape_of(None) == shape_of("word") == ()
+    assert shape_of([[1, 2, 3]]) == (1, 3)
+    assert shape_of((np.ones((2, 3)), np.ones(3))) is None
 
 
 def test_not_a_function():

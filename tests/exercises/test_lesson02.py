@@ -22,6 +22,11 @@ def softplus_with(slope=sigmoid, grad=None, y=lambda x: np.logaddexp(0, x)):
     return softplus
 
 
+def for_large(answer):
+    """A softplus that is right for moderate x only."""
+    return softplus_with(y=lambda x: np.logaddexp(0, x) if abs(x).max() < 100 else answer)
+
+
 class TestSoftplus:
     def test_right(self):
         verdict = check_softplus(softplus_with())
@@ -65,6 +70,9 @@ class TestSoftplus:
             (lambda x: 1 / 0, "stopped with ZeroDivisionError"),
             (softplus_with(y=lambda x: np.log(1 + np.exp(x))), "x = 1000"),
             (softplus_with(slope=lambda x: np.exp(x) / (1 + np.exp(x))), "x = 1000"),
+            (for_large(None), "y for x = -1000, 0, 1000 is None"),
+            (for_large("large"), "y for x = -1000, 0, 1000 is str"),
+            (for_large([[1.0], [1.0, 2.0]]), "y for x = -1000, 0, 1000 is list"),
         ],
     )
     def test_wrong(self, layer, said):

@@ -102,6 +102,9 @@ class TestFittedGenerator:
         [
             (lambda *_: None, "is None"),
             (lambda M, s, g, rate: "later", "is str"),
+            (lambda M, s, g, rate: (fitted(M, s, g, rate), 0.5), "is tuple"),
+            (lambda M, s, g, rate: fitted(M, s, g, rate) + 1j, "complex numbers"),
+            (lambda M, s, g, rate: [fitted(M, s, g, rate), g], "is list"),
             (lambda M, s, g, rate: np.full(M.shape, "x"), "array of numbers"),
             (lambda M, s, g, rate: M.T, "Transpose it?"),
             (lambda M, s, g, rate: M, "returns M as it was"),

@@ -20,6 +20,11 @@ def of_rows(g_hat, g):
     return ((g_hat * g).sum(axis=1) / lengths).mean()
 
 
+def for_zeros(answer):
+    """A cosine that is right for every guess but zeros."""
+    return lambda g_hat, g: cosine(g_hat, g) if g_hat.any() else answer
+
+
 class TestCosine:
     def test_right(self):
         assert check_cosine(cosine)
@@ -36,6 +41,8 @@ class TestCosine:
             (lambda g_hat, g: (g_hat * g).sum() / norm(g_hat), "only one of the two"),
             (lambda g_hat, g: (g_hat * g).sum() / norm(g) ** 2, "length of g twice"),
             (lambda g_hat, g: (g_hat * g).sum() / (norm(g_hat) * norm(g)), "guess of zeros"),
+            (for_zeros([]), "guess of zeros"),
+            (for_zeros([[0], [0, 0]]), "guess of zeros"),
             (lambda g_hat, g: g_hat @ g, "stopped with ValueError"),
         ],
     )
@@ -74,6 +81,7 @@ class TestBestGuess:
             (lambda s, g: -best_guess(s, g), "wrong sign"),
             (lambda s, g: np.linalg.lstsq(s, g, rcond=None), "returns 4 things"),
             (lambda s, g: best_guess(s, g).T, "Transpose it?"),
+            (lambda s, g: [best_guess(s, g), 0.5], "is list"),
             (lambda s, g: s @ g, "stopped with ValueError"),
         ],
     )

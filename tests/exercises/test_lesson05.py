@@ -77,6 +77,7 @@ class TestGreatestSpeedUp:
         [
             (lambda times, groups: None, "is None"),
             (lambda times, groups: list(times), "one number"),
+            (lambda times, groups: (right(times, groups), [1.0]), "one number"),
             (lambda times, groups: 1 / right(times, groups), "upside down"),
             (lambda times, groups: sum(times) / max(times), "slowest module"),
             (lambda times, groups: len(groups), "number of groups"),

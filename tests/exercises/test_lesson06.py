@@ -15,6 +15,29 @@ def test_right():
     assert check_epochs_to_reach(right_answer)
 
 
+@pytest.mark.parametrize("nan", [float("nan"), np.float64("nan"), np.array(np.nan)])
+def test_every_nan_says_never(nan):
+    assert check_epochs_to_reach(lambda e, r, g: e[r >= g][0] if (r >= g).any() else nan)
+
+
+@pytest.mark.parametrize(
+    "never", [None, "never", "nan", [], np.array([]), np.array([np.nan]), [[1], [1, 2]], 1j, False]
+)
+def test_never_must_be_one_number(never):
+    verdict = check_epochs_to_reach(lambda e, r, g: e[r >= g][0] if (r >= g).any() else never)
+    assert not verdict
+    assert "one number" in verdict.message
+    assert "the goal 0.99" in verdict.message
+
+
+@pytest.mark.parametrize("case", [0.8, 0.9, 0.1])
+@pytest.mark.parametrize("wrong", ["soon", [], np.zeros(2), [[1], [1, 2]], True])
+def test_each_answer_must_be_one_number(case, wrong):
+    verdict = check_epochs_to_reach(lambda e, r, g: wrong if g == case else right_answer(e, r, g))
+    assert not verdict
+    assert "one number" in verdict.message
+
+
 def last(epoch, right, goal):
     return epoch[np.flatnonzero(right >= goal)[-1]]
 

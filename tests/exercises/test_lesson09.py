@@ -70,6 +70,7 @@ class TestKernelGradient:
                 lambda x, dy, size, stride: np.einsum("brckij,brco->ijko", windows(x, size, 1), dy),
                 "stopped with ValueError",
             ),
+            (lambda x, dy, *a: (gradient(x, dy, *a), dy.sum(axis=(0, 1, 2))), "is tuple"),
             (lambda *a: gradient(*a)[0], "should be (3, 3, 2, 3)"),
             (3, "should be a function"),
         ],

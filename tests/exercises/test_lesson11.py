@@ -92,6 +92,7 @@ class TestBreakEven:
         [
             (lambda f, b, c: None, "is None"),
             (lambda f, b, c: (f, b), "one number"),
+            (lambda f, b, c: (f, [b]), "one number"),
             (lambda f, b, c: 8 * f / (c * b), "counts one message"),
             (lambda f, b, c: 2 * f / (c * b), "carries bytes"),
             (lambda f, b, c: f / (c * b), "one message of two"),
