@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, expect
 
 from tests.browser.server import ROOT, Lab
 
@@ -19,9 +19,16 @@ STILL = 1.0  # seconds without a change, after which a panel counts as finished
 
 
 def screenshot(page: Page, name: str, moment: str) -> None:
+    """Keep a picture for whoever looks into a run; it is no check, so none fails for lack of it.
+
+    Now and then the browser can't make one, as of a page whose server is gone.
+    """
     ARTIFACTS.mkdir(exist_ok=True)
     clean = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-")
-    page.screenshot(path=ARTIFACTS / f"{clean}-{moment}.png")
+    try:
+        page.screenshot(path=ARTIFACTS / f"{clean}-{moment}.png")
+    except Error as fault:
+        print(f"No screenshot of {clean}-{moment}: {fault}")
 
 
 def open_notebook(page: Page, lab: Lab, name: str) -> None:
