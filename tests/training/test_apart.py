@@ -30,7 +30,7 @@ from dnilab.training import (
 )
 from dnilab.training.apart import looked_at
 from dnilab.training.checkpoint import load
-from tests.training.by_hand import bits, small_data
+from tests.training.by_hand import bits
 from tests.training.planted import (
     DATA,
     LONG,
@@ -42,7 +42,8 @@ from tests.training.planted import (
     nothing_left,
     usable,
 )
-from tests.training.test_threads import networks, numbers, programs
+from tests.training.test_threads import both_ways as on_one_and_on
+from tests.training.test_threads import numbers, runs
 from tests.training.traps import trapped
 
 pytest.importorskip("distributed")
@@ -68,31 +69,16 @@ def doomed() -> Iterator[Any]:
 
 def both_ways(client: Any, stack: Stack, data: Any, program: Program, **how: Any) -> Any:
     """Events and weights on one thread, and the same with modules apart."""
-    on_one, away = stack.copy(), stack.copy()
-    one = numbers(train(on_one, data, program, **how))
-    many = in_time(lambda: numbers(train(away, data, program, **how, executor=apart(client))))
-    if program.repeats:  # a drawn turn may be without updates
-        assert bits(on_one) != bits(stack)
-    return (one, bits(on_one)), (many, bits(away))
+    return on_one_and_on(stack, data, program, apart(client), **how)
 
 
 # ---- no number changes ---------------------------------------------------------------------------
 
 
 @settings(max_examples=25)
-@given(data=st.data())
-def test_apart_and_one_thread_tell_the_same_and_end_the_same(client: Any, data: Any) -> None:
-    draw = data.draw
-    hidden = draw(st.lists(st.integers(1, 7), max_size=3))
-    kind = draw(st.sampled_from(["bits", "classes"]))
-    dtype = draw(st.sampled_from(["float32", "float64"]))
-    seed = draw(st.integers(0, 99))
-    rows = small_data(kind, rows=17, dtype=dtype, seed=seed)
-    needs, program = draw(
-        programs(len(hidden) + 1).filter(lambda drawn: len(drawn[1].workers) <= PROCESSES)
-    )
-    event(f"{program.name}, {len(program.workers)} workers")
-    stack, how = draw(networks(rows, hidden, needs, seed, most_epochs=3, report_from=2))
+@given(run=runs(most_hidden=3, most_workers=PROCESSES, most_epochs=3, report_from=2))
+def test_apart_and_one_thread_tell_the_same_and_end_the_same(client: Any, run: Any) -> None:
+    stack, rows, program, how = run
     one, many = both_ways(client, stack, rows, program, **how)
     assert many == one
 

@@ -57,14 +57,16 @@ def numbers(events: Any) -> list[Any]:
     return told
 
 
-def both_ways(stack: Stack, data: Any, program: Program, **how: Any) -> tuple[Any, Any]:
-    """Events and weights on one thread, and the same on threads."""
-    on_one, on_threads = stack.copy(), stack.copy()
+def both_ways(
+    stack: Stack, data: Any, program: Program, executor: Any = "threads", **how: Any
+) -> tuple[Any, Any]:
+    """Events and weights on one thread, and the same with another executor."""
+    on_one, on_many = stack.copy(), stack.copy()
     one = numbers(train(on_one, data, program, **how))
-    many = in_time(lambda: numbers(train(on_threads, data, program, **how, executor="threads")))
+    many = in_time(lambda: numbers(train(on_many, data, program, **how, executor=executor)))
     if program.repeats:  # a drawn turn may be without updates
         assert bits(on_one) != bits(stack)
-    return (one, bits(on_one)), (many, bits(on_threads))
+    return (one, bits(on_one)), (many, bits(on_many))
 
 
 @st.composite
@@ -147,21 +149,32 @@ def networks(
     return stack, how
 
 
-@BOTH
-@settings(max_examples=60)
-@given(data=st.data())
-def test_threads_and_one_thread_tell_the_same_and_end_the_same(
-    every: float | None, data: Any
-) -> None:
-    draw = data.draw
-    hidden = draw(st.lists(st.integers(1, 7), max_size=4))
+@st.composite
+def runs(
+    draw: st.DrawFn, *, most_hidden: int = 4, most_workers: int | None = None, **how: int
+) -> tuple[Stack, Dataset, Program, dict[str, Any]]:
+    """A network, rows, a program and how to train: anything small."""
+    hidden = draw(st.lists(st.integers(1, 7), max_size=most_hidden))
     kind = draw(st.sampled_from(["bits", "classes"]))
     dtype = draw(st.sampled_from(["float32", "float64"]))
     seed = draw(st.integers(0, 99))
     rows = small_data(kind, rows=17, dtype=dtype, seed=seed)
-    needs, program = draw(programs(len(hidden) + 1))
+    drawn = programs(len(hidden) + 1)
+    if most_workers is not None:
+        drawn = drawn.filter(lambda found: len(found[1].workers) <= most_workers)
+    needs, program = draw(drawn)
     event(f"{program.name}, {len(program.workers)} workers")
-    stack, how = draw(networks(rows, hidden, needs, seed))
+    stack, options = draw(networks(rows, hidden, needs, seed, **how))
+    return stack, rows, program, options
+
+
+@BOTH
+@settings(max_examples=60)
+@given(run=runs())
+def test_threads_and_one_thread_tell_the_same_and_end_the_same(
+    every: float | None, run: Any
+) -> None:
+    stack, rows, program, how = run
     with switching(every):
         one, many = both_ways(stack, rows, program, **how)
     assert many == one
