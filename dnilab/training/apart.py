@@ -21,11 +21,12 @@ from dnilab.network import Module, Stack
 from dnilab.network.optimisers import copy_into
 from dnilab.orderings import Program
 from dnilab.training.cluster import dask, hush
+from dnilab.training.divergence import first_of_all
 from dnilab.training.errand import Cost, Fault, Outcome, Plan, Standing
 from dnilab.training.seat import Seat
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.state import merged
-from dnilab.training.threads import STANDSTILL, WorkerFailed
+from dnilab.training.threads import WorkerFailed
 from dnilab.training.worker import ParametersExploded, Worker
 
 LOOK_EVERY = 0.2  # seconds between two looks at whether every process is still there
@@ -253,25 +254,15 @@ class Apart:
     def _first(
         self, team: Sequence[_Member], member: _Member, fault: ParametersExploded
     ) -> ParametersExploded:
-        """The explosion to be named, once the others have come to the turn of the first one.
-
-        See ``ParametersExploded``.
-        """
+        """The explosion to be told, of all."""
         others = [one for one in team if one is not member]
-        per_turn = member.worker.program.batches_per_turn
-        stood, since = [-1], time.monotonic()
-        while others and time.monotonic() - since < STANDSTILL:
-            self._ask(others, "standing")
-            stands: list[Standing] = self._answers(others)
-            faults = [ParametersExploded(*one.exploded) for one in stands if one.exploded]
-            fault = min([fault, *faults], key=lambda one: one.order)
-            turn = fault.batch // per_turn + 1
-            if all(one.exploded or one.sound >= turn for one in stands):
-                break
-            if stood != (turns := [one.turn for one in stands]):
-                stood, since = turns, time.monotonic()
+
+        def look() -> list[Standing]:
             time.sleep(LOOK_EVERY / 10)
-        return fault
+            self._ask(others, "standing")
+            return self._answers(others)
+
+        return first_of_all(fault, member.worker.program.batches_per_turn, look)
 
     def _end(self, team: Sequence[_Member]) -> None:
         """Stop all that still runs, and let go of the actors."""

@@ -11,6 +11,7 @@ import numpy as np
 from dnilab.network import Stack
 from dnilab.orderings import Program
 from dnilab.training.blas import one_blas_thread
+from dnilab.training.divergence import first_of
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.state import Key
 from dnilab.training.worker import ParametersExploded, Worker, users_of_values
@@ -44,7 +45,7 @@ def _advance(workers: Sequence[Worker], stop: int) -> None:
         going, stood = waiting, stands
     assert faults or not going, "orderings.check lets nothing pass that comes to a standstill"
     if faults:
-        raise min(faults, key=lambda fault: fault.order)
+        raise first_of(faults)
 
 
 def one_thread(

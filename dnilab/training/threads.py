@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,8 @@ import numpy as np
 from dnilab.network import Module, Stack
 from dnilab.orderings import Program
 from dnilab.training.blas import one_blas_thread
+from dnilab.training.divergence import first_of, first_of_all, turn_of
+from dnilab.training.errand import Standing
 from dnilab.training.events import Span
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.state import Key
@@ -29,7 +30,6 @@ from dnilab.training.worker import ParametersExploded, Worker, users_of_values
 REPORTS_AHEAD = 2  # how many reports a run may be ahead of whoever reads them: bounds the memory
 TURNS_AHEAD = 16  # how many turns a worker may be ahead of one it never hears from
 SOON = 0.005  # seconds between two looks at how far the others are, once parameters exploded
-STANDSTILL = 5.0  # seconds without a turn after which nobody is waited for any more
 STOP = object()  # in an inbox: the run is over
 
 
@@ -169,9 +169,10 @@ class _Collector:
         """
         pending = self.pending[stop]
         while pending.parts < len(self.team):
-            if self.exploded and self._turn() <= stop:
-                self._let_the_others_come()
-                raise self._first()
+            if self.exploded:
+                first = first_of(self.exploded.values())
+                if turn_of(first, self.per_turn) <= stop:
+                    raise first_of_all(first, self.per_turn, self._look)
             self._take(self.reports.get())
         return self.pending.pop(stop)
 
@@ -190,28 +191,16 @@ class _Collector:
         pending.spans += spans
         pending.seconds = max(pending.seconds, seconds)
 
-    def _first(self) -> ParametersExploded:
-        return min(self.exploded.values(), key=lambda fault: fault.order)
-
-    def _turn(self) -> int:
-        """How many turns there were when the first explosion was found."""
-        return self._first().batch // self.per_turn + 1
-
-    def _let_the_others_come(self) -> None:
-        """Wait until every other worker has come to the turn of the first explosion, or further.
-
-        They can, as far as they need nothing that is made later, as in the orderings here.
-        """
-        stood, since = [-1], perf_counter()
-        while perf_counter() - since < STANDSTILL:
-            left = [one.worker for one in self.team if one.worker.index not in self.exploded]
-            if all(worker.sound >= self._turn() for worker in left):
-                return
-            stands = [worker.turn for worker in left]
-            if stands != stood:
-                stood, since = stands, perf_counter()
-            with suppress(Empty):
-                self._take(self.reports.get(timeout=SOON))
+    def _look(self) -> list[Standing]:
+        """How far the workers are, after the next report or a short while."""
+        with suppress(Empty):
+            self._take(self.reports.get(timeout=SOON))
+        found = []
+        for worker in (one.worker for one in self.team):
+            fault = self.exploded.get(worker.index)
+            what = (fault.module, fault.part, fault.batch) if fault else None
+            found.append(Standing(worker.turn, worker.sound, what))
+        return found
 
 
 def threads(
