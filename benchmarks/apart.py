@@ -16,8 +16,8 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.harness import finish_parts, options, print_table
-from dnilab.experiments.apart import Trial, machines, message_time, pays_from, trial
-from dnilab.training import cluster
+from dnilab.lessons.many_machines.experiments import Trial, machines, message_time, pays_from, trial
+from dnilab.lessons.many_machines.training import cluster
 
 # widths, batch size, staleness, batches in a parcel
 CASES: tuple[tuple[tuple[int, ...], int, int, int], ...] = (

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.harness import finish, options
 from dnilab.experiments import compare, summary
-from dnilab.experiments.convolution import ConvolutionSettings
+from dnilab.lessons.convolutions.experiments import ConvolutionSettings
 
 
 def trainings(base: ConvolutionSettings) -> list[ConvolutionSettings]:

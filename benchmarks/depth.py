@@ -29,7 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.harness import finish, options
 from dnilab.experiments import Settings, run
-from dnilab.experiments.depth import (
+from dnilab.lessons.update_orderings.experiments.depth import (
     AT_THE_END,
     CHANCES,
     WAYS,

@@ -31,8 +31,9 @@ from urllib.error import URLError
 from jupyter_client.manager import start_new_kernel
 
 from benchmarks.harness import finish, options
-from dnilab.experiments import Settings, process_pool, run
-from dnilab.training import cluster
+from dnilab.experiments import Settings, run
+from dnilab.lessons.many_machines.training import cluster
+from dnilab.lessons.playground.sweeps import process_pool
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 120  # seconds for a server to answer, or for a cell to end
@@ -43,7 +44,7 @@ ENVIRONMENT = {  # as binder/start sets it
 }
 NUMPY = "import numpy as np; np.ones(2) @ np.ones(2)"
 PLAYGROUND = """
-from dnilab.widgets.playground import playground
+from dnilab.lessons.playground.panel.panel import playground
 play = playground()
 play.start()
 play.wait()

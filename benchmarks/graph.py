@@ -22,7 +22,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.harness import finish, options, print_table
-from dnilab.experiments.graph import (
+from dnilab.lessons.any_graph.experiments import (
     CLOCK_METHODS,
     GRAPH_METHODS,
     ClockSettings,

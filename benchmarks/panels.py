@@ -26,11 +26,11 @@ from typing import Any
 
 from benchmarks.harness import finish_parts, options
 from dnilab.experiments import Settings
-from dnilab.experiments.lineup import FIRST, PRESETS, Lineup
-from dnilab.experiments.live import live
+from dnilab.lessons.playground.experiments.comparison import FIRST, PRESETS, Lineup
+from dnilab.lessons.playground.experiments.growing_lines import live
+from dnilab.lessons.playground.panel.panel import Playground, playground
+from dnilab.lessons.playground.panel.view import Convergence
 from dnilab.widgets.controls import Choice, Slider, Toggle
-from dnilab.widgets.playground import Playground, playground
-from dnilab.widgets.playground.view import Convergence
 
 HANG = 120.0
 LONG = Lineup(PRESETS[FIRST].settings.but(epochs=200), 5, PRESETS[FIRST].beside)

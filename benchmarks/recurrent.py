@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import cores, finish, options
-from dnilab.experiments.recurrent import (
+from dnilab.lessons.through_time.experiments import (
     METHODS,
     RecurrentSettings,
     longest_delay,

@@ -28,17 +28,17 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks.harness import finish_parts, options, print_table
-from dnilab.experiments import (
+from dnilab.experiments import Settings
+from dnilab.lessons.many_machines.training.cluster import cluster
+from dnilab.lessons.playground.sweeps import (
     Job,
     Row,
-    Settings,
     SweepInterrupted,
     process_pool,
     run_job,
     sweep,
     sweep_plan,
 )
-from dnilab.training.cluster import cluster
 
 WORKERS = 2
 # A quarter of a second each, all alike, so that what is measured is the sweep and not its last run;

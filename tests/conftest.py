@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 from hypothesis import settings
@@ -15,3 +16,36 @@ settings.load_profile("ci" if os.environ.get("CI") else "course")
 
 # Helpers are not test files, so pytest has to be told to explain their assertions too.
 pytest.register_assert_rewrite("tests.network.contract", "tests.training.by_hand")
+
+
+PANELS = ("tests/widgets/", "tests/lessons/playground/panel/", "test_panel.py")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if any(place in item.path.as_posix() for place in PANELS):
+            item.fixturenames.insert(0, "nothing_left")
+
+
+def _live_widgets():
+    from ipywidgets.widgets.widget import _instances
+
+    return _instances
+
+
+def panel_threads():
+    return [t for t in threading.enumerate() if t.name.startswith("dnilab-panel")]
+
+
+@pytest.fixture
+def nothing_left():
+    """No panel test may leave a thread or a widget behind: they get this without asking."""
+    threads, before = threading.active_count(), set(_live_widgets())
+    opened = []
+    yield opened
+    for panel in opened:
+        panel.close()
+    assert panel_threads() == []
+    assert threading.active_count() <= threads
+    if opened:
+        assert set(_live_widgets()) <= before

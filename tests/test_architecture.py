@@ -3,6 +3,9 @@
      data ─┐
   network ─┼─> training ─> experiments ─> pictures ─> widgets
 orderings ─┘
+
+The lessons are rooms: each is divided by the same jobs, by the same picture, and stands on the
+core alone.  The core knows no room, and no room knows another.
 """
 
 from __future__ import annotations
@@ -31,10 +34,26 @@ BELOW["exercises"] = BELOW["experiments"] | {"experiments"}  # checks answers, d
 BELOW["pictures"] = BELOW["experiments"] | {"experiments"}
 BELOW["widgets"] = BELOW["pictures"] | {"pictures"}
 
+# What a job is called in a room, where it is not called as in the core.
+LEVELS = {"sweeps": "experiments", "panel": "widgets"}
+
 # The name that is imported, where the distribution is called otherwise.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "IPython": "ipython"}
 # The extra without which the package works: only a function may ask for it.
 EXTRA = "cluster"
+
+
+def room_of(module: str) -> str | None:
+    """The room that a module stands in; None for the core."""
+    parts = module.split(".")
+    return parts[2] if parts[1:2] == ["lessons"] and len(parts) > 2 else None
+
+
+def level_of(module: str) -> str:
+    """The job of a module, by its core name; "" for a room itself, or for dnilab."""
+    parts = module.split(".")
+    job = [*parts, "", ""][3 if room_of(module) else 1]
+    return "exercises" if re.fullmatch(r"lesson\d\d", job) else LEVELS.get(job, job)
 
 
 @dataclass(frozen=True)
@@ -48,8 +67,8 @@ class Import:
 
     @property
     def package(self) -> str:
-        """The part of dnilab that imports: data, network, ...; a module's name at the top."""
-        return [*self.where.split("."), ""][1]
+        """The job of the module that imports, in the core or a room: data, network, ..."""
+        return level_of(self.where)
 
     @property
     def top(self) -> str:
@@ -100,10 +119,14 @@ def wrong_direction(one: Import) -> bool:
     parts = one.what.split(".")
     if parts[0] != "dnilab" or len(parts) < 2 or one.where == "dnilab":
         return False  # dnilab itself may collect public names
-    target = parts[1]
+    if parts[1] == "lessons" and room_of(one.what) != room_of(one.where):
+        return True
+    target = level_of(one.what)
     if target not in BELOW:
         return False  # a module beside the packages, which knows none of them: see below
-    return one.package != target and target not in BELOW.get(one.package, set())
+    same_place = one.package == target and room_of(one.what) == room_of(one.where)
+    in_my_core = one.package == target and room_of(one.what) is None
+    return not (same_place or in_my_core) and target not in BELOW.get(one.package, set())
 
 
 def misplaced(one: Import) -> bool:
@@ -125,8 +148,11 @@ def undeclared(one: Import, declared: set[str]) -> bool:
 
 
 def test_every_package_has_its_place():
-    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - {"lessons"}
     assert packages <= set(BELOW), "give the new package its place in BELOW"
+    in_rooms = {path.stem for path in PACKAGE.glob("lessons/*/*") if "__" not in path.stem}
+    jobs = {level_of(f"dnilab.lessons.room.{name}") for name in in_rooms}
+    assert jobs <= set(BELOW), "a room is divided by the jobs of BELOW"
 
 
 def test_imports_follow_the_picture():
@@ -180,6 +206,11 @@ class TestTheReader:
             ("from dnilab.pictures import curves", "dnilab.experiments.compare"),
             ("from dnilab.data import digits", "dnilab.checks"),
             ("from dnilab.exercises import lesson_1", "dnilab.training.train"),
+            ("from dnilab.lessons.any_graph.data import Counting", "dnilab.training.train"),
+            ("def f():\n    import dnilab.lessons.any_graph", "dnilab.data.batches"),
+            ("from dnilab.lessons.a.data import x", "dnilab.lessons.b.experiments"),
+            ("from dnilab.lessons.a.panel import x", "dnilab.lessons.a.experiments.runs"),
+            ("from dnilab.training import train", "dnilab.lessons.a.network.graph"),
         ],
     )
     def test_sees_a_wrong_direction(self, source: str, where: str):
@@ -194,6 +225,10 @@ class TestTheReader:
             ("from dnilab.checks import matrix", "dnilab.data.batches"),
             ("import numpy as np", "dnilab.data.batches"),
             ("from dnilab.data import digits", "dnilab"),
+            ("from dnilab.lessons.a.data import x", "dnilab.lessons.a.panel.table"),
+            ("from dnilab.lessons.a.network.graph import x", "dnilab.lessons.a.network.watcher"),
+            ("from dnilab.network import Stack", "dnilab.lessons.a.network.build"),
+            ("from dnilab.pictures import curves", "dnilab.lessons.a.panel"),
         ],
     )
     def test_allows_what_is_right(self, source: str, where: str):
@@ -213,8 +248,8 @@ class TestTheReader:
             ("import ipywidgets", "dnilab.pictures.curves"),
             ("from sklearn.datasets import load_digits", "dnilab.data.digits"),
             ("class A:\n    import sklearn", "dnilab.data.digits"),
-            ("from distributed import Client", "dnilab.training.apart"),
-            ("import dask.config", "dnilab.experiments.sweeps.executors"),
+            ("from distributed import Client", "dnilab.lessons.many_machines.training.apart"),
+            ("import dask.config", "dnilab.lessons.playground.sweeps.executors"),
         ],
     )
     def test_sees_a_heavy_library_out_of_place(self, source: str, where: str):
@@ -226,7 +261,7 @@ class TestTheReader:
             ("from matplotlib.figure import Figure", "dnilab.pictures.curves"),
             ("import ipywidgets as widgets", "dnilab.widgets.panel"),
             ("def f():\n    from sklearn.datasets import load_digits", "dnilab.data.digits"),
-            ("def f():\n    import distributed", "dnilab.training.cluster"),
+            ("def f():\n    import distributed", "dnilab.lessons.many_machines.training.cluster"),
         ],
     )
     def test_allows_a_heavy_library_in_its_place(self, source: str, where: str):

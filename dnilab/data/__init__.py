@@ -6,19 +6,3 @@ from dnilab.data.dataset import Dataset
 from dnilab.data.digits import digits
 from dnilab.data.mnist import mnist
 from dnilab.data.own import own_arrays
-from dnilab.data.sequences import Copy, Echo, Recall, Sequences, SequenceTask, sequence_task
-
-__all__ = [
-    "Copy",
-    "Dataset",
-    "Echo",
-    "Recall",
-    "SequenceTask",
-    "Sequences",
-    "batches",
-    "binary_addition",
-    "digits",
-    "mnist",
-    "own_arrays",
-    "sequence_task",
-]

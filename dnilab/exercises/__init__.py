@@ -1,6 +1,6 @@
 """Exercises: for each lesson a checker that says what is wrong, not just that it is.
 
-    from dnilab.exercises import lesson01
+    from dnilab.lessons.synthetic_gradients import lesson01
     lesson01.check_...(my_function)
 
 A checker calls what the learner wrote on small random arrays and compares.  It never raises for a
@@ -8,5 +8,3 @@ wrong answer: an error inside the learner's function becomes a sentence too.
 """
 
 from dnilab.exercises.feedback import Verdict, judge
-
-__all__ = ["Verdict", "judge"]

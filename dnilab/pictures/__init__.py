@@ -25,52 +25,12 @@ For panels
 Only this package imports matplotlib.
 """
 
-from dnilab.pictures.credit import Reach, credit_picture
 from dnilab.pictures.curves import Series, curves
 from dnilab.pictures.dots import dots
-from dnilab.pictures.images import images
 from dnilab.pictures.live import LiveCurves, Redrawn
-from dnilab.pictures.network import Moment, decoupled_module, decoupled_stack, lock_moment, locks
 from dnilab.pictures.ordering import bars_of_slots, bars_of_spans, ordering
 from dnilab.pictures.ratios import ratios
-from dnilab.pictures.shapes import Term, shapes
 from dnilab.pictures.stacked import Stacked
 from dnilab.pictures.style import Picture, show
-from dnilab.pictures.sweep import MapCell, SweepMap, sweep_map, sweep_results, sweep_table
 from dnilab.pictures.table import Results, Table, table
 from dnilab.pictures.timeline import Bar, timeline
-
-__all__ = [
-    "Bar",
-    "LiveCurves",
-    "MapCell",
-    "Moment",
-    "Picture",
-    "Reach",
-    "Redrawn",
-    "Results",
-    "Series",
-    "Stacked",
-    "SweepMap",
-    "Table",
-    "Term",
-    "bars_of_slots",
-    "bars_of_spans",
-    "credit_picture",
-    "curves",
-    "decoupled_module",
-    "decoupled_stack",
-    "dots",
-    "images",
-    "lock_moment",
-    "locks",
-    "ordering",
-    "ratios",
-    "shapes",
-    "show",
-    "sweep_map",
-    "sweep_results",
-    "sweep_table",
-    "table",
-    "timeline",
-]

@@ -11,7 +11,7 @@ import numpy as np
 from dnilab.network import Stack
 from dnilab.orderings import Program
 from dnilab.training.blas import one_blas_thread
-from dnilab.training.divergence import first_of
+from dnilab.training.failures import first_of
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.state import Key
 from dnilab.training.worker import ParametersExploded, Worker, users_of_values

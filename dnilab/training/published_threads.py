@@ -19,9 +19,9 @@ import numpy as np
 from dnilab.network import Stack
 from dnilab.orderings import Program, Step, needs_and_makes
 from dnilab.training.actions import Action
+from dnilab.training.failures import WorkerFailed
 from dnilab.training.one_thread import one_thread
 from dnilab.training.snapshot import Snapshot
-from dnilab.training.threads import WorkerFailed
 from dnilab.training.worker import Worker
 
 

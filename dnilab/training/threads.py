@@ -20,9 +20,8 @@ import numpy as np
 from dnilab.network import Module, Stack
 from dnilab.orderings import Program
 from dnilab.training.blas import one_blas_thread
-from dnilab.training.divergence import first_of, first_of_all, turn_of
-from dnilab.training.errand import Standing
 from dnilab.training.events import Span
+from dnilab.training.failures import Standing, WorkerFailed, first_of, first_of_all, turn_of
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.state import Key
 from dnilab.training.worker import ParametersExploded, Worker, users_of_values
@@ -35,10 +34,6 @@ STOP = object()  # in an inbox: the run is over
 
 class _Cancelled(Exception):
     """Unwinds a worker whose run was ended by somebody else."""
-
-
-class WorkerFailed(RuntimeError):
-    """An exception in a worker, with the step in which it was raised; the cause is attached."""
 
 
 class _Thread:

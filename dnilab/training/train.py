@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+import multiprocessing
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any
+from importlib import import_module
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,7 +15,6 @@ from dnilab.data import Dataset
 from dnilab.data.batches import check_batch_size
 from dnilab.network import Optimiser, Stack
 from dnilab.orderings import Program, check
-from dnilab.training.apart import Apart, WorkerLost
 from dnilab.training.blas import one_blas_thread
 from dnilab.training.checkpoint import (
     Checkpoint,
@@ -24,20 +25,14 @@ from dnilab.training.checkpoint import (
     load,
     save,
 )
+from dnilab.training.compatibility import check_together
 from dnilab.training.events import Diverged, Event, Report
+from dnilab.training.failures import WorkerLost
 from dnilab.training.feed import Feed
-from dnilab.training.memory import keep_freed_memory
+from dnilab.training.malloc import keep_freed_memory
 from dnilab.training.metrics import alignment, scores
-from dnilab.training.one_thread import one_thread
-from dnilab.training.published_threads import (
-    process_per_fit,
-    processes_can_fork,
-    thread_per_fit,
-)
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.state import State, check_writable, merged
-from dnilab.training.threads import threads
-from dnilab.training.together import check_together
 from dnilab.training.worker import ParametersExploded, Worker
 
 LOSS_ROWS = 2000  # training rows on which a report measures the loss: enough, and quick
@@ -59,19 +54,54 @@ def _in_words(
     )
 
 
-EXECUTORS: dict[str, Callable[..., Generator[Snapshot, None, None]]] = {
-    "one thread": one_thread,
-    "threads": threads,
-    "thread per fit": thread_per_fit,
-    "process per fit": process_per_fit,
+class Executor(Protocol):
+    """Runs workers up to each of some turns and hands out a snapshot at each."""
+
+    def __call__(
+        self,
+        stack: Stack,
+        workers: Sequence[Worker],
+        program: Program,
+        owners: Mapping[int, int],
+        stops: Sequence[int],
+    ) -> Generator[Snapshot, None, None]: ...
+
+
+class RestingExecutor(Protocol):
+    """An executor that is told at which stops the state will be saved: all workers rest there."""
+
+    def __call__(
+        self,
+        stack: Stack,
+        workers: Sequence[Worker],
+        program: Program,
+        owners: Mapping[int, int],
+        stops: Sequence[int],
+        saves: Collection[int] = (),
+    ) -> Generator[Snapshot, None, None]: ...
+
+
+def _imported_when_asked(module: str, function: str) -> Executor:
+    """An executor that costs nothing until a run asks for it."""
+
+    def execute(*given: Any, **named: Any) -> Generator[Snapshot, None, None]:
+        found: Executor = getattr(import_module(f"dnilab.training.{module}"), function)
+        return found(*given, **named)
+
+    return execute
+
+
+EXECUTORS: dict[str, Executor] = {
+    "one thread": _imported_when_asked("one_thread", "one_thread"),
+    "threads": _imported_when_asked("threads", "threads"),
+    "thread per fit": _imported_when_asked("published_threads", "thread_per_fit"),
+    "process per fit": _imported_when_asked("published_threads", "process_per_fit"),
 }
 
 
-def _executor_for(
-    name: str | Apart, program: Program
-) -> Callable[..., Generator[Snapshot, None, None]]:
+def _executor_for(name: str | RestingExecutor, program: Program) -> Executor | RestingExecutor:
     """The executor, if it can run this program; else ValueError."""
-    if isinstance(name, Apart):
+    if callable(name):
         if program.races:
             raise ValueError(
                 f"executor is modules apart, and program is {program.name!r}; this executor "
@@ -91,7 +121,7 @@ def _executor_for(
             f"executor is {name!r}, and program is {program.name!r} with {len(program.workers)} "
             "workers; this executor accepts programs with one worker, as the Blue Box"
         )
-    if name == "process per fit" and not processes_can_fork():
+    if name == "process per fit" and "fork" not in multiprocessing.get_all_start_methods():
         raise ValueError("executor is 'process per fit'; it accepts systems that can fork only")
     return EXECUTORS[name]
 
@@ -131,13 +161,13 @@ class _Saver:
     def __init__(
         self,
         checkpoint: Place,
-        executor: str | Apart,
+        executor: str | RestingExecutor,
         program: Program,
         workers: Sequence[Worker],
         run: Mapping[str, Any],
     ) -> None:
         self.path = file_path("checkpoint", checkpoint)
-        if executor != "one thread" and not isinstance(executor, Apart):
+        if executor != "one thread" and not callable(executor):
             raise ValueError(
                 f"checkpoint is {str(self.path)!r}, and executor is {executor!r}; it accepts "
                 "'one thread' or apart(client), whose workers come to rest together"
@@ -206,7 +236,7 @@ def train(
     seed: int = 0,
     report_every: int | None = None,
     probe_rows: int = 0,
-    executor: str | Apart = "one thread",
+    executor: str | RestingExecutor = "one thread",
     checkpoint: Place | None = None,
     checkpoint_every: int | None = None,
     resume: Place | None = None,
@@ -294,7 +324,7 @@ def train(
                 worker.restore(resumed.state)
         stops = sorted(reports | saves)
         known = resumed
-        more = {"saves": saves} if saves and isinstance(executor, Apart) else {}
+        more = {"saves": saves} if saves and callable(executor) else {}
         try:
             # closing: whatever ends the loop, the workers are at rest before the code below runs
             with closing(execute(stack, workers, program, owners, stops, **more)) as snapshots:

@@ -10,5 +10,3 @@ Only this package imports ipywidgets.
 
 from dnilab.widgets.controls import Choice, Slider, Toggle, Words
 from dnilab.widgets.panel import Panel, View
-
-__all__ = ["Choice", "Panel", "Slider", "Toggle", "View", "Words"]

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import convolutions
 from dnilab.experiments import run
-from dnilab.experiments.convolution import ConvolutionSettings
+from dnilab.lessons.convolutions.experiments import ConvolutionSettings
 
 
 def test_figures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

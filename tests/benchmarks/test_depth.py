@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from benchmarks import depth
-from dnilab.experiments.depth import deep, final_error
+from dnilab.lessons.update_orderings.experiments.depth import deep, final_error
 
 QUICK = {"width": 8, "epochs": 1, "batch_size": 400}
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from benchmarks import recurrent
-from dnilab.experiments import RecurrentSettings
+from dnilab.lessons.through_time.experiments import RecurrentSettings
 
 
 def of(what):

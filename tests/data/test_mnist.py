@@ -22,7 +22,7 @@ import sklearn.datasets._openml as openml
 from dnilab.data import Dataset, mnist
 from dnilab.data.mnist import _load
 from dnilab.experiments import Settings, run
-from dnilab.experiments.depth import by_depth
+from dnilab.lessons.update_orderings.experiments.depth import by_depth
 
 ROWS = 14
 PIXELS = np.random.default_rng(0).integers(0, 256, (ROWS, 784))

@@ -8,28 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from dnilab.lessons.convolutions.network.build import ConvGenerator, DenseImageGenerator
+from dnilab.lessons.convolutions.network.layers import ChannelNorm, Conv2D
+from dnilab.lessons.convolutions.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage
 from dnilab.network import (
     CONTEXTS,
     BatchNorm,
     BinaryCrossEntropy,
     Chain,
-    ChannelNorm,
-    Conv2D,
-    ConvGenerator,
     Dense,
-    DenseImageGenerator,
-    Flatten,
     Generator,
     Identity,
-    MaxPool2D,
-    MeanPool2D,
     Module,
     ReLU,
     Sigmoid,
     SoftmaxCrossEntropy,
     SquaredError,
     Tanh,
-    ToImage,
     joined_context,
 )
 from tests.network.contract import Case

@@ -10,17 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnilab.network import (
-    GRU,
-    LSTM,
-    Cell,
-    RecurrentNet,
-    TanhCell,
-    cell_named,
-    complex_step,
-    finite_difference,
-    relative_error,
-)
+from dnilab.lessons.through_time.network import RecurrentNet
+from dnilab.network import complex_step, finite_difference, relative_error
+from dnilab.network.cells import GRU, LSTM, Cell, TanhCell, cell_named
 from tests.network.contract import EXACT, ROUGH, frozen, same
 
 KINDS = (TanhCell, GRU, LSTM)

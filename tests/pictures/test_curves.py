@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from dnilab.pictures import Series, curves
 from dnilab.pictures.curves import describe, spread_out, stagger, summarise, y_range
-
-from .legible import faults, is_drawn
+from tests.pictures.legible import faults, is_drawn
 
 NAN = float("nan")
 

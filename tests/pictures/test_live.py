@@ -13,8 +13,7 @@ from PIL import Image
 
 from dnilab.pictures import LiveCurves, Picture, Redrawn, Series, curves
 from dnilab.pictures.live import calm_limits, nice_above, thin
-
-from .legible import is_drawn
+from tests.pictures.legible import is_drawn
 
 NAN = float("nan")
 

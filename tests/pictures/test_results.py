@@ -5,8 +5,7 @@ import pytest
 
 from dnilab.pictures import Bar, Results, Table, dots, table, timeline
 from dnilab.pictures.timeline import bar_label, best_unit, loads, span
-
-from .legible import faults, is_drawn
+from tests.pictures.legible import faults, is_drawn
 
 NAN = float("nan")
 

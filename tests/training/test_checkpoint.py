@@ -16,6 +16,9 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from dnilab.lessons.convolutions.network.build import ConvGenerator
+from dnilab.lessons.convolutions.network.layers import ChannelNorm, Conv2D
+from dnilab.lessons.convolutions.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage
 from dnilab.network import (
     SGD,
     Adam,
@@ -28,10 +31,7 @@ from dnilab.network import (
     loss_named,
     optimiser_named,
 )
-from dnilab.network.convolution import ChannelNorm, Conv2D
-from dnilab.network.convolutional import ConvGenerator
 from dnilab.network.optimisers import memory_of, remember
-from dnilab.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage
 from dnilab.orderings import (
     Program,
     Step,

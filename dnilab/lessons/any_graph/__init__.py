@@ -1,0 +1,1 @@
+"""Notebook 10: any graph of modules, and networks with different clocks."""

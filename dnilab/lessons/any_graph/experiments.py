@@ -1,0 +1,272 @@
+"""Experiments on graphs: branches and joins on digits, and two networks with different clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from dnilab.checks import one_of, real_number, whole_number, whole_numbers
+from dnilab.data import batches, digits
+from dnilab.lessons.any_graph.data import COUNTED, Counting
+from dnilab.lessons.any_graph.network.graph import Add, Concatenate, Graph, Part, parameters
+from dnilab.lessons.any_graph.network.watcher import Watcher
+from dnilab.lessons.any_graph.training.clocks import (
+    ClockDiverged,
+    ClockEvent,
+    ClockReport,
+    train_clocks,
+)
+from dnilab.lessons.any_graph.training.graph import GraphTrainer
+from dnilab.network import (
+    Adam,
+    Chain,
+    Dense,
+    Generator,
+    Layer,
+    SoftmaxCrossEntropy,
+    Tanh,
+)
+from dnilab.training.blas import one_blas_thread
+
+GRAPH_METHODS = ("backprop", "DNI(h)", "DNI(h, y)", "output only")
+CLOCK_METHODS = ("no gradient", "DNI(message)", "DNI(message, label)", "exact")
+
+
+def branching(
+    rng: np.random.Generator, *, width: int = 64, inputs: int = 64, outputs: int = 10
+) -> Graph:
+    """A graph with branches, both kinds of join and a shortcut.
+
+    x -> eye -> left -> deep; eye -> right; deep + right = sum; sum beside eye = join -> top.
+    So eye has three users.  eye is ``width`` wide, the branches half of that (rounded up).
+    """
+    whole_number("width", width, 1)
+    half = -(-width // 2)
+
+    def hidden(n_in: int, n_out: int) -> Chain:
+        return Chain([Dense(n_in, n_out, rng), Tanh()])
+
+    return Graph(
+        {"x": inputs},
+        [
+            Part("eye", hidden(inputs, width), ("x",)),
+            Part("left", hidden(width, half), ("eye",)),
+            Part("right", hidden(width, half), ("eye",)),
+            Part("deep", hidden(half, half), ("left",)),
+            Part("sum", Add(half), ("deep", "right")),
+            Part("join", Concatenate((half, width)), ("sum", "eye")),
+            Part("top", Dense(half + width, outputs, rng), ("join",)),
+        ],
+        "top",
+    )
+
+
+def generators_for(graph: Graph, context: Sequence[str], outputs: int) -> dict[str, Generator]:
+    """A linear generator at every node with parameters but the output; joins only pass on."""
+    return {
+        part.name: Generator(graph.widths[part.name], context, outputs=outputs)
+        for part in graph.parts
+        if parameters(part.node) and part.name != graph.output
+    }
+
+
+def graph_errors(
+    method: str, *, seed: int = 0, epochs: int = 10, rate: float = 1e-3, width: int = 64
+) -> np.ndarray:
+    """Train the graph of ``branching`` on digits; the test error after each epoch, (epochs + 1,).
+
+    ``method``: "backprop", "DNI(h)", "DNI(h, y)", or "output only", where all other nodes stay as
+    they are.  Equal seeds give equal weights and batches.  Adam, batches of 32.
+    """
+    one_of("method", method, GRAPH_METHODS)
+    whole_number("seed", seed, 0)
+    whole_number("epochs", epochs, 1)
+    real_number("rate", rate, 0, above=True)
+    data = digits()
+    graph = branching(np.random.default_rng([seed, 2]), width=width)
+    context = {"DNI(h)": ("h",), "DNI(h, y)": ("h", "y")}.get(method)
+    trainer = GraphTrainer(
+        graph,
+        SoftmaxCrossEntropy(),
+        Adam(rate),
+        generators_for(graph, context, 10) if context else None,
+        learn=(graph.output,) if method == "output only" else None,
+    )
+    rng = np.random.default_rng([seed, 1])
+
+    def error() -> float:
+        answers = graph.predict(data.x_test).argmax(axis=1)
+        return float((answers != data.y_test.argmax(axis=1)).mean())
+
+    errors = [error()]
+    with one_blas_thread():
+        for _ in range(epochs):
+            for rows in batches(rng, len(data.x_train), 32):
+                trainer.step(data.x_train[rows], data.y_train[rows])
+            errors.append(error())
+    return np.array(errors)
+
+
+@dataclass(frozen=True)
+class ClockSettings:
+    """Two networks with different clocks, complete: equal settings and seed give equal numbers.
+
+    Raises ValueError, naming the field, what it got and what it accepts.
+    """
+
+    what: str = "odd digits"  # that B is asked to count: see data.clocks.COUNTED
+    period: int = 5  # ticks of A for one of B
+    method: str = "DNI(message, label)"
+    lag: int = 0  # windows between a message and B's work on it
+    features: int = 32  # of A's eye
+    width: int = 32  # of A's recurrent core
+    message: int = 16  # numbers in the message
+    hidden: tuple[int, ...] = ()  # of B; none: one dense layer
+    generator_hidden: tuple[int, ...] = ()  # none: a linear generator
+    rate: float = 2e-3
+    batch_size: int = 32
+    windows: int = 2000
+    report_every: int = 100
+    unseen: int = 1000  # windows of unseen images that a report is measured on
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        keep = partial(object.__setattr__, self)
+        one_of("what", self.what, tuple(COUNTED))
+        keep("period", whole_number("period", self.period, 1, 40))
+        one_of("method", self.method, CLOCK_METHODS)
+        keep("lag", whole_number("lag", self.lag, 0))
+        if self.lag and self.method == "exact":
+            raise ValueError(f"lag is {self.lag}; with the method 'exact' A waits: it accepts 0")
+        for name in ("features", "width", "message", "batch_size", "windows"):
+            keep(name, whole_number(name, getattr(self, name), 1))
+        for name in ("hidden", "generator_hidden"):
+            keep(name, whole_numbers(name, getattr(self, name), 1))
+        for name in ("report_every", "unseen"):
+            keep(name, whole_number(name, getattr(self, name), 1))
+        keep("rate", real_number("rate", self.rate, 0, above=True))
+        keep("seed", whole_number("seed", self.seed, 0))
+
+    def but(self, /, **changes: Any) -> ClockSettings:
+        """The same settings with some fields changed."""
+        unknown = set(changes) - set(self.__dataclass_fields__)
+        if unknown:
+            raise ValueError(
+                f"{sorted(unknown)[0]} is not a setting; ClockSettings accepts "
+                + ", ".join(self.__dataclass_fields__)
+            )
+        return replace(self, **changes)
+
+    def make_task(self) -> Counting:
+        """The task."""
+        return Counting(self.what, self.period)
+
+    def make_networks(self) -> tuple[Watcher, Chain, Generator | None]:
+        """A, B and the generator between them; equal seeds give equal weights, every method."""
+        task, rng, dtype = self.make_task(), np.random.default_rng([self.seed, 2]), np.float32
+        watcher = Watcher(
+            task.pixels,
+            task.classes,
+            self.message,
+            rng,
+            features=self.features,
+            width=self.width,
+            dtype=dtype,
+        )
+        layers: list[Layer] = []
+        n_in = self.message
+        for n in self.hidden:
+            layers += [Dense(n_in, n, rng, dtype=dtype), Tanh()]
+            n_in = n
+        counter = Chain([*layers, Dense(n_in, task.answers, rng, dtype=dtype)])
+        generator = None
+        if self.method.startswith("DNI"):
+            generator = Generator(
+                self.message,
+                ("h", "y") if self.method == "DNI(message, label)" else ("h",),
+                outputs=task.answers,
+                hidden=self.generator_hidden,
+                rng=np.random.default_rng([self.seed, 3]),
+                dtype=dtype,
+            )
+        return watcher, counter, generator
+
+    def events(
+        self, networks: tuple[Watcher, Chain, Generator | None] | None = None
+    ) -> Iterator[ClockEvent]:
+        """Train, one event at a time: for a live panel.  New networks are made if not given."""
+        watcher, counter, generator = networks or self.make_networks()
+        return train_clocks(
+            watcher,
+            counter,
+            self.make_task(),
+            optimiser=Adam(self.rate),
+            channel="DNI" if generator is not None else self.method,
+            generator=generator,
+            lag=self.lag,
+            batch_size=self.batch_size,
+            windows=self.windows,
+            report_every=self.report_every,
+            unseen=self.unseen,
+            rng=np.random.default_rng([self.seed, 1]),
+        )
+
+
+@dataclass(frozen=True)
+class ClockRun:
+    """What one experiment gave: its reports in order, and how it broke if it did.
+
+    ``counting_names``: the accuracy of one who knows only which digits A *named*, with A's own
+    mistakes on the unseen images: ``Counting.limit``.
+    """
+
+    settings: ClockSettings
+    reports: tuple[ClockReport, ...]
+    diverged: ClockDiverged | None
+    watcher: Watcher
+    counter: Chain
+    counting_names: float
+
+    def curve(self, what: str) -> np.ndarray:
+        """ "window", "counted", "named" or "cosine" of every report, (reports,)."""
+        one_of("what", what, ("window", "counted", "named", "cosine"))
+        return np.array([getattr(report, what) for report in self.reports], dtype=float)
+
+    @property
+    def counted(self) -> float:
+        """B's accuracy on unseen windows at the end; 0 if the run diverged."""
+        return 0.0 if self.diverged else self.reports[-1].counted
+
+    @property
+    def named(self) -> float:
+        """A's accuracy on unseen images at the end; 0 if the run diverged."""
+        return 0.0 if self.diverged else self.reports[-1].named
+
+
+def run_clocks(settings: ClockSettings) -> ClockRun:
+    """Run one experiment to its end."""
+    networks = settings.make_networks()
+    reports: list[ClockReport] = []
+    diverged = None
+    for event in settings.events(networks):
+        if isinstance(event, ClockReport):
+            reports.append(event)
+        else:
+            diverged = event
+    watcher, counter, _ = networks
+    data = digits()
+    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+        _, names, _ = watcher.watch(data.x_test[None].astype(np.float32))
+    limit = settings.make_task().limit(data.y_test.argmax(axis=1), names[0].argmax(axis=1))
+    return ClockRun(settings, tuple(reports), diverged, watcher, counter, limit)
+
+
+def run_all_clocks(
+    settings: Iterable[ClockSettings], seeds: Sequence[int] = (0, 1, 2)
+) -> list[list[ClockRun]]:
+    """Each of the settings with each seed: one list of runs for each of the settings."""
+    return [[run_clocks(s.but(seed=seed)) for seed in seeds] for s in settings]

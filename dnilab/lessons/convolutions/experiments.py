@@ -1,0 +1,231 @@
+"""Settings of experiments with convolutions, and the guessed gradient as an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from dnilab.checks import one_of, whole_number
+from dnilab.data import Dataset
+from dnilab.experiments.compare import events_of
+from dnilab.experiments.settings import Settings
+from dnilab.lessons.convolutions.network.build import DOWNSAMPLING, GENERATORS, build_convolutional
+from dnilab.network import Stack, loss_named
+from dnilab.orderings import Groups, even_groups, module_times
+from dnilab.training import Report
+
+# How often the images of a task can be halved by pooling: 8, 4, 2, 1, and 28, 14, 7, 3, 1.
+_HALVINGS = {"digits": 3, "mnist": 4}
+
+
+@dataclass(frozen=True)
+class ConvolutionSettings(Settings):
+    """One experiment with convolutions on images of digits, complete.
+
+    All fields of ``Settings``, with other defaults, and ``hidden`` are channels: each number
+    makes a module of one convolution that halves the image.  ``generator_hidden`` are widths for
+    dense generators and channels for convolutional ones.
+
+    Raises ValueError, naming the field, what it got and what it accepts.
+    """
+
+    task: str = "digits"
+    hidden: tuple[int, ...] = (16, 32, 64)  # channels of the convolutions: one module each
+    activation: str = "relu"
+    batch_norm: bool = True
+    dtype: str = "float32"
+    rate: float = 2e-3
+    epochs: int = 30
+    size: int = 3  # pixels of a window each way; odd
+    downsampling: str = "stride"  # or "max" or "mean" pooling
+    generator: str = "dense"  # or "convolutional"; unused by orderings without generators
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("task", self.task, tuple(_HALVINGS))
+        if not self.hidden:
+            raise ValueError("hidden is (); it accepts the channels of one convolution or more")
+        if self.ordering == "complete unlock":
+            raise ValueError(
+                "ordering is 'complete unlock'; convolutions accept orderings without input models"
+            )
+        object.__setattr__(self, "size", whole_number("size", self.size, 1))
+        if self.size % 2 == 0:
+            raise ValueError(f"size is {self.size}; it accepts odd numbers")
+        one_of("downsampling", self.downsampling, tuple(DOWNSAMPLING))
+        one_of("generator", self.generator, GENERATORS)
+        deepest = _HALVINGS[self.task]
+        if self.downsampling != "stride" and len(self.hidden) > deepest:
+            raise ValueError(
+                f"hidden is {self.hidden}; with pooling it accepts up to {deepest} numbers, for "
+                "the images can be halved no more often"
+            )
+
+    @property
+    def name(self) -> str:
+        """A short name: "backprop", "dense DNI(h, y)", "convolutional DNI(h), pipeline"."""
+        return f"{self.generator} {super().name}" if self.decoupled else super().name
+
+    def stack(self, data: Dataset) -> Stack:
+        """A new network for this data; equal seeds give equal weights in every ordering."""
+        side = round(data.inputs**0.5)
+        if side**2 != data.inputs:
+            raise ValueError(f"data has {data.inputs} inputs; it accepts square images in grey")
+        return build_convolutional(
+            (side, side, 1),
+            self.hidden,
+            data.outputs,
+            loss_named(self.loss or "softmax cross-entropy"),
+            np.random.default_rng([self.seed, 2]),
+            size=self.size,
+            downsampling=self.downsampling,
+            activation=self.activation,
+            batch_norm=self.batch_norm,
+            context=self.context if self.decoupled else None,
+            generator=self.generator,
+            generator_hidden=self.generator_hidden,
+            dtype=np.dtype(self.dtype),
+        )
+
+    def groups(self, data: Dataset) -> Groups:
+        """The modules of each worker, by the multiplications of their matrix products."""
+        modules = len(self.hidden) + 1
+        costs = _multiplications(self, round(data.inputs**0.5), data.outputs)
+        everything = self.in_groups((tuple(range(1, modules + 1)),))
+        return even_groups(module_times(everything, costs), self.workers)
+
+
+def _multiplications(
+    settings: ConvolutionSettings, side: int, outputs: int
+) -> dict[tuple[str, int], float]:
+    """Scalar multiplications of each step of a pipeline, for one row."""
+    area, inputs = settings.size**2, side**2
+    costs: dict[tuple[str, int], float] = {}
+    for k, (c_in, c_out) in enumerate(pairwise((1, *settings.hidden)), start=1):
+        half = -(-side // 2) if settings.downsampling == "stride" else side // 2
+        places = half**2 if settings.downsampling == "stride" else side**2
+        product = places * area * c_in * c_out
+        width = half**2 * c_out
+        folded = inputs / half**2
+        dense = settings.generator == "dense"
+        part = {
+            "h": width if dense else c_out,
+            "h_norm": width if dense else c_out,
+            "x": inputs if dense else folded,
+            "y": outputs,
+        }
+        sizes = [
+            sum(part[c] for c in settings.context),
+            *settings.generator_hidden,
+            width if dense else c_out,
+        ]
+        layers = [a * b * (1 if dense else area * half**2) for a, b in pairwise(sizes)]
+        costs["forward_update", k] = product * (2 if k == 1 else 3) + sum(layers)
+        costs["fit", k] = sum(layers) + sum(layers[1:])
+        costs["late_fit", k] = costs["fit", k] + sum(layers)
+        side = half
+    top = len(settings.hidden) + 1
+    costs["forward_update", top] = 3 * side**2 * settings.hidden[-1] * outputs
+    return costs
+
+
+@dataclass(frozen=True, eq=False)
+class GuessedImages:
+    """True and guessed gradients on some rows, as images.
+
+    ``module`` counts from 1.  ``true`` and ``guess``: at the module's output, (rows, height,
+    width, channels).  ``true_at_pixels`` and ``guess_at_pixels``: both pulled back to the input
+    of the network, (rows, height, width), through the same modules.
+    """
+
+    module: int
+    true: np.ndarray
+    guess: np.ndarray
+    true_at_pixels: np.ndarray
+    guess_at_pixels: np.ndarray
+
+    @property
+    def cosine(self) -> float:
+        """Between the guess and the truth at the output, all rows as one long vector."""
+        return cosine(self.guess, self.true)
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """The cosine of the angle between two arrays as long vectors; 0 if one of them is 0."""
+    lengths = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
+    return float(np.vdot(a, b)) / lengths if lengths else 0.0
+
+
+def guessed_images(
+    stack: Stack, x: np.ndarray, y: np.ndarray, module: int, rows: Sequence[int] | None = None
+) -> GuessedImages:
+    """Compare the guess with the true gradient at ``module``, here and at the pixels.
+
+    Shapes: x (batch, pixels), y (batch, outputs).  The whole batch goes through the network, for
+    batch normalisation; ``rows`` says which of it are returned, all if None.  Nothing is changed.
+
+    Raises ValueError if ``module`` has no generator, or its output is no image.
+    """
+    whole_number("module", module, 1, len(stack) - 1)
+    at = stack.probe(x, y)[module - 1]
+    if at.true.ndim != 4:
+        raise ValueError(f"module is {module}; its output is no image, but {at.true.shape}")
+    side = round(x.shape[1] ** 0.5)
+    pullbacks = []
+    h = x
+    for below in stack.modules[:module]:
+        h, pullback = below(h)
+        pullbacks.append(pullback)
+
+    def at_pixels(g: np.ndarray) -> np.ndarray:
+        for pullback in reversed(pullbacks):
+            g, _ = pullback(g)
+        return g.reshape(len(g), side, side)
+
+    chosen: Any = slice(None) if rows is None else list(rows)
+    return GuessedImages(
+        module,
+        at.true[chosen],
+        at.guess[chosen],
+        at_pixels(at.true)[chosen],
+        at_pixels(at.guess)[chosen],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One moment of a run: the report, and what is guessed by then."""
+
+    report: Report
+    seen: GuessedImages
+
+
+def watch_guesses(
+    settings: ConvolutionSettings,
+    module: int,
+    rows: Sequence[int],
+    *,
+    batch: int = 200,
+    report_every: int | None = None,
+) -> Iterator[Moment]:
+    """Train, and at each report compare guess and truth at ``module``, counted from 1.
+
+    The first ``batch`` training rows go through the network as one batch; ``rows`` of them are
+    returned.  A run that diverges ends early.
+
+    Raises ValueError for an ordering without generators, and as ``guessed_images``.
+    """
+    if not settings.decoupled:
+        raise ValueError(
+            f"ordering is {settings.ordering!r}; it accepts one that trains on synthetic gradients"
+        )
+    data = settings.data()
+    stack = settings.stack(data)
+    x, y = data.x_train[:batch], data.y_train[:batch]
+    for event in events_of(settings, data, stack, report_every):
+        if isinstance(event, Report):
+            yield Moment(event, guessed_images(stack, x, y, module, rows))

@@ -1,0 +1,1 @@
+"""Notebook 11: modules that live in processes of their own."""

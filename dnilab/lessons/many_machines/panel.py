@@ -1,0 +1,262 @@
+"""Notebook 11: as many machines as you like, by the ideal timeline.
+
+The steps are measured on this machine.  The machines, and the line between them, are made up: so
+the panel can say what a purchase would be worth, and what would hold it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from dnilab.experiments.timing import middle, runner, step_times
+from dnilab.lessons.many_machines.experiments import delays
+from dnilab.orderings import (
+    Groups,
+    Program,
+    StepTimes,
+    even_groups,
+    ideal_timeline,
+    module_times,
+    pipeline,
+    sequential,
+    time_per_batch,
+)
+from dnilab.pictures import Picture, Redrawn, Series, Stacked, bars_of_spans, curves, timeline
+from dnilab.pictures.ratios import ratio_words
+from dnilab.training import Span
+from dnilab.widgets.controls import Choice, Slider
+from dnilab.widgets.panel import Panel
+
+MODULES = 8
+WIDTHS = (32, 64, 128, 256, 512)
+BATCHES = (32, 128, 512)
+ITEM = 8  # bytes of a float64
+LINES = {  # bits a second
+    "100 Mbit/s": 1e8,
+    "1 Gbit/s": 1e9,
+    "10 Gbit/s": 1e10,
+    "100 Gbit/s": 1e11,
+}
+HIDDEN = 1.02  # messages are hidden if they cost no more than this factor
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What so many machines, and such a line, would be worth.
+
+    ``alone``: seconds of a batch on one machine, one step after the other.  ``at_once`` and
+    ``sent``: seconds of a batch by number of machines, if messages took no time and as they are.
+    ``message``: bytes, and seconds until it is there.  ``sending``: seconds for which it keeps
+    the line busy.  ``enough``: a staleness that hides the messages, where this one does not and
+    there is one.
+    """
+
+    width: int
+    batch: int
+    machines: int
+    staleness: int
+    program: Program
+    times: StepTimes
+    alone: float
+    at_once: Mapping[int, float]
+    sent: Mapping[int, float]
+    message: tuple[int, float]
+    sending: float
+    enough: int | None
+
+    @property
+    def speed(self) -> float:
+        """How many times as fast as one machine, messages and all."""
+        return self.alone / self.sent[self.machines]
+
+    @property
+    def delays(self) -> Mapping[tuple[str, int], float]:
+        """How long each value is on its way."""
+        return delays((self.width,) * (MODULES + 1), self.batch, (self.message[1], 0.0))
+
+
+@cache
+def measured_times(width: int, batch: int) -> dict[tuple[str, int], float]:
+    """Seconds of each step of a network of ``MODULES`` equal modules, on this machine.
+
+    Three modules are measured: the first, one in the middle, which stands for all such, and the
+    top.  A fit comes as it was guessed, and guessed again.
+    """
+    widths = (width,) * 4
+    everything = ((1, 2, 3),)
+    found: dict[tuple[str, int], float] = {}
+    for again in (False, True):
+        program = pipeline(everything, staleness=1, guess_again=again)
+        count = max(4, min(40, round(2.5e9 / (batch * width**2 * 15))))
+        found |= step_times(runner(widths, batch, program)(count))
+    return {
+        (op, k): found[op, 1 if k == 1 else 3 if k == MODULES else 2]
+        for op in ("forward_update", "fit", "late_fit")
+        for k in range(1, MODULES + 1)
+        if op == "forward_update" or k < MODULES
+    }
+
+
+def shared_out(times: StepTimes, machines: int, staleness: int) -> Groups:
+    """The modules of each machine, as even as can be by the measured times."""
+    everything = (tuple(range(1, MODULES + 1)),)
+    return even_groups(module_times(pipeline(everything, staleness=staleness), times), machines)
+
+
+def offers(values: dict[str, Any]) -> Iterator[Offer]:
+    """The answer for the chosen number of machines at once, and then for all others as well."""
+    width, batch, staleness = values["width"], values["batch"], values["staleness"]
+    times = measured_times(width, batch)
+    size = batch * width * ITEM
+    sending = 8 * size / values["line"]
+    on_the_way = values["latency"] / 1e3 + sending
+    late = delays((width,) * (MODULES + 1), batch, (on_the_way, 0.0))
+    alone = time_per_batch(sequential(MODULES), times)
+
+    def program(machines: int, late_by: int) -> Program:
+        return pipeline(shared_out(times, machines, late_by), staleness=late_by)
+
+    def both(machines: int, late_by: int) -> tuple[float, float]:
+        piped = program(machines, late_by)
+        without = time_per_batch(piped, times)
+        if machines == 1:
+            return without, without
+        # A line carries one message at a time, and every batch needs one each way.
+        return without, max(time_per_batch(piped, times, delays=late), sending)
+
+    chosen = values["machines"]
+    at_once, sent = {}, {}
+    at_once[chosen], sent[chosen] = both(chosen, staleness)
+    enough = None
+    if sent[chosen] > HIDDEN * max(at_once[chosen], sending):
+        later = (s for s in (1, 2, 4, 8, 16, 32) if s > staleness)
+        for late_by in later:
+            free, full = both(chosen, late_by)
+            if full <= HIDDEN * max(free, sending):
+                enough = late_by
+                break
+
+    def offer() -> Offer:
+        return Offer(
+            width, batch, chosen, staleness, program(chosen, staleness), times, alone,
+            dict(sorted(at_once.items())), dict(sorted(sent.items())),
+            (size, on_the_way), sending, enough,
+        )  # fmt: skip
+
+    yield offer()
+    for machines in range(1, MODULES + 1):
+        if machines != chosen:
+            at_once[machines], sent[machines] = both(machines, staleness)
+            yield offer()
+
+
+def duration(seconds: float) -> str:
+    """A short time as it is read: "0.31 ms", "12 ms", "1.2 s"."""
+    return f"{seconds:.2g} s" if seconds >= 1 else f"{1e3 * seconds:.2g} ms"
+
+
+def amount(size: float) -> str:
+    """An amount of data as it is read: "8.2 kB", "1.0 MB"."""
+    return f"{size / 1e6:.3g} MB" if size >= 1e6 else f"{size / 1e3:.3g} kB"
+
+
+def verdict(found: Offer) -> str:
+    """What the machines are worth, and what holds them back, in words."""
+    n = found.machines
+    if n == 1:
+        return (
+            f"One machine: a batch takes {duration(found.sent[1])}, and nothing is sent. All "
+            "speeds are relative to its steps one after the other, each fit as soon as it can be."
+        )
+    text = (
+        f"{n} machines would be {ratio_words(found.speed)} times as fast as one; "
+        f"{ratio_words(found.alone / found.at_once[n])} times if messages took no time. "
+        f"A batch takes {duration(found.sent[n])}. Each message has {amount(found.message[0])} and "
+        f"is there after {duration(found.message[1])}. "
+    )
+    free, full = found.at_once[n], found.sent[n]
+    if full <= HIDDEN * free:
+        return text + "It is hidden: while it is on its way, the machines work on other batches."
+    if full <= HIDDEN * found.sending:
+        return text + (
+            "The line holds them back: it is busy all the time, and no staleness changes that. "
+            "Wider modules would have more work for each byte."
+        )
+    late = f"{found.staleness} batch{'es' * (found.staleness != 1)} late"
+    text += f"They wait for each other's messages: fits are {late}, and no more. "
+    if found.enough is None:
+        return text + "Even fits that are 32 batches late would not be enough."
+    text += f"With a staleness of {found.enough} "
+    if found.sending > HIDDEN * free:
+        return text + "they would wait for the line alone, which is busy longer than they work."
+    return text + "the messages would be hidden behind the work."
+
+
+def picture_of(found: Offer) -> Picture:
+    """The timeline of the chosen machines, and the speed by the number of machines."""
+    names = [f"machine {i + 1}" for i in range(found.machines)]
+    slots = ideal_timeline(
+        found.program,
+        found.times,
+        batches=4 * (found.program.lag + found.machines) + 12,
+        delays=found.delays,
+    )
+    spans = [
+        Span(s.worker, s.step.op, s.step.module, s.step.batch, round(s.start * 1e9),
+             round(s.end * 1e9))
+        for s in slots
+    ]  # fmt: skip
+    batches = 3.0 if found.machines < 4 else 2.0
+    parts: list[Picture] = [
+        timeline(
+            bars_of_spans(middle(spans, batches), names),
+            title="Ideal: the steps as measured here, the machines and the line as chosen",
+            measured=False,
+        )
+    ]
+    if len(found.sent) == MODULES:
+        counts = np.array(list(found.sent))
+        parts.append(
+            curves(
+                [
+                    Series(label, counts, found.alone / np.array([*per_batch.values()]), look=look)
+                    for label, per_batch, look in (
+                        ("messages take no time", found.at_once, 0),
+                        ("with this line", found.sent, 2),
+                    )
+                ],
+                xlabel="machines",
+                ylabel="speed (one machine = 1)",
+                title=f"{MODULES} modules of width {found.width}, batch {found.batch}",
+                better="higher",
+                ylim=(0, 1.08 * max(found.alone / t for t in found.at_once.values())),
+                labels="legend",
+                marks=[(1, "one machine")],
+                size=(700, 320),
+            )
+        )
+    return Stacked(parts, first=verdict(found), alt="A timeline, and speed by number of machines")
+
+
+def machines_panel() -> Panel[Offer]:
+    """Machines, width, batch, line and staleness: the ideal timeline, and the speed."""
+    return Panel(
+        {
+            "machines": Slider(1, MODULES, 1, 4, "Machines"),
+            "width": Choice(list(WIDTHS), 256, "Width of the modules"),
+            "batch": Choice(list(BATCHES), 128, "Batch size"),
+            "staleness": Slider(0, 16, 1, 1, "Staleness", unit="batches"),
+            "latency": Slider(0.01, 100.0, 0.01, 0.1, "Latency", unit="ms", log=True),
+            "line": Choice(LINES, 1e9, "Line"),
+        },
+        offers,
+        Redrawn(picture_of),
+        title=f"A network of {MODULES} modules on many machines",
+        name="11-machines",
+        progress=lambda found: len(found.sent) / MODULES,
+    )

@@ -1,0 +1,1 @@
+"""Notebook 08: truncated backpropagation, and a guess at the cut."""

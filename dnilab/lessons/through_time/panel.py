@@ -1,0 +1,105 @@
+"""The panel of notebook 08: a bit kept through time, cut every T steps, with or without a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from dnilab.lessons.through_time.experiments import RecurrentSettings, credit_of
+from dnilab.lessons.through_time.pictures import Reach, credit_picture
+from dnilab.lessons.through_time.training import SequenceDiverged
+from dnilab.pictures import Redrawn
+from dnilab.widgets.controls import Choice, Slider
+from dnilab.widgets.panel import Panel
+
+SEQUENCES = 600  # batches of sequences that a run lasts at most
+STEPS_A_FRAME = 250  # of time, between two frames: a few tens of milliseconds
+SOLVED_BELOW = 0.02  # bits: a run goes on until the answers are sure
+MEASURE_EVERY = 2  # frames between two measurements of the cosine
+
+Frame = dict[str, Any]
+"""What ``credit_picture`` takes: the reach, and the curve so far."""
+
+
+def settings_of(values: dict[str, Any]) -> RecurrentSettings:
+    """What the controls ask for."""
+    unroll, delay = values["unroll"], values["delay"]
+    per_sequence = -(-(delay + 2) // unroll)
+    return RecurrentSettings(
+        task="recall",
+        delay=delay,
+        unroll=unroll,
+        method=values["method"],
+        gate_bias=values["bias"],
+        rate=2e-3,  # slower than the benchmark, so that there is something to watch
+        generator_rate=1e-3,
+        updates=SEQUENCES * per_sequence,
+        report_every=max(1, STEPS_A_FRAME // unroll),
+        solved_below=SOLVED_BELOW,
+        stop_when_solved=True,
+    )
+
+
+def frames(values: dict[str, Any]) -> Iterator[Frame]:
+    """Train by the controls; a frame for every report.  ValueError if the run diverges."""
+    settings = settings_of(values)
+    net, generator = settings.make_net(), settings.make_generator()
+    updates: list[int] = []
+    bits: list[float] = []
+    cosine: tuple[float, ...] | None = None
+
+    def frame() -> Frame:
+        reach = Reach(settings.delay + 2, settings.unroll, settings.decoupled, cosine)
+        return {
+            "reach": reach,
+            "updates": tuple(updates),
+            "bits": tuple(bits),
+            "most": settings.updates,
+        }
+
+    def measured() -> tuple[float, ...]:
+        return tuple(float(c) for c in credit_of(settings, net, generator, rows=32).cosine)
+
+    cosine = measured()
+    yield frame()
+    for event in settings.events(net, generator):
+        if isinstance(event, SequenceDiverged):
+            raise ValueError(event.message)
+        updates.append(event.update)
+        bits.append(event.bits)
+        if len(bits) % MEASURE_EVERY == 0 or event.solved or event.update >= settings.updates:
+            cosine = measured()
+        yield frame()
+
+
+def progress(frame: Frame) -> float:
+    """The share of the run that is done: all of it once the task is solved."""
+    if not frame["updates"]:
+        return 0.0
+    solved = frame["bits"][-1] < SOLVED_BELOW
+    return 1.0 if solved else min(1.0, float(frame["updates"][-1] / frame["most"]))
+
+
+def recall_panel() -> Panel[Frame]:
+    """A bit is shown, distraction follows, then it is asked for."""
+    return Panel(
+        {
+            "unroll": Slider(1, 20, 1, 4, "T, steps between two cuts"),
+            "delay": Slider(2, 32, 1, 16, "Delay", unit="steps"),
+            "method": Choice(
+                {
+                    "nothing": "BPTT",
+                    "a guess from the state": "DNI(state)",
+                    "a guess from state and target": "DNI(state, targets)",
+                },
+                "DNI(state, targets)",
+                "At the cut",
+            ),
+            "bias": Slider(-1.0, 2.0, 0.25, 0.0, "Bias of the gate that keeps"),
+        },
+        frames,
+        Redrawn(lambda frame: credit_picture(**frame)),
+        title="How far does credit travel?",
+        name="08-credit",
+        progress=progress,
+    )

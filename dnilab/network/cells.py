@@ -1,0 +1,352 @@
+"""Recurrent cells: one step of time, forward and back, by the same contract as layers.
+
+    new_state, pullback = cell(state, x)
+    dstate, dx, grad = pullback(dnew_state)
+
+and many steps in one call, which is the same thing with less to do for each step:
+
+    states, pullback = cell.unroll(state, xs)
+    dstate, dxs, grad = pullback(dstates)
+
+``dstates[t]`` is what the loss tells about ``states[t]`` *directly*; what it tells by way of later
+states, the pullback adds itself.  Backpropagation through time is this pullback over the whole
+sequence; truncated backpropagation is the same over T steps, and a synthetic gradient is one more
+term in ``dstates[-1]``.
+
+Nothing is cached on a cell.  Shapes: x (batch, n_in); state (batch, state_width); xs (T, batch,
+n_in); states and dstates (T, batch, state_width).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+
+from dnilab.checks import one_of, random_generator, real_number, true_or_false, whole_number
+
+StepPullback = Callable[..., tuple[Any, Any, Any]]
+"""``dstate, dx, grad = pullback(dnew_state)``, or with ``want_dx=False`` where dx is not needed."""
+
+
+class Cell:
+    """What the cells have in common.
+
+    Parameters, views into the one vector ``theta``: W (n_in, gates * width), U (width, gates *
+    width), b (gates * width,).  The gates lie side by side, so that one product serves all.
+
+    W and U are drawn from normal distributions with standard deviation 1 / sqrt(n_in) and
+    1 / sqrt(width).  With ``joint_fan_in=True`` they are drawn as one dense layer that sees x and h
+    side by side, both with 1 / sqrt(n_in + width): then a few inputs are written weakly, and a new
+    cell holds less of them by itself.  b starts at zero but for the gate that keeps the state,
+    which starts at ``gate_bias``: above 0, a new cell forgets more slowly.
+
+    Raises ValueError for a size below 1, and at the call for arrays of other shapes.
+    """
+
+    gates = 1
+    keeps: int | None = None  # the number of the gate that keeps the state
+
+    def __init__(
+        self,
+        n_in: int,
+        width: int,
+        rng: np.random.Generator,
+        *,
+        gate_bias: float = 0.0,
+        joint_fan_in: bool = False,
+        dtype: Any = np.float64,
+    ) -> None:
+        self.n_in = whole_number("n_in", n_in, 1)
+        self.width = whole_number("width", width, 1)
+        random_generator("rng", rng)
+        real_number("gate_bias", gate_bias, -100, 100)
+        if gate_bias and self.keeps is None:
+            raise ValueError(f"gate_bias is {gate_bias:g}; a cell without gates accepts 0")
+        n = self.gates * width
+        self._hold(np.zeros((n_in + width + 1) * n, dtype))
+        joint = true_or_false("joint_fan_in", joint_fan_in)
+        self.W[:] = rng.standard_normal((n_in, n)) / np.sqrt(n_in + width if joint else n_in)
+        self.U[:] = rng.standard_normal((width, n)) / np.sqrt(n_in + width if joint else width)
+        if self.keeps is not None:
+            self.b[self.keeps * width : (self.keeps + 1) * width] = gate_bias
+
+    @property
+    def state_width(self) -> int:
+        """Numbers in the state of one row; the first ``width`` of them are what others see."""
+        return self.width
+
+    def _hold(self, theta: np.ndarray) -> None:
+        """Keep ``theta``, with W, U and b as views into it."""
+        n = self.gates * self.width
+        cut = self.n_in * n
+        self.theta = theta
+        self.W = theta[:cut].reshape(self.n_in, n)
+        self.U = theta[cut : cut + self.width * n].reshape(self.width, n)
+        self.b = theta[cut + self.width * n :]
+
+    def start(self, batch: int) -> np.ndarray:
+        """The state before the first step: zeros, (batch, state_width)."""
+        return np.zeros((batch, self.state_width), self.theta.dtype)
+
+    def output(self, states: np.ndarray) -> np.ndarray:
+        """The part of the state that others see: the first ``width`` numbers of each row."""
+        return states[..., : self.width]
+
+    def unroll(self, state: np.ndarray, xs: np.ndarray) -> tuple[np.ndarray, StepPullback]:
+        """As many steps as ``xs`` has: the states after each of them, and one pullback for all."""
+        if np.ndim(xs) != 3 or xs.shape[2] != self.n_in or not len(xs):
+            raise ValueError(
+                f"xs has shape {np.shape(xs)}; it accepts an array of shape "
+                f"(steps, batch, {self.n_in})"
+            )
+        if np.shape(state) != (xs.shape[1], self.state_width):
+            raise ValueError(
+                f"state has shape {np.shape(state)}; it accepts an array of shape "
+                f"({xs.shape[1]}, {self.state_width})"
+            )
+        # What the inputs contribute does not depend on the state: one product for all steps.
+        driven = np.dot(xs.reshape(-1, self.n_in), self.W)
+        driven += self.b
+        if np.iscomplexobj(state) and not np.iscomplexobj(driven):
+            driven = driven.astype(complex)  # a complex step may go into the state alone
+        return self._unroll(state, xs, driven.reshape(*xs.shape[:2], -1))
+
+    def _unroll(
+        self, state: np.ndarray, xs: np.ndarray, driven: np.ndarray
+    ) -> tuple[np.ndarray, StepPullback]:
+        raise NotImplementedError
+
+    def __call__(self, state: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, StepPullback]:
+        """One step."""
+        if np.ndim(x) != 2:
+            raise ValueError(
+                f"x has shape {np.shape(x)}; it accepts an array of shape (batch, {self.n_in})"
+            )
+        states, back = self.unroll(state, x[None])
+
+        def pullback(
+            dstate: np.ndarray, want_dx: bool = True
+        ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+            before, dxs, grad = back(dstate[None], want_dx)
+            return before, (None if dxs is None else dxs[0]), grad
+
+        return states[0], pullback
+
+    def _gradients(
+        self,
+        xs: np.ndarray,
+        before: np.ndarray,
+        da_W: np.ndarray,
+        da_U: np.ndarray,
+        want_dx: bool,
+    ) -> tuple[np.ndarray | None, np.ndarray]:
+        """dxs and grad, once for all steps.
+
+        ``before``: the visible states *before* each step.  ``da_W`` and ``da_U``: the gradients
+        with respect to x W + b and to h U, (T, batch, gates * width).
+        """
+        n = da_W.shape[2]
+        rows = da_W.reshape(-1, n)
+        grad = np.empty(self.theta.size, da_W.dtype)
+        cut = self.n_in * n
+        np.dot(xs.reshape(-1, self.n_in).T, rows, out=grad[:cut].reshape(self.n_in, n))
+        np.dot(
+            before.reshape(-1, self.width).T,
+            da_U.reshape(-1, n),
+            out=grad[cut : cut + self.width * n].reshape(self.width, n),
+        )
+        np.add.reduce(rows, axis=0, out=grad[cut + self.width * n :])
+        return (rows.dot(self.W.T).reshape(xs.shape) if want_dx else None), grad
+
+    def copy(self, dtype: Any = None) -> Self:
+        """An independent copy, in another dtype if one is given."""
+        other = copy.copy(self)
+        other._hold(self.theta.astype(self.theta.dtype if dtype is None else dtype))
+        return other
+
+
+class TanhCell(Cell):
+    """The plain recurrent cell, h' = tanh(x W + h U + b) (Elman 1990)."""
+
+    def _unroll(
+        self, state: np.ndarray, xs: np.ndarray, driven: np.ndarray
+    ) -> tuple[np.ndarray, StepPullback]:
+        U = self.U
+        hs = np.empty((len(xs) + 1, *state.shape), driven.dtype)  # hs[t] is before step t
+        hs[0] = state
+        for t in range(len(xs)):
+            driven[t] += hs[t].dot(U)
+            np.tanh(driven[t], out=hs[t + 1])
+
+        def pullback(
+            dstates: np.ndarray, want_dx: bool = True
+        ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+            da = 1 - hs[1:] ** 2
+            dh = np.zeros_like(state)
+            for t in reversed(range(len(da))):
+                da[t] *= dh + dstates[t]
+                dh = da[t].dot(U.T)
+            return dh, *self._gradients(xs, hs[:-1], da, da, want_dx)
+
+        return hs[1:], pullback
+
+
+class GRU(Cell):
+    """The gated recurrent unit: h' = z h + (1 - z) n (Cho et al. 2014, arXiv 1406.1078).
+
+    z = sigmoid(x W_z + h U_z + b_z)     how much of the state is kept; ``gate_bias`` goes here
+    r = sigmoid(x W_r + h U_r + b_r)     how much of the state the proposal sees
+    n = tanh(x W_n + b_n + r (h U_n))    the proposal
+
+    In the paper r multiplies h before U_n; here, as in most libraries, it multiplies h U_n, so
+    that one product h U serves all three.
+    """
+
+    gates = 3
+    keeps = 0
+
+    def _unroll(
+        self, state: np.ndarray, xs: np.ndarray, driven: np.ndarray
+    ) -> tuple[np.ndarray, StepPullback]:
+        U, n = self.U, self.width
+        steps = len(xs)
+        hs = np.empty((steps + 1, *state.shape), driven.dtype)
+        hs[0] = state
+        seen = np.empty((steps, *state.shape), driven.dtype)  # h U_n
+        zr = driven[..., : 2 * n]  # overwritten by the gates ...
+        proposals = driven[..., 2 * n :]  # ... and by n
+        for t in range(steps):
+            h = hs[t]
+            from_h = h.dot(U)
+            gates = zr[t]
+            gates += from_h[:, : 2 * n]
+            gates *= 0.5  # sigmoid(a) = (1 + tanh(a / 2)) / 2, in place
+            np.tanh(gates, out=gates)
+            gates += 1
+            gates *= 0.5
+            seen[t] = from_h[:, 2 * n :]
+            proposal = proposals[t]
+            proposal += gates[:, n:] * seen[t]
+            np.tanh(proposal, out=proposal)
+            new = hs[t + 1]
+            np.subtract(h, proposal, out=new)
+            new *= gates[:, :n]
+            new += proposal
+
+        def pullback(
+            dstates: np.ndarray, want_dx: bool = True
+        ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+            # All that does not depend on dh, for all steps at once.
+            slope = zr * (1 - zr)
+            z, r = zr[..., :n], zr[..., n:]
+            to_z = (hs[:-1] - proposals) * slope[..., :n]  # dh -> da_z
+            to_n = (1 - proposals**2) * (1 - z)  # dh -> da_n
+            to_r = seen * slope[..., n:]  # da_n -> da_r
+            da_U = np.empty((steps, len(state), 3 * n), z.dtype)
+            da_n = np.empty_like(to_n)
+            dh = np.zeros_like(state)
+            for t in reversed(range(steps)):
+                dh = dh + dstates[t]
+                da = da_U[t]
+                np.multiply(dh, to_z[t], out=da[:, :n])
+                np.multiply(dh, to_n[t], out=da_n[t])
+                np.multiply(da_n[t], to_r[t], out=da[:, n : 2 * n])
+                np.multiply(da_n[t], r[t], out=da[:, 2 * n :])
+                dh *= z[t]
+                dh += da.dot(U.T)
+            da_W = da_U.copy()
+            da_W[..., 2 * n :] = da_n
+            return dh, *self._gradients(xs, hs[:-1], da_W, da_U, want_dx)
+
+        return hs[1:], pullback
+
+
+class LSTM(Cell):
+    """Long short-term memory with a forget gate (Hochreiter and Schmidhuber 1997; Gers 2000).
+
+    i, f, o = sigmoid(x W + h U + b) each with its own columns, g = tanh(...) likewise,
+    c' = f c + i g,  h' = o tanh(c').
+
+    The state holds h and c side by side, so state_width is 2 * width: a synthetic gradient at a
+    cut has to guess both.  The order of the gates is i, f, g, o; ``gate_bias`` goes to f.
+    """
+
+    gates = 4
+    keeps = 1
+
+    @property
+    def state_width(self) -> int:
+        """2 * width: h and c."""
+        return 2 * self.width
+
+    def _unroll(
+        self, state: np.ndarray, xs: np.ndarray, driven: np.ndarray
+    ) -> tuple[np.ndarray, StepPullback]:
+        U, n = self.U, self.width
+        steps = len(xs)
+        states = np.empty((steps + 1, *state.shape), driven.dtype)
+        states[0] = state
+        hs, cs = states[..., :n], states[..., n:]
+        squashed = np.empty((steps, len(state), n), driven.dtype)  # tanh(c')
+        gates = driven  # (T, batch, 4 n), overwritten step by step
+        half = np.array([0.5, 0.5, 1, 0.5], driven.real.dtype).repeat(n)
+        shift = np.array([0.5, 0.5, 0, 0.5], driven.real.dtype).repeat(n)
+        for t in range(steps):
+            a = gates[t]
+            a += hs[t].dot(U)
+            a *= half  # one tanh serves the three sigmoids as well: (1 + tanh(a / 2)) / 2
+            np.tanh(a, out=a)
+            a *= half
+            a += shift
+            c = cs[t + 1]
+            np.multiply(a[:, n : 2 * n], cs[t], out=c)
+            c += a[:, :n] * a[:, 2 * n : 3 * n]
+            np.tanh(c, out=squashed[t])
+            np.multiply(a[:, 3 * n :], squashed[t], out=hs[t + 1])
+
+        def pullback(
+            dstates: np.ndarray, want_dx: bool = True
+        ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+            i, f, g, o = (gates[..., k * n : (k + 1) * n] for k in range(4))
+            da = np.empty((steps, len(state), 4, n), gates.dtype)
+            da[:, :, 0] = g * (i * (1 - i))  # dc' -> da_i
+            da[:, :, 1] = cs[:-1] * (f * (1 - f))  # dc' -> da_f
+            da[:, :, 2] = i * (1 - g**2)  # dc' -> da_g
+            da[:, :, 3] = squashed * (o * (1 - o))  # dh' -> da_o
+            to_c = o * (1 - squashed**2)  # dh' -> dc'
+            flat = da.reshape(steps, len(state), 4 * n)
+            dh = np.zeros((len(state), n), gates.dtype)
+            dc = np.zeros_like(dh)
+            for t in reversed(range(steps)):
+                dh = dh + dstates[t, :, :n]
+                dc = dc + dstates[t, :, n:]
+                dc += dh * to_c[t]
+                da[t, :, :3] *= dc[:, None]
+                da[t, :, 3] *= dh
+                dc *= f[t]
+                dh = flat[t].dot(U.T)
+            before = np.concatenate([dh, dc], axis=1)
+            return before, *self._gradients(xs, hs[:-1], flat, flat, want_dx)
+
+        return states[1:], pullback
+
+
+CELLS: dict[str, type[Cell]] = {"tanh": TanhCell, "GRU": GRU, "LSTM": LSTM}
+
+
+def cell_named(
+    name: str,
+    n_in: int,
+    width: int,
+    rng: np.random.Generator,
+    *,
+    gate_bias: float = 0.0,
+    joint_fan_in: bool = False,
+    dtype: Any = np.float64,
+) -> Cell:
+    """The cell called ``name``: "tanh", "GRU" or "LSTM"; ValueError for another name."""
+    kind = CELLS[one_of("cell", name, tuple(CELLS))]
+    return kind(n_in, width, rng, gate_bias=gate_bias, joint_fan_in=joint_fan_in, dtype=dtype)

@@ -1,0 +1,146 @@
+"""Graphs with messages, and clocks: what they say, and that they can be read."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from dnilab.lessons.any_graph.pictures import (
+    LEARNS,
+    clock_bars,
+    clocks,
+    columns_of,
+    graph,
+    graph_diagram,
+)
+from tests.lessons.synthetic_gradients.test_diagrams import apart, overflowing
+from tests.pictures.legible import faults, is_drawn
+
+BRANCHES = {
+    "eye": ("x",),
+    "left": ("eye",),
+    "right": ("eye",),
+    "deep": ("left",),
+    "sum": ("deep", "right"),
+    "join": ("sum", "eye"),
+    "top": ("join",),
+}
+TWO = {"A": ("images",), "B": ("A",)}
+MANY = {"a": ("x",), "b": ("x",), "c": ("a", "b"), "d": ("a", "c", "z"), "e": ("d", "a")}
+
+
+def widths(heard):
+    return dict.fromkeys(columns_of(heard), 128)
+
+
+@pytest.mark.parametrize("heard", [BRANCHES, TWO, MANY])
+@pytest.mark.parametrize("with_widths", [True, False])
+def test_readable(heard, with_widths):
+    sizes = widths(heard) if with_widths else None
+    guesses = list(heard)[:-1]
+    diagram = graph_diagram(heard, widths=sizes, guesses=guesses, title="A graph")
+    assert apart(diagram)
+    assert overflowing(diagram) == []
+    picture = graph(heard, widths=sizes, guesses=guesses, title="A graph")
+    assert faults(picture) == []
+    assert is_drawn(picture.png())
+
+
+def test_columns():
+    assert columns_of(BRANCHES) == {
+        "x": 0, "eye": 1, "left": 2, "right": 2, "deep": 3, "sum": 4, "join": 5, "top": 6
+    }  # fmt: skip
+
+
+def touches(point, box, side):
+    x, y = box.side(side)
+    return abs(point[0] - x) < 1e-9 and abs(point[1] - y) <= box.height / 2
+
+
+@pytest.mark.parametrize("heard", [BRANCHES, TWO, MANY])
+def test_each_edge_has_its_two_messages(heard):
+    diagram = graph_diagram(heard, widths=widths(heard))
+    edges = {(name, user) for user, group in heard.items() for name in group}
+    edges |= {(list(heard)[-1], "the loss")}
+
+    def joined(look, first, last):
+        return sorted(
+            (a.name, b.name)
+            for arrow in diagram.arrows
+            if arrow.look == look
+            for a, b in itertools.permutations(diagram.boxes, 2)
+            if touches(arrow.points[0], a, first) and touches(arrow.points[-1], b, last)
+        )
+
+    assert joined("signal", "right", "left") == sorted(edges)
+    down = {(user, name) for name, user in edges if name in heard}
+    assert joined("message", "left", "right") == sorted(down)
+    ends = [arrow.points[-1] for arrow in diagram.arrows]
+    assert len(set(ends)) == len(ends)  # no two arrows end in one point
+
+
+def test_edges_that_pass_by_do_not_cross_a_box():
+    diagram = graph_diagram(BRANCHES, guesses=("left", "right", "deep", "eye"))
+    for arrow in diagram.arrows:
+        for x, y in arrow.points[1:-1]:
+            for box in diagram.boxes:
+                assert abs(x - box.x) > box.width / 2 or abs(y - box.y) > box.height / 2
+
+
+def test_sentence():
+    sentence = graph(BRANCHES, guesses=("eye", "deep")).sentence
+    assert "deep hears left; sum hears deep and right" in sentence
+    assert "At eye, 3 gradients come in, from left, right and join, and add up." in sentence
+    assert sentence.count("gradients come in") == 1
+    assert "eye and deep have a generator" in sentence
+    assert "add up" not in graph(TWO).sentence
+    assert "generator" not in graph(TWO).sentence
+
+
+def test_refused():
+    with pytest.raises(ValueError, match="heard: got no node"):
+        graph({})
+    with pytest.raises(ValueError, match="heard has a cycle at 'b'"):
+        graph({"a": ("b",), "b": ("a", "x")})
+    with pytest.raises(ValueError, match="guesses: got 'x', need names of nodes: A, B"):
+        graph(TWO, guesses=("x",))
+
+
+def test_a_that_waits():
+    bars, arrows = clock_bars(5, 4.0, True, 2)
+    kinds = [(b.worker, b.kind) for b in bars]
+    assert kinds.count(("A", "forward")) == 10
+    learned = [b for b in bars if b.kind == "update"]
+    worked = [b for b in bars if b.worker == "B"]
+    assert [b.start for b in learned] == [b.end for b in worked] == [9.0, 18.0 + LEARNS]
+    assert [(bars[a].worker, bars[b].worker) for a, b in arrows] == [("A", "B"), ("B", "A")] * 2
+
+
+def test_a_that_goes_on():
+    bars, arrows = clock_bars(5, 4.0, False, 3)
+    of_a = [b for b in bars if b.worker == "A"]
+    for before, after in itertools.pairwise(of_a):
+        assert after.start == before.end  # no gap
+    assert [(bars[a].worker, bars[b].worker) for a, b in arrows] == [("A", "B"), ("B", "M")] * 3
+    for a, b in arrows:
+        assert bars[b].start >= bars[a].end
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_clocks_readable(waits):
+    picture = clocks(waits=waits, title="Two clocks")
+    assert faults(picture) == []
+    assert is_drawn(picture.png())
+    assert picture.sentence.startswith("Ideal timeline")
+
+
+def test_clocks_refused():
+    with pytest.raises(ValueError, match="period is 21"):
+        clocks(21, waits=True)
+    with pytest.raises(ValueError, match="work is 6"):
+        clocks(5, 6, waits=True)
+    with pytest.raises(ValueError, match="waits is 1"):
+        clocks(waits=1)
+    with pytest.raises(ValueError, match="windows is 0"):
+        clocks(waits=True, windows=0)

@@ -1,0 +1,137 @@
+"""Settings of convolutions, the same bits on every executor, and gradients as images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dnilab.experiments import run
+from dnilab.lessons.convolutions.experiments import (
+    ConvolutionSettings,
+    guessed_images,
+    watch_guesses,
+)
+from dnilab.network import relative_error
+
+SMALL = ConvolutionSettings(hidden=(3, 4, 5), epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"task": "addition"}, "task is 'addition'; .*'digits'"),
+        ({"hidden": ()}, r"hidden is \(\)"),
+        ({"hidden": (4, 0)}, "hidden is 0"),
+        ({"ordering": "complete unlock"}, "without input models"),
+        ({"size": 2}, "size is 2; it accepts odd"),
+        ({"size": 0}, "size is 0"),
+        ({"size": 3.0}, "size is 3.0"),
+        ({"downsampling": "none"}, "downsampling is 'none'"),
+        ({"downsampling": "max", "hidden": (2, 2, 2, 2)}, "up to 3 numbers"),
+        ({"generator": "linear"}, "generator is 'linear'"),
+        ({"rate": 0}, "rate is 0"),
+    ],
+)
+def test_out_of_range(values: dict[str, Any], says: str) -> None:
+    for make in (lambda: ConvolutionSettings(**values), lambda: SMALL.but(**values)):
+        with pytest.raises(ValueError, match=says):
+            make()
+
+
+def test_names() -> None:
+    assert SMALL.name == "dense DNI(h, y)"
+    assert SMALL.but(ordering="backprop").name == "backprop"
+    other = SMALL.but(generator="convolutional", context=("h",), ordering="pipeline")
+    assert other.name == "convolutional DNI(h), pipeline"
+
+
+def weights(settings: ConvolutionSettings) -> list[bytes]:
+    result = run(settings, report_every=10**9)
+    assert result.diverged is None
+    return [theta.tobytes() for theta in result.stack.thetas]
+
+
+@pytest.mark.parametrize("generator", ["dense", "convolutional"])
+@pytest.mark.parametrize("staleness", [0, 2])
+def test_threads_and_one_thread_give_the_same_bits(generator: str, staleness: int) -> None:
+    base = SMALL.but(
+        ordering="pipeline", generator=generator, workers=3, staleness=staleness, batch_size=64
+    )
+    on_threads = weights(base)
+    assert on_threads == weights(base.but(executor="one thread"))
+    sequential = weights(base.but(ordering="sequential"))
+    assert (on_threads == sequential) is (staleness == 0)
+
+
+@pytest.mark.parametrize("ordering", ["sparse", "sparse backprop", "blue box"])
+def test_other_programs_run_unchanged(ordering: str) -> None:
+    result = run(SMALL.but(ordering=ordering, executor="one thread", batch_size=128))
+    assert result.diverged is None
+    assert result.curve("loss")[-1] < result.curve("loss")[0]
+
+
+@pytest.mark.parametrize("generator", ["dense", "convolutional"])
+def test_generators_learn_to_guess(generator: str) -> None:
+    result = run(SMALL.but(hidden=(8, 16, 16), generator=generator, epochs=4, probe_rows=200))
+    assert np.all(result.modules("cosine")[-1] > 0.05)
+    assert result.curve("class_error")[-1] < 0.5 * result.curve("class_error")[0]
+
+
+@pytest.mark.parametrize("downsampling", ["max", "mean"])
+def test_pooling_trains(downsampling: str) -> None:
+    result = run(SMALL.but(hidden=(8, 16, 16), downsampling=downsampling, ordering="backprop"))
+    assert result.curve("class_error")[-1] < 0.5 * result.curve("class_error")[0]
+
+
+def test_even_groups_know_that_early_modules_work_most() -> None:
+    data = SMALL.data()
+    assert SMALL.but(hidden=(16, 32, 64), workers=2).groups(data) in (
+        ((1,), (2, 3, 4)), ((1, 2), (3, 4)),
+    )  # fmt: skip
+    assert SMALL.but(workers=4).groups(data) == ((1,), (2,), (3,), (4,))
+
+
+class TestImages:
+    stack = SMALL.stack(SMALL.data())
+    data = SMALL.data()
+    x, y = data.x_train[:20], data.y_train[:20]
+
+    def test_shapes(self) -> None:
+        seen = guessed_images(self.stack, self.x, self.y, 2, rows=[0, 3, 5])
+        assert seen.true.shape == seen.guess.shape == (3, 2, 2, 4)
+        assert seen.true_at_pixels.shape == seen.guess_at_pixels.shape == (3, 8, 8)
+        assert seen.cosine == 0  # fresh generators guess zero
+        assert not seen.guess_at_pixels.any()
+
+    def test_pulled_to_the_pixels_it_is_the_gradient_there(self) -> None:
+        stack = self.stack.copy(np.float64)
+        x, y = self.x.astype(float), self.y.astype(float)
+        h, pullbacks = x, []
+        for module in stack.modules:
+            h, pullback = module(h)
+            pullbacks.append(pullback)
+        g = stack.loss.gradient(h, y)
+        for pullback in reversed(pullbacks):
+            g, _ = pullback(g)
+        for module in (1, 2, 3):
+            seen = guessed_images(stack, x, y, module)
+            assert relative_error(seen.true_at_pixels, g.reshape(20, 8, 8)) < 1e-12
+
+    @pytest.mark.parametrize("module", [0, 4, 1.5])
+    def test_modules(self, module: Any) -> None:
+        with pytest.raises(ValueError, match="module is"):
+            guessed_images(self.stack, self.x, self.y, module)
+
+
+class TestWatching:
+    def test_a_moment_for_each_report(self) -> None:
+        moments = list(watch_guesses(SMALL, 1, [0, 1], batch=50, report_every=22))
+        assert [moment.report.batch for moment in moments] == [0, 22, 44]
+        sizes = [float(np.abs(moment.seen.guess).max()) for moment in moments]
+        assert sizes[0] == 0 < sizes[1] != sizes[2]
+
+    def test_there_must_be_guesses(self) -> None:
+        with pytest.raises(ValueError, match="ordering is 'backprop'"):
+            next(watch_guesses(SMALL.but(ordering="backprop"), 1, [0]))

@@ -1,0 +1,407 @@
+"""Killed workers, interrupted sweeps: what there is stays, the rest is run, nothing is left."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from dnilab.experiments import run
+from dnilab.lessons.many_machines.training.cluster import cluster
+from dnilab.lessons.playground.sweeps import (
+    Row,
+    SweepInterrupted,
+    read_sweep,
+    run_job,
+    running,
+    sweep,
+    sweep_plan,
+)
+from dnilab.lessons.playground.sweeps.dask import OnDask
+from tests.lessons.playground.sweep_jobs import (
+    TINY,
+    killed_always,
+    killed_once,
+    odd_seeds_leave,
+    waits_after,
+)
+from tests.lessons.playground.test_sweep import InLine, by_job, statuses
+from tests.training.planted import PATIENCE, in_time, nothing_left
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes by signals")
+ROOT = Path(__file__).parents[3]
+PLAN = sweep_plan(TINY, seeds=range(8))
+# Whatever ends these in time, it is not that they came to their end.
+WAITING = partial(waits_after, 0, "no such file")
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> dict[str, Any]:
+    return by_job(map(run_job, PLAN))
+
+
+def soon(true: Callable[[], bool]) -> bool:
+    """Whether it becomes true."""
+    deadline = time.monotonic() + PATIENCE
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return true()
+
+
+# ---- processes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own processes", "a pool handed in"])
+def test_a_killed_process(own: bool, tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    file, mark = tmp_path / "sweep.jsonl", tmp_path / "mark"
+    runner = partial(killed_once, str(mark), 3)
+    context = multiprocessing.get_context("spawn")
+    pool = None if own else ProcessPoolExecutor(2, mp_context=context)
+    rows: list[Row] = []
+    with nothing_left():
+        try:
+            with pytest.raises(SweepInterrupted) as interrupted:
+                rows.extend(sweep(PLAN, pool, file=file, progress=False, runner=runner))
+        finally:
+            if pool is not None:
+                pool.shutdown()
+    fault = interrupted.value
+    assert fault.rows == rows
+    assert len(rows) + len(fault.missing) == len(PLAN)
+    assert 3 in {job.seed for job in fault.missing}
+    assert {row.status for row in rows} <= {"done"}
+    assert str(fault).startswith(
+        "A worker was killed, or could not begin, and its pool is broken. "
+        f"{len(rows)} of 8 rows are there, {len(fault.missing)} are missing: the same call with "
+        f"file={str(file)!r} runs the rest."
+    )
+    assert by_job(read_sweep(file)) == by_job(rows)
+    # The same call again.
+    again = list(sweep(PLAN, None if own else InLine(), file=file, progress=False, runner=runner))
+    assert by_job(again) == undisturbed
+    assert all(row in again for row in rows)
+
+
+def test_a_killed_process_without_a_file(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    runner = partial(killed_once, str(tmp_path / "mark"), 7)
+    with pytest.raises(SweepInterrupted, match=r"sweep\(fault\.missing\) runs the rest") as fault:
+        list(sweep(PLAN, progress=False, runner=runner))
+    rest = list(sweep(fault.value.missing, InLine(), progress=False))
+    assert by_job([*fault.value.rows, *rest]) == undisturbed
+
+
+def test_runs_that_were_cancelled_elsewhere() -> None:
+    class Leaving(InLine):
+        def submit(self, fn: Any, /, job: Any, *args: Any, **kwargs: Any) -> Future[Any]:
+            if job.seed < 5:
+                return super().submit(fn, job, *args, **kwargs)
+            future: Future[Any] = Future()
+            future.cancel()
+            future.set_running_or_notify_cancel()
+            return future
+
+    rows: list[Row] = []
+    with pytest.raises(SweepInterrupted, match=r"cluster that had them is gone. 5 of 8 rows are"):
+        rows.extend(sweep(PLAN, Leaving(), progress=False))
+    assert len(rows) == 5
+
+
+def test_an_executor_that_is_shut() -> None:
+    with ThreadPoolExecutor(1) as threads:
+        pass
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        list(sweep(PLAN, threads, progress=False))
+
+
+# ---- ended early ---------------------------------------------------------------------------------
+
+
+def test_closing_early_ends_the_processes() -> None:
+    before = set(multiprocessing.active_children())
+    with nothing_left():
+        rows = sweep(PLAN, progress=False, runner=WAITING)
+        assert next(rows).seed == 0
+        workers = set(multiprocessing.active_children()) - before
+        assert workers
+        rows.close()  # type: ignore[attr-defined]
+        assert all(worker.exitcode is not None for worker in workers)
+        assert set(multiprocessing.active_children()) == before
+
+
+def test_a_reader_that_fails_ends_the_processes() -> None:
+    before = set(multiprocessing.active_children())
+
+    def read() -> None:
+        for row in sweep(PLAN, progress=False, runner=WAITING):
+            row.seed / 0
+
+    with nothing_left(), pytest.raises(ZeroDivisionError):
+        read()
+    assert soon(lambda: set(multiprocessing.active_children()) == before)
+
+
+def test_closing_early_cancels_what_has_not_begun(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    begun = []
+
+    def runner(settings: Any) -> Any:
+        begun.append(settings.seed)
+        return waits_after(0, str(mark), settings)
+
+    with nothing_left(), ThreadPoolExecutor(2) as threads:
+        rows = sweep(PLAN, threads, progress=False, runner=runner)
+        next(rows)
+        rows.close()  # type: ignore[attr-defined]
+        mark.touch()
+    assert len(begun) <= 3  # one that was done, two that were under way
+
+
+def test_stopped_by_another_thread(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    before = set(multiprocessing.active_children())
+    file, stop, rows = tmp_path / "sweep.jsonl", threading.Event(), []
+
+    def read() -> None:
+        for row in sweep(PLAN, file=file, progress=False, runner=WAITING, stop=stop):
+            rows.append(row)
+            threading.Timer(0.1, stop.set).start()  # while the sweep waits for the next row
+
+    with nothing_left(), pytest.raises(SweepInterrupted, match=r"was stopped. 1 of 8 ro") as caught:
+        read()
+    assert set(multiprocessing.active_children()) == before
+    assert [row.seed for row in rows] == [0]
+    assert caught.value.rows == rows
+    assert sorted(job.seed for job in caught.value.missing) == list(range(1, 8))
+    assert by_job(sweep(PLAN, file=file, progress=False)) == undisturbed
+
+
+def test_stopped_before_it_begins_or_after_its_end() -> None:
+    stop = threading.Event()
+    rows = sweep(PLAN, InLine(), progress=False, stop=stop)
+    assert len(list(rows)) == 8
+    stop.set()
+    assert next(rows, None) is None
+    with pytest.raises(SweepInterrupted, match="0 of 8 rows are there") as caught:
+        next(sweep(PLAN, InLine(), progress=False, stop=stop))
+    assert {job.seed for job in caught.value.missing} == set(range(8))
+
+
+@pytest.mark.parametrize("how", ["stop", "close"])
+def test_rows_that_were_there_by_then_are_kept(how: str, tmp_path: Path) -> None:
+    file, stop = tmp_path / "sweep.jsonl", threading.Event()
+    ran: list[int] = []
+
+    def runner(settings: Any) -> Any:
+        if settings.seed > 5:
+            stop.wait(PATIENCE)
+        done = run(settings)
+        ran.append(settings.seed)
+        return done
+
+    with nothing_left(), ThreadPoolExecutor(1) as threads:
+        rows = sweep(PLAN, threads, file=file, progress=False, runner=runner, stop=stop)
+        handed = [next(rows)]
+        assert soon(lambda: len(ran) == 6)  # five of them while nobody took a row
+        assert soon(lambda: threads._work_queue.qsize() == 1)  # and their futures are done
+        if how == "close":
+            rows.close()  # type: ignore[attr-defined]
+        stop.set()
+        if how == "stop":
+            with pytest.raises(SweepInterrupted) as caught:
+                handed.extend(rows)
+            assert len(handed) + len(caught.value.missing) == 8
+            assert len(handed) >= 6
+    assert len(read_sweep(file)) >= 6
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="no process is forked here"
+)
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_pool_that_forks_does_not_hold_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.jsonl"
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        first = by_job(sweep(PLAN[:2], pool, file=file, progress=False))
+        assert by_job(sweep(PLAN[:2], pool, file=file, progress=False)) == first
+
+
+SCRIPT = """
+import sys
+from functools import partial
+from dnilab.lessons.playground.sweeps import sweep, sweep_plan
+from tests.lessons.playground.sweep_jobs import TINY, waits_after
+
+PLAN, WAITING = sweep_plan(TINY, seeds=range(8)), partial(waits_after, 0, "no such file")
+if __name__ == "__main__":
+    for row in sweep(PLAN, file=sys.argv[1], progress=False, runner=WAITING):
+        print("one", flush=True)
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_a_sweep_that_is_stopped_from_outside(sent: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl-C in a terminal, and a kernel that is restarted."""
+    script, file = tmp_path / "script.py", tmp_path / "sweep.jsonl"
+    script.write_text(SCRIPT, "utf-8")
+    with subprocess.Popen(
+        [sys.executable, str(script), str(file)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # and so a group of processes of its own
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "one\n"
+        if sent == signal.SIGINT:
+            os.killpg(process.pid, sent)  # a terminal sends it to the whole group
+        else:
+            process.send_signal(sent)
+        _, said = process.communicate(timeout=PATIENCE)
+
+    def gone() -> bool:
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    assert soon(gone)
+    assert process.returncode != 0
+    if sent == signal.SIGINT:
+        assert said.rstrip().endswith("KeyboardInterrupt")
+        assert said.count("Traceback") <= 2  # that of the sweep, none of the workers
+    assert [row.seed for row in read_sweep(file)] == [0]
+
+
+def test_a_script_that_does_not_say_main(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.replace('if __name__ == "__main__":', "if True:"), "utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "sweep.jsonl")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=3 * PATIENCE,
+    )
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert re.search(r'SweepInterrupted: .* a script must call this under if __name__ == "', last)
+
+
+# ---- Dask ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[Any]:
+    """Two workers on this machine."""
+    dask = pytest.importorskip("dask")
+    pytest.importorskip("distributed")
+    # A job that kills its worker is given up after the second, not after the fourth.
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        cluster(workers=2) as one,
+    ):
+        yield one.cluster
+
+
+@pytest.fixture
+def client(local: Any) -> Iterator[Any]:
+    from distributed import Client
+
+    with Client(local, set_as_default=False) as one:
+        one.wait_for_workers(2, timeout=PATIENCE)  # a killed one is started again
+        yield one
+
+
+def test_the_same_on_dask(client: Any, undisturbed: dict[str, Any]) -> None:
+    rows = list(sweep(PLAN, client.get_executor(), progress=False))
+    assert by_job(rows) == undisturbed
+    assert all(re.fullmatch(r"process \d+, tcp://.+", row.worker) for row in rows)
+    # A client does as well, and is left open.
+    assert by_job(sweep(PLAN[:2], client, progress=False)).items() <= undisturbed.items()
+    assert client.status == "running"
+
+
+def test_dask_runs_the_jobs_of_a_killed_worker_elsewhere(
+    client: Any, tmp_path: Path, undisturbed: dict[str, Any]
+) -> None:
+    mark = tmp_path / "mark"
+    rows = sweep(PLAN, client, progress=False, runner=partial(killed_once, str(mark), 3))
+    assert by_job(rows) == undisturbed
+    assert mark.exists()
+
+
+def test_a_job_that_kills_every_worker_of_dask(client: Any, tmp_path: Path) -> None:
+    file = tmp_path / "sweep.jsonl"
+    plan, runner = PLAN[:2], partial(killed_always, 1)
+    rows = list(sweep(plan, client, file=file, progress=False, runner=runner))
+    assert statuses(rows) == ["done", "failed"]
+    assert "failed: KilledWorker: " in repr(rows)
+    # Once more: Dask does not remember the failure, and neither do we.
+    again = list(sweep(plan, client, file=file, progress=False))
+    assert statuses(again) == ["done", "done"]
+
+
+def test_a_job_that_leaves_on_dask(client: Any) -> None:
+    rows = list(sweep(PLAN[:2], client, progress=False, runner=odd_seeds_leave))
+    assert statuses(rows) == ["done", "failed"]
+
+
+def test_a_result_that_dask_lost_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its executor leaves it: the future stays pending, and the client has dropped it."""
+
+    class Client:
+        futures: ClassVar[dict[str, Any]] = {}
+
+    class Theirs(InLine):
+        def submit(self, fn: Any, /, job: Any, *args: Any, key: str) -> Future[Any]:
+            if job.seed == 2:
+                return Future()
+            return super().submit(fn, job, *args)
+
+    monkeypatch.setattr(running, "LOOK", 0.01)
+    rows = sweep(PLAN, OnDask(Theirs(), Client), progress=False)
+    with pytest.raises(SweepInterrupted, match=r"7 of 8 rows are there") as fault:
+        in_time(lambda: list(rows))
+    assert [job.seed for job in fault.value.missing] == [2]
+
+
+# Dask does not start jobs in their order, so only the last one waits, on one of two workers.
+
+
+def test_a_client_that_is_gone(client: Any, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    rows = sweep(PLAN, client, progress=False, runner=partial(waits_after, 6, str(mark)))
+    next(rows)
+    client.close()
+    with pytest.raises(SweepInterrupted, match=r"the cluster that had them is gone") as fault:
+        list(rows)
+    mark.touch()
+    assert 7 in {job.seed for job in fault.value.missing}
+    assert len(fault.value.rows) + len(fault.value.missing) == 8
+
+
+def test_closing_early_takes_back_what_dask_has_not_begun(
+    client: Any, tmp_path: Path, undisturbed: dict[str, Any]
+) -> None:
+    mark = tmp_path / "mark"
+    rows = sweep(PLAN, client, progress=False, runner=partial(waits_after, 6, str(mark)))
+    next(rows)
+    rows.close()  # type: ignore[attr-defined]
+    assert soon(lambda: not client.futures)
+    mark.touch()
+    assert by_job(sweep(PLAN, client, progress=False)) == undisturbed

@@ -1,0 +1,299 @@
+"""Diagrams: what they say, that their boxes are apart and their words can be read."""
+
+import itertools
+
+import pytest
+
+from dnilab.lessons.synthetic_gradients.pictures.network import (
+    Moment,
+    decoupled_module,
+    decoupled_stack,
+    lock_moment,
+    locks,
+    locks_diagram,
+    module_diagram,
+    stack_diagram,
+)
+from dnilab.lessons.synthetic_gradients.pictures.shapes import Term, check_chain, shapes
+from dnilab.pictures.diagram import Arrow, Box, Diagram, draw_diagram, math
+from dnilab.pictures.style import SMALL, text_width
+from tests.pictures.legible import faults, is_drawn
+
+SIZES = [(24, 128, 64, 12), (64, 10, 10), (64, 128, 128, 128, 10), (784, 256, 256, 256, 256, 10)]
+
+
+def apart(diagram):
+    """Whether no box lies on another or leaves the canvas."""
+    for a, b in itertools.combinations(diagram.boxes, 2):
+        if abs(a.x - b.x) < (a.width + b.width) / 2 and abs(a.y - b.y) < (a.height + b.height) / 2:
+            return False
+    return all(
+        box.x - box.width / 2 >= 0
+        and box.x + box.width / 2 <= diagram.width
+        and box.y - box.height / 2 >= 0
+        and box.y + box.height / 2 <= diagram.height
+        for box in diagram.boxes
+    )
+
+
+def test_boxes_on_each_other_would_be_found():
+    one = Box("a", 100, 50, 60, 30, ("a",))
+    assert apart(Diagram(200, 100, (one, Box("b", 170, 50, 60, 30, ("b",)))))
+    assert not apart(Diagram(200, 100, (one, Box("b", 140, 50, 60, 30, ("b",)))))
+    assert not apart(Diagram(120, 100, (one,)))
+
+
+def overflowing(diagram):
+    """The boxes whose words are wider than they are."""
+    picture = draw_diagram(diagram)
+    found = []
+    for box in diagram.boxes:
+        for place, line in enumerate(box.lines):
+            if text_width(picture, line, box.size if place == 0 else SMALL) > box.width - 2:
+                found.append(box.name)
+    return found
+
+
+def test_words_too_wide_for_their_box_would_be_found():
+    diagram = Diagram(200, 100, (Box("a", 100, 50, 30, 30, ("a long word",)),))
+    assert overflowing(diagram) == ["a"]
+
+
+# -- locks -----------------------------------------------------------------------------------
+
+
+def test_the_forward_lock():
+    moment = lock_moment("forward")
+    assert [moment.of("forward", k) for k in (1, 2, 3)] == ["busy", "waiting", "waiting"]
+    assert moment.waits == ((("forward", 2), ("forward", 1)), (("forward", 3), ("forward", 2)))
+
+
+def test_the_update_lock_waits_for_forward_runs_above():
+    moment = lock_moment("update")
+    assert [moment.of("forward", k) for k in (1, 2, 3)] == ["done", "done", "busy"]
+    assert [moment.of("update", k) for k in (1, 2)] == ["waiting", "waiting"]
+    assert {whom for _, whom in moment.waits} == {("forward", 3)}
+
+
+def test_the_backward_lock_waits_for_backward_runs_above():
+    moment = lock_moment("backward")
+    assert [moment.of("backward", k) for k in (1, 2, 3)] == ["waiting", "waiting", "busy"]
+    assert (("backward", 1), ("backward", 2)) in moment.waits
+
+
+def test_a_moment_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="lock: got 'sideways'"):
+        lock_moment("sideways")
+    with pytest.raises(ValueError, match="need a phase"):
+        Moment("x", {("forward", 4): "busy"})
+    with pytest.raises(ValueError, match="need a phase"):
+        Moment("x", {}, waits=((("update", 1), ("loss", 1)),))
+    with pytest.raises(ValueError, match="need one of idle, busy"):
+        Moment("x", {("forward", 1): "asleep"})
+    with pytest.raises(ValueError, match="layers: got 9"):
+        lock_moment("forward", 9)
+    with pytest.raises(ValueError, match="moments: got none"):
+        locks([])
+
+
+@pytest.mark.parametrize("layers", [2, 3, 4, 5])
+def test_locks_can_be_read(layers):
+    picture = locks(layers=layers)
+    assert faults(picture) == []
+    assert is_drawn(picture.png())
+    moments = [lock_moment(lock, layers) for lock in ("forward", "update", "backward")]
+    assert apart(locks_diagram(moments))
+    assert overflowing(locks_diagram(moments)) == []
+
+
+def test_the_state_of_each_box_is_drawn_in_look_and_in_words():
+    moment = Moment(
+        "Now", {("forward", 1): "done", ("forward", 2): "busy", ("update", 3): "waiting"}
+    )
+    diagram = locks_diagram([moment])
+    looks = {box.name: (box.look, box.lines[0]) for box in diagram.boxes}
+    assert looks["0 forward 1"] == ("done", "layer 1 done")
+    assert looks["0 forward 2"] == ("busy", "layer 2 works")
+    assert looks["0 update 3"] == ("waiting", "layer 3 waits")
+    assert looks["0 backward 1"] == ("idle", "layer 1")
+    assert diagram.sentence == (
+        "Now. Done: forward of layer 1; at work: forward of layer 2; waiting: update of layer 3."
+    )
+
+
+def test_a_waiting_arrow_goes_from_who_waits_to_whom():
+    diagram = locks_diagram([lock_moment("backward")])
+    one, two = diagram.box("0 backward 1"), diagram.box("0 backward 2")
+    waits = [arrow for arrow in diagram.arrows if arrow.look == "waits"]
+    assert any(
+        abs(arrow.points[0][0] - one.side("right")[0]) < 1
+        and abs(arrow.points[-1][0] - two.side("left")[0]) < 1
+        for arrow in waits
+    )
+
+
+# -- modules ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("context", [("h",), ("h", "y"), ("x", "h", "y")])
+def test_a_module_can_be_read(sizes, context):
+    for k in range(1, len(sizes) - 1):
+        picture = decoupled_module(k, sizes, batch=1000, context=context)
+        assert faults(picture) == []
+        diagram = module_diagram(k, sizes, batch=1000, context=context)
+        assert apart(diagram)
+        assert overflowing(diagram) == []
+
+
+def test_a_module_says_every_shape():
+    words = decoupled_module(2, (24, 128, 64, 12), context=("h", "y")).sentence
+    for part in (
+        "h1 (B, 128) times W2 (128, 64) gives h2 (B, 64)",
+        "M2 sees h2 and y and guesses the gradient, g_hat2 (B, 64)",
+        "dW2 (128, 64)",
+        "g1 (B, 128), sent to the module below as the target of M1",
+        "when g2 (B, 64) comes from module 3, which computes it from the loss",
+    ):
+        assert part in words
+
+
+def test_the_lowest_module_has_nobody_to_send_to():
+    diagram = module_diagram(1)
+    assert "below" not in diagram.sentence
+    assert "which computes it from its own synthetic gradient g_hat2" in diagram.sentence
+    assert {arrow.number for arrow in diagram.arrows} == {None, 1, 2, 3, 4}
+    assert {arrow.number for arrow in module_diagram(2).arrows} == {None, 1, 2, 3, 4, 5}
+
+
+def test_the_top_module_has_no_generator():
+    with pytest.raises(ValueError, match="k: got 3, need 1 to 2: the top module, 3, has no"):
+        decoupled_module(3)
+    with pytest.raises(ValueError, match="k: got 0"):
+        decoupled_module(0)
+
+
+def test_arguments_of_modules_are_checked():
+    with pytest.raises(ValueError, match="sizes: got"):
+        decoupled_stack((24, 12))
+    with pytest.raises(ValueError, match="sizes: got"):
+        decoupled_stack((24, 0, 12))
+    with pytest.raises(ValueError, match="context: got"):
+        decoupled_stack(context=("z",))
+    with pytest.raises(ValueError, match="context: got"):
+        decoupled_stack(context=())
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("context", [("h",), ("x", "h", "y")])
+def test_a_stack_can_be_read(sizes, context):
+    picture = decoupled_stack(sizes, context=context)
+    assert faults(picture) == []
+    assert is_drawn(picture.png())
+    diagram = stack_diagram(sizes, context=context)
+    assert apart(diagram)
+    assert overflowing(diagram) == []
+    modules = len(sizes) - 1
+    assert sum(box.name.startswith("generator") for box in diagram.boxes) == modules - 1
+    assert sum(arrow.look == "synthetic" for arrow in diagram.arrows) == modules - 1
+    assert sum(arrow.look == "message" for arrow in diagram.arrows) == modules
+
+
+# -- formulas and shapes ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("x", "$x$"),
+        ("W1", "$W_{1}$"),
+        ("g_hat2", r"$\hat{g}_{2}$"),
+        ("dW2", r"$\mathrm{d}W_{2}$"),
+        ("h1.T", r"$h_{1}^{\top}$"),
+        ("h_k", "$h_{k}$"),
+        ("d2", "$d_{2}$"),
+        ("$a$", "$a$"),
+        ("not a name!", "not a name!"),
+    ],
+)
+def test_names_become_formulas(name, formula):
+    assert math(name) == formula
+
+
+X, W, H = Term("x", ("B", 24)), Term("W1", (24, 128), "weight"), Term("h1", ("B", 128))
+
+
+def test_a_chain_that_fits():
+    check_chain([X, "@", W, "+", Term("b1", (128,)), "=", Term("a1", ("B", 128)), "->", H])
+    check_chain([Term("h1.T", (128, "B")), "@", Term("g2", ("B", 64)), "=", Term("dW2", (128, 64))])
+
+
+@pytest.mark.parametrize(
+    ("chain", "words"),
+    [
+        ([W, "@", X], r"W1 \(24, 128\) @ x \(B, 24\): the inner dimensions differ"),
+        ([X, "+", W], "the shapes differ"),
+        ([X, "@", W, "=", Term("h1", ("B", 64))], r"x @ W1 has shape \(B, 128\), h1 \(B, 64\)"),
+        ([X, "@"], "beginning and ending with a Term"),
+        ([], "need Term"),
+        (["@", X, "@"], "need Term"),
+    ],
+)
+def test_a_chain_that_does_not_fit_is_refused(chain, words):
+    with pytest.raises(ValueError, match=words):
+        check_chain(chain)
+
+
+def test_terms_are_checked():
+    with pytest.raises(ValueError, match="kind: got 'thing'"):
+        Term("x", (1, 2), "thing")
+    with pytest.raises(ValueError, match="shape of x: got 0"):
+        Term("x", (0, 2))
+    with pytest.raises(ValueError, match="shape of x"):
+        Term("x", (1, 2, 3))
+
+
+def test_shapes_can_be_read_and_say_themselves():
+    picture = shapes(
+        [
+            [X, "@", W, "+", Term("b1", (128,), "weight"), "=", Term("a1", ("B", 128))],
+            [Term("h1.T", (128, "B")), "@", Term("g2", ("B", 64)), "=", Term("dW2", (128, 64))],
+            [Term("a", (1, 1)), "*", Term("b", (1, 1)), "=", Term("c", (1, 1))],
+        ],
+        title="Products",
+        notes=["forward", "gradient", "small"],
+    )
+    assert faults(picture) == []
+    assert is_drawn(picture.png())
+    assert picture.sentence.startswith(
+        "forward: x (B, 24) @ W1 (24, 128) + b1 (128,) = a1 (B, 128). gradient: h1.T (128, B)"
+    )
+
+
+def test_a_long_chain_is_made_to_fit():
+    chain = [Term("h1", ("B", 784))]
+    for k in range(2, 8):
+        chain += ["@", Term(f"W{k}", (784, 784), "weight")]
+    assert faults(shapes([chain])) == []
+
+
+def test_rows_and_notes_must_match():
+    with pytest.raises(ValueError, match="rows: got none"):
+        shapes([])
+    with pytest.raises(ValueError, match="notes: got 2, need 1"):
+        shapes([[X]], notes=["a", "b"])
+
+
+def test_an_arrow_and_a_box_of_ones_own():
+    diagram = Diagram(
+        200,
+        100,
+        (Box("a", 50, 50, 60, 30, ("a",)), Box("b", 150, 50, 60, 30, ("b",))),
+        (Arrow(((80, 50), (120, 50)), "signal", ("c",), (100, 60), number=1),),
+    )
+    assert is_drawn(draw_diagram(diagram).png())
+    assert diagram.box("a").side("top", 5) == (55, 65)
+    with pytest.raises(KeyError, match="there are a, b"):
+        diagram.box("c")
+    with pytest.raises(ValueError, match="where: got 'middle'"):
+        diagram.box("a").side("middle")

@@ -1,0 +1,206 @@
+"""Settings through time: each field is checked, equal settings give equal numbers, runs learn."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from dnilab.lessons.through_time.experiments import (
+    METHODS,
+    RecurrentSettings,
+    credit,
+    longest_delay,
+    run_recurrent,
+    run_recurrents,
+)
+from dnilab.network import relative_error
+
+QUICK = RecurrentSettings(delay=4, width=8, unroll=2, updates=60, report_every=20, batch_size=8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"task": "sum"}, "task is 'sum'"),
+        ({"delay": -1}, "delay is -1"),
+        ({"task": "echo", "delay": 0}, "delay is 0"),
+        ({"symbols": 1}, "symbols is 1"),
+        ({"task": "copy", "symbols": 3}, "symbols is 3; the task 'copy' accepts 2"),
+        ({"curriculum": 1}, "curriculum is 1"),
+        ({"cell": "RNN"}, "cell is 'RNN'"),
+        ({"width": 0}, "width is 0"),
+        ({"gate_bias": float("nan")}, "gate_bias is nan"),
+        ({"joint_fan_in": 1}, "joint_fan_in is 1"),
+        ({"dtype": "float16"}, "dtype is 'float16'"),
+        ({"method": "DNI"}, "method is 'DNI'"),
+        ({"unroll": 0}, "unroll is 0"),
+        ({"task": "echo", "unroll": None}, "unroll is None"),
+        ({"horizon": 2}, "horizon is 2; it accepts 1 to 1"),
+        (
+            {"task": "copy", "curriculum": True, "method": "DNI(state, targets)"},
+            "horizon is None; with a curriculum",
+        ),
+        ({"generator_hidden": (0,)}, "generator_hidden is 0"),
+        ({"auxiliary": -1.0}, "auxiliary is -1"),
+        ({"auxiliary": 1.0, "method": "BPTT"}, "auxiliary is 1; the method 'BPTT' accepts 0"),
+        ({"optimiser": "rmsprop"}, "optimiser is 'rmsprop'"),
+        ({"rate": 0}, "rate is 0"),
+        ({"generator_rate": 0.0}, "generator_rate is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"updates": 0}, "updates is 0"),
+        ({"report_every": 0}, "report_every is 0"),
+        ({"solved_below": -1}, "solved_below is -1"),
+        ({"stop_when_solved": 0}, "stop_when_solved is 0"),
+        ({"stop_when_solved": True, "curriculum": True}, "stop_when_solved is True"),
+        ({"seed": -1}, "seed is -1"),
+        ({"depth": 3}, "depth is not a setting"),
+    ],
+)
+def test_each_field_is_checked(changes, said):
+    with pytest.raises(ValueError, match=said):
+        RecurrentSettings().but(**changes)
+
+
+def test_every_field_has_a_check():
+    """A field that nobody refuses anything for has been forgotten above."""
+    named = {
+        name for changes, _ in test_each_field_is_checked.pytestmark[0].args[1] for name in changes
+    }
+    assert {field.name for field in dataclasses.fields(RecurrentSettings)} <= named
+
+
+def test_plain_numbers_are_kept():
+    settings = RecurrentSettings(delay=np.int64(3), rate=np.float64(0.5))
+    assert type(settings.delay) is int
+    assert type(settings.rate) is float
+
+
+def test_names():
+    assert [RecurrentSettings(method=m).name for m in METHODS] == list(METHODS)
+    assert RecurrentSettings(method="BPTT", unroll=None).name == "full BPTT"
+
+
+@pytest.mark.parametrize("cell", ["tanh", "GRU", "LSTM"])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("task", "symbols"), [("recall", 2), ("recall", 5), ("echo", 2), ("copy", 2)]
+)
+def test_everything_runs(cell, method, task, symbols):
+    run = run_recurrent(
+        QUICK.but(cell=cell, method=method, task=task, symbols=symbols, generator_hidden=(5,))
+    )
+    assert run.diverged is None
+    assert np.isfinite(run.bits).all()
+    assert run.updates[-1] >= 60
+    assert (run.generator is not None) == method.startswith("DNI")
+
+
+def test_equal_settings_give_equal_numbers():
+    one, same, other = (
+        run_recurrent(QUICK.but(method="DNI(state, targets)", auxiliary=0.1, seed=seed))
+        for seed in (3, 3, 4)
+    )
+    assert one.net.theta.tobytes() == same.net.theta.tobytes()
+    assert one.bits.tobytes() == same.bits.tobytes()
+    assert one.net.theta.tobytes() != other.net.theta.tobytes()
+
+
+def test_all_methods_start_from_the_same_weights_and_see_the_same_sequences():
+    nets = [QUICK.but(method=method).make_net() for method in METHODS]
+    assert all(np.array_equal(net.theta, nets[0].theta) for net in nets)
+    first = [
+        run_recurrent(QUICK.but(method=m, updates=1, report_every=1, rate=1e-12)) for m in METHODS
+    ]
+    assert np.ptp([run.bits[0] for run in first]) < 1e-6
+
+
+def test_what_is_thrown_away_can_be_guessed():
+    """A bit kept over 16 steps, cut after every fourth, in a cell that forgets by itself."""
+    base = RecurrentSettings(
+        delay=16, unroll=4, gate_bias=0.0, rate=4e-3, generator_rate=1e-3, report_every=250
+    )
+    least = {
+        method: run_recurrent(base.but(method=method, updates=updates)).bits.min()
+        for method, updates in {
+            "BPTT": 4000,
+            "frozen": 4000,
+            "DNI(state)": 5000,
+            "DNI(state, targets)": 1500,
+        }.items()
+    }
+    assert least["BPTT"] > 0.9
+    assert least["frozen"] > 0.9
+    assert least["DNI(state)"] < 0.15
+    assert least["DNI(state, targets)"] < 0.15
+
+
+def test_longest_delay_stops_at_the_first_that_is_not_solved(monkeypatch):
+    asked = []
+
+    class Run:
+        def __init__(self, settings):
+            asked.append(settings.delay)
+            assert settings.stop_when_solved
+            self.final_bits = 0.1 if settings.delay < 4 else float("nan")
+
+    monkeypatch.setattr("dnilab.lessons.through_time.experiments.run_recurrent", Run)
+    assert longest_delay(QUICK, (1, 2, 3, 4, 5)) == 3
+    assert asked == [1, 2, 3, 4]
+    assert longest_delay(QUICK, (4, 5)) == 0
+    assert longest_delay(QUICK.but(task="recall"), (0, 1, 2)) == 2  # no delay is one, too
+
+
+def test_runs_over_seeds():
+    runs = run_recurrents([QUICK, QUICK.but(method="BPTT")], seeds=(0, 1))
+    assert [[run.settings.seed for run in of] for of in runs] == [[0, 1], [0, 1]]
+    assert runs[1][0].settings.method == "BPTT"
+
+
+class TestCredit:
+    def test_without_a_guess_credit_ends_at_the_cut(self):
+        run = run_recurrent(QUICK.but(method="BPTT"))
+        at = credit(run, rows=16)
+        assert at.cuts == (2, 4)
+        assert len(at.true) == len(at.used) == 6  # delay + 2 steps
+        asked_in = range(4, 6)
+        for t in range(6):
+            if t in asked_in:
+                assert relative_error(at.used[t], at.true[t]) < 1e-12
+            else:
+                assert not at.used[t].any()
+                assert at.true[t].any()
+
+    def test_with_a_guess_it_goes_on(self):
+        run = run_recurrent(QUICK.but(method="DNI(state, targets)"))
+        at = credit(run, rows=16)
+        assert all(g.any() for g in at.used)
+        assert relative_error(at.used[5], at.true[5]) < 1e-12
+        assert len(at.cosine) == 6
+        assert at.cosine[5] == pytest.approx(1)
+
+    def test_true_is_the_true_gradient(self):
+        """Against differences: the summed loss as the state after a step is moved."""
+        run = run_recurrent(QUICK.but(method="BPTT", dtype="float64"))
+        at = credit(run, rows=4)
+        again = credit(run, rows=4)
+        assert np.array_equal(at.true[1], again.true[1])
+        task = run.settings.make_task()
+        piece = next(task.stream(np.random.default_rng([run.settings.seed, 4]), 4))
+        net = run.net.copy(np.float64)
+        states, _, _ = net(net.cell.start(4), piece.x)
+
+        def loss(state):
+            z = net(state, piece.x[2:])[1][-1, :, 0]
+            return (np.log1p(np.exp(z)) - piece.y[-1, :, 0] * z).sum()
+
+        moved = states[1].copy()
+        moved[2, 3] += 1e-6
+        slope = (loss(moved) - loss(states[1])) / 1e-6
+        assert at.true[1][2, 3] == pytest.approx(slope, rel=1e-3)
+
+    def test_only_for_tasks_that_end(self):
+        run = run_recurrent(QUICK.but(task="echo"))
+        with pytest.raises(ValueError, match="task is 'echo'"):
+            credit(run)

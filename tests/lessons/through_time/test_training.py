@@ -1,0 +1,380 @@
+"""Segments, guesses at the cut, and their targets: held against longhand computations."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from dnilab.lessons.through_time.data import Copy, Echo, Recall
+from dnilab.lessons.through_time.network import RecurrentNet
+from dnilab.lessons.through_time.training import (
+    SegmentTrainer,
+    SequenceDiverged,
+    SequenceReport,
+    train_sequences,
+)
+from dnilab.network import SGD, Adam, Generator, loss_named, relative_error
+from dnilab.network.cells import GRU, LSTM, TanhCell
+
+BATCH = 4
+
+
+def net_for(task, kind=GRU, width=6, seed=0, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    return RecurrentNet(kind(task.inputs, width, rng, dtype=dtype), task.outputs, rng)
+
+
+def one_sequence(task, seed=1):
+    return next(task.stream(np.random.default_rng(seed), BATCH))
+
+
+def whole_gradient(net, task, sequence, dlast=None, start=None):
+    """By one pullback through the whole sequence."""
+    state = net.cell.start(BATCH) if start is None else start
+    states, outputs, pullback = net(state, sequence.x)
+    flat = outputs.reshape(-1, task.outputs)
+    g = loss_named(task.loss).gradient(flat, sequence.y.reshape(flat.shape))
+    g = g.reshape(outputs.shape) * sequence.asked[..., None]
+    return states, pullback(g, dlast)
+
+
+class Recorder:
+    """An optimiser that changes nothing and keeps the gradients it is given."""
+
+    rate = 1.0
+
+    def __init__(self):
+        self.seen = []
+
+    def start(self, thetas):
+        def update(grads, batch_size):
+            self.seen.append([np.array(g) for g in grads])
+            assert batch_size == BATCH
+
+        return update
+
+
+class Oracle:
+    """A generator that knows the truth: it is handed the guesses it will give, in order."""
+
+    def __init__(self, answers, width):
+        self.answers, self.width, self.thetas = iter(answers), width, [np.zeros(1)]
+        self.told = []
+
+    def __call__(self, h, x, y):
+        guess = next(self.answers)
+
+        def pullback(error, want_dx=True):
+            self.told.append(guess - error)  # error is guess minus target
+            return None, [np.zeros(1)]
+
+        return guess, pullback
+
+
+@pytest.mark.parametrize("kind", [TanhCell, GRU, LSTM])
+@pytest.mark.parametrize("unroll", [1, 2, 3, 4])
+class TestTheGradientThatIsThrownAway:
+    """With the true gradient at every cut, truncated segments add up to full BPTT."""
+
+    def run(self, kind, unroll, guesses):
+        task = Recall(5, 3)  # 7 steps: the last segment is a short one
+        net, sequence = net_for(task, kind), one_sequence(Recall(5, 3))
+        states, (_, full) = whole_gradient(net, task, sequence)
+        recorder = Recorder()
+        oracle = None
+        truths = []
+        stops = list(range(unroll, 7, unroll))
+        for stop in stops:
+            state = states[stop - 1]
+            rest = type(sequence)(
+                sequence.x[stop:], sequence.y[stop:], sequence.asked[stop:], None, False, True
+            )
+            truths.append(whole_gradient(net, task, rest, start=state)[1][0])
+        if guesses:
+            oracle = Oracle(truths, net.cell.state_width)
+        trainer = SegmentTrainer(net, loss_named(task.loss), recorder, oracle)
+        for start in range(0, 7, unroll):
+            trainer.segment(sequence, start, min(start + unroll, 7))
+        # with a generator, fits come in between: theirs are of size 1
+        grads = [g for (g,) in recorder.seen if g.size > 1]
+        return sum(grads), full, oracle, truths
+
+    def test_with_true_guesses_nothing_is_lost(self, kind, unroll):
+        total, full, oracle, truths = self.run(kind, unroll, guesses=True)
+        assert relative_error(total, full) < 1e-12
+        # and the targets that come out of the next segments are those very gradients
+        assert len(oracle.told) == len(truths)
+        for told, truth in zip(oracle.told, truths, strict=True):
+            assert relative_error(told, truth) < 1e-12
+
+    def test_without_a_guess_it_is_lost(self, kind, unroll):
+        total, full, _, _ = self.run(kind, unroll, guesses=False)
+        assert relative_error(total, full) > 0.01
+
+
+def test_the_state_is_carried_and_starts_anew_only_where_it_should():
+    task = Echo(2)
+    net = net_for(task)
+    trainer = SegmentTrainer(net, loss_named(task.loss), Recorder())
+    pieces = list(islice(task.stream(np.random.default_rng(0), BATCH, steps=4), 2))
+    outputs = [
+        trainer.segment(piece, start, start + 2) for piece in pieces for start in range(0, 4, 2)
+    ]
+    xs = np.concatenate([piece.x for piece in pieces])
+    _, expected, _ = net(net.cell.start(BATCH), xs)
+    np.testing.assert_allclose(np.concatenate(outputs), expected, rtol=1e-12)
+    sequence = one_sequence(Recall(1))
+    net = net_for(Recall(1))
+    trainer = SegmentTrainer(net, loss_named("binary cross-entropy"), Recorder())
+    first = trainer.segment(sequence, 0, 3)
+    again = trainer.segment(sequence, 0, 3)
+    assert np.array_equal(first, again)
+
+
+def test_two_updates_longhand():
+    """Echo, T = 2, plain SGD: network and generator by the formulas, to the last digits."""
+    task, rate, rate_M = Echo(3), 0.3, 0.2
+    net = net_for(task, TanhCell)
+    generator = Generator(6, ("h", "y"), outputs=3)
+    by_hand, M = net.copy(), generator.copy()
+    loss = loss_named(task.loss)
+    (piece,) = islice(task.stream(np.random.default_rng(2), BATCH, steps=6), 1)
+    trainer = SegmentTrainer(net, loss, SGD(rate), generator, SGD(rate_M))
+    for start in (0, 2, 4):
+        trainer.segment(piece, start, start + 2)
+
+    state, before = by_hand.cell.start(BATCH), None
+    W = M.body.layers[0]
+    for start in (0, 2, 4):
+        x, y, asked = (a[start : start + 2] for a in (piece.x, piece.y, piece.asked))
+        states, outputs, pullback = by_hand(state, x)
+        g = (1 / (1 + np.exp(-outputs)) - y) * asked[..., None]
+        s = np.hstack([states[-1], piece.upcoming[start + 1]])
+        guess = s @ W.W + W.b
+        target, grad = pullback(g, guess)
+        if before is not None:
+            s_before, guess_before = before
+            error = guess_before - target
+            W.W -= rate_M / BATCH * (s_before.T @ error)
+            W.b -= rate_M / BATCH * error.sum(axis=0)
+        by_hand.theta -= rate / BATCH * grad
+        state, before = states[-1], (s, guess)
+    np.testing.assert_allclose(net.theta, by_hand.theta, rtol=1e-10)
+    np.testing.assert_allclose(generator.thetas[0], M.thetas[0], rtol=1e-10)
+    assert np.abs(generator.thetas[0]).max() > 0
+
+
+def test_auxiliary_trains_the_network_to_foresee():
+    """Its gradient, longhand: of the squared error of A at one cut against M at the next."""
+    task, weight = Echo(2), 0.7
+    (piece,) = islice(task.stream(np.random.default_rng(2), BATCH, steps=4), 1)
+    seen = {}
+    for auxiliary in (0.0, weight):
+        net = net_for(task, TanhCell)
+        generator = Generator(6, ("h",))
+        generator.thetas[0][:] = np.random.default_rng(5).normal(size=generator.thetas[0].size)
+        recorder = Recorder()
+        trainer = SegmentTrainer(
+            net, loss_named(task.loss), recorder, generator, auxiliary=auxiliary
+        )
+        if auxiliary:
+            A = trainer.predictor.body.layers[0]
+            A.theta[:] = np.random.default_rng(6).normal(size=A.theta.size)
+        trainer.segment(piece, 0, 2)
+        trainer.segment(piece, 2, 4)
+        seen[auxiliary] = [g for (g,) in recorder.seen if g.size == net.theta.size][-1]
+    states, outputs, pullback = net(net.cell.start(BATCH), piece.x[:2])
+    late = net(states[-1], piece.x[2:])[0]
+    error = A.predict(states[-1]) - generator(late[-1])[0]
+    _, expected = pullback(np.zeros_like(outputs), weight * error @ A.W.T)
+    np.testing.assert_allclose(seen[weight] - seen[0.0], expected, rtol=1e-9, atol=1e-12)
+
+
+# ---- the iterator --------------------------------------------------------------------------------
+
+
+def events_of(task=None, unroll=2, updates=60, report_every=20, seed=0, net=None, **options):
+    task = task or Recall(2)
+    return train_sequences(
+        net or net_for(task),
+        task,
+        unroll=unroll,
+        optimiser=options.pop("optimiser", Adam(5e-3)),
+        updates=updates,
+        report_every=report_every,
+        rng=np.random.default_rng(seed),
+        **options,
+    )
+
+
+def test_reports():
+    reports = list(events_of(Recall(2), updates=60, report_every=20))
+    assert [r.update for r in reports] == [20, 40, 60]
+    assert [r.step for r in reports] == [40, 80, 120]
+    assert all(isinstance(r, SequenceReport) and r.delay == 2 for r in reports)
+    assert reports[0].seconds < reports[-1].seconds
+
+
+def test_bits_are_those_of_the_answers_asked_for():
+    task = Recall(2)
+    net = net_for(task)
+    net.readout.theta[:] = 0
+    net.readout.theta[-1] = 1.0  # always the same answer, with a logit of 1
+    (report,) = events_of(task, net=net, updates=20, optimiser=SGD(1e-12))
+    drawn = islice(task.stream(np.random.default_rng(0), 32), 10)
+    y = np.concatenate([s.y[-1] for s in drawn])
+    expected = np.where(y > 0, np.log2(1 + np.exp(-1)), np.log2(1 + np.exp(1))).mean()
+    assert report.bits == pytest.approx(expected, rel=1e-6)
+
+
+def test_equal_seeds_give_equal_bits_and_other_seeds_do_not():
+    def final(seed):
+        task = Echo(2)
+        net = net_for(task)
+        generator = Generator(6, ("h", "y"), outputs=2)
+        *_, last = events_of(task, net=net, generator=generator, seed=seed)
+        return net.theta.tobytes(), generator.thetas[0].tobytes(), last.bits
+
+    assert final(0) == final(0)
+    assert final(0) != final(1)
+
+
+def test_it_learns_and_stops_when_solved():
+    *_, last = events_of(
+        Recall(1), unroll=None, updates=5000, optimiser=Adam(2e-2), stop_when_solved=True
+    )
+    assert last.bits < 0.15
+    assert last.solved == 1
+    assert last.update < 5000
+
+
+def test_a_curriculum_moves_on():
+    *_, last = events_of(Copy(1), unroll=None, updates=4000, optimiser=Adam(2e-2), curriculum=True)
+    assert last.solved >= 2
+    assert last.delay == last.solved + 1
+
+
+def test_a_frozen_cell_stays_as_it_is():
+    task = Recall(1)
+    net = net_for(task)
+    before = net.copy()
+    list(events_of(task, net=net, readout_only=True))
+    cut = net.cell.theta.size
+    assert np.array_equal(net.theta[:cut], before.theta[:cut])
+    assert not np.array_equal(net.theta[cut:], before.theta[cut:])
+
+
+@pytest.mark.parametrize(
+    ("generator_rate", "rate", "part"), [(1e6, 1e-3, "generator"), (1e-3, 1e9, "network")]
+)
+def test_it_says_that_it_diverged(generator_rate, rate, part):
+    task = Echo(2)
+    *_, last = events_of(
+        task,
+        generator=Generator(6, ("h", "y"), outputs=2) if part == "generator" else None,
+        optimiser=SGD(rate),
+        generator_optimiser=SGD(generator_rate),
+        updates=2000,
+    )
+    assert isinstance(last, SequenceDiverged)
+    assert last.part == part
+    assert f"update {last.update}" in last.message
+    assert f"the {part}'s rate" in last.message
+
+
+@pytest.mark.parametrize("unroll", [1, 2, 3, 4, 100, 1000])
+@pytest.mark.parametrize("updates", [1, 2, 7])
+def test_a_run_shorter_than_a_piece_makes_the_updates_it_was_asked_for(unroll, updates):
+    *_, last = events_of(Echo(2), unroll=unroll, updates=updates)
+    assert 0 <= last.update - updates < 128 / unroll
+    if updates * unroll <= 128:
+        assert (last.update, last.step) == (updates, updates * unroll)
+
+
+def test_a_long_run_ends_with_the_piece_or_the_sequence():
+    *_, last = events_of(Echo(2), unroll=2, updates=100)
+    assert last.update == 2 * 128 / 2
+    *_, last = events_of(Recall(4), unroll=4, updates=61)  # a sequence is of 4 and 2 steps
+    assert last.update == 62
+    assert last.step == 31 * 6
+
+
+def test_it_can_be_closed_early():
+    events = events_of(updates=10**9)
+    next(events)
+    events.close()
+    assert list(events) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"unroll": 0}, "unroll is 0"),
+        ({"task": Echo(1), "unroll": None}, "unroll is None; the echo task never ends"),
+        ({"updates": 0}, "updates is 0"),
+        ({"report_every": 0}, "report_every is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"auxiliary": 1.0}, "auxiliary is 1; without a generator it accepts 0"),
+        ({"generator": Generator(5)}, "generator has width 5; it accepts 6"),
+        ({"generator": Generator(6), "readout_only": True}, "a frozen cell accepts None"),
+        ({"horizon": 2}, "horizon is 2; it accepts 1 to 1"),
+        ({"optimiser": "adam"}, "^optimiser is 'adam'; it accepts an optimiser, as Adam"),
+        ({"optimiser": None}, "^optimiser is None; it accepts an optimiser"),
+        ({"generator_optimiser": "x"}, "^generator_optimiser is 'x'; it accepts an optimiser"),
+        ({"generator_optimiser": 0, "generator": Generator(6)}, "^generator_optimiser is 0"),
+        ({"stop_when_solved": "no"}, "^stop_when_solved is 'no'; it accepts True or False"),
+        ({"curriculum": 1}, "^curriculum is 1; it accepts True or False"),
+        ({"generator": "linear"}, "^generator is 'linear'; it accepts a Generator or None"),
+        (
+            {"generator": Generator(6, ("h", "x"), inputs=3)},
+            r"^generator has the context \('h', 'x'\); through time it accepts h, h_norm and y",
+        ),
+        (
+            {"generator": Generator(6, ("h", "h_norm", "y"), outputs=5)},
+            "^generator has outputs=5; with horizon 1 task 'recall' accepts 1",
+        ),
+        (
+            {"task": Copy(2), "horizon": 4, "generator": Generator(6, ("y",), outputs=3)},
+            "^generator has outputs=3; with horizon 4 task 'copy' accepts 4",
+        ),
+        (
+            {"task": Recall(2, 3), "generator": Generator(6, ("h", "y"), outputs=1)},
+            "^generator has outputs=1; with horizon 1 task 'recall' accepts 3",
+        ),
+        (
+            {
+                "task": Echo(2),
+                "curriculum": True,
+                "generator": Generator(6, ("h", "y"), outputs=2),
+            },
+            "^horizon is None and curriculum is True; with a generator that sees y, horizon acc",
+        ),
+        ({"net": net_for(Echo(1))}, "net has 1 inputs and 1 outputs; task 'recall' accepts 3"),
+    ],
+)
+def test_bad_arguments_are_named(change, said):
+    with pytest.raises(ValueError, match=said):
+        events_of(**change)
+
+
+@pytest.mark.parametrize(
+    ("task", "horizon", "context", "outputs"),
+    [
+        (Recall(2, 3), None, ("h", "y"), 3),
+        (Echo(2), 2, ("y", "h"), 2),
+        (Copy(2), 5, ("h_norm", "y"), 5),
+        (Copy(2), None, ("h",), 0),
+    ],
+)
+def test_what_goes_with_a_curriculum(task, horizon, context, outputs):
+    *_, last = events_of(
+        task,
+        horizon=horizon,
+        generator=Generator(6, context, outputs=outputs),
+        curriculum=True,
+        solved_below=99,  # every report is one
+        updates=300,
+    )
+    assert last.delay > task.delay + 1
