@@ -11,10 +11,10 @@ import numpy as np
 from dnilab.checks import one_of, real_number, true_or_false, whole_number, whole_numbers
 from dnilab.data import Dataset, binary_addition, digits, mnist
 from dnilab.network import Optimiser, Stack, loss_named, optimiser_named
-from dnilab.network.activations import ACTIVATIONS
-from dnilab.network.generators import check_context
+from dnilab.network.layers import ACTIVATIONS
 from dnilab.network.losses import LOSSES
 from dnilab.network.optimisers import OPTIMISERS
+from dnilab.network.signals import check_context
 from dnilab.orderings import (
     Groups,
     Program,

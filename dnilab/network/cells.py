@@ -1,12 +1,12 @@
 """Recurrent cells: one step of time, forward and back, by the same contract as layers.
 
     new_state, pullback = cell(state, x)
-    dstate, dx, grad = pullback(dnew_state)
+    dstate, dx, grads = pullback(dnew_state)
 
 and many steps in one call, which is the same thing with less to do for each step:
 
     states, pullback = cell.unroll(state, xs)
-    dstate, dxs, grad = pullback(dstates)
+    dstate, dxs, grads = pullback(dstates)
 
 ``dstates[t]`` is what the loss tells about ``states[t]`` *directly*; what it tells by way of later
 states, the pullback adds itself.  Backpropagation through time is this pullback over the whole
@@ -19,19 +19,20 @@ n_in); states and dstates (T, batch, state_width).
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from dnilab.checks import one_of, random_generator, real_number, true_or_false, whole_number
+from dnilab.network.layers import Layer
 
-StepPullback = Callable[..., tuple[Any, Any, Any]]
-"""``dstate, dx, grad = pullback(dnew_state)``, or with ``want_dx=False`` where dx is not needed."""
+StepBack = tuple[np.ndarray, np.ndarray | None, list[np.ndarray]]
+StepPullback = Callable[..., StepBack]
+"""``dstate, dx, grads = pullback(dnew_state)``; with ``want_dx=False``, dx is None."""
 
 
-class Cell:
+class Cell(Layer):
     """What the cells have in common.
 
     Parameters, views into the one vector ``theta``: W (n_in, gates * width), U (width, gates *
@@ -127,11 +128,9 @@ class Cell:
             )
         states, back = self.unroll(state, x[None])
 
-        def pullback(
-            dstate: np.ndarray, want_dx: bool = True
-        ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-            before, dxs, grad = back(dstate[None], want_dx)
-            return before, (None if dxs is None else dxs[0]), grad
+        def pullback(dstate: np.ndarray, want_dx: bool = True) -> StepBack:
+            before, dxs, grads = back(dstate[None], want_dx)
+            return before, (None if dxs is None else dxs[0]), grads
 
         return states[0], pullback
 
@@ -142,8 +141,8 @@ class Cell:
         da_W: np.ndarray,
         da_U: np.ndarray,
         want_dx: bool,
-    ) -> tuple[np.ndarray | None, np.ndarray]:
-        """dxs and grad, once for all steps.
+    ) -> tuple[np.ndarray | None, list[np.ndarray]]:
+        """dxs and grads, once for all steps.
 
         ``before``: the visible states *before* each step.  ``da_W`` and ``da_U``: the gradients
         with respect to x W + b and to h U, (T, batch, gates * width).
@@ -159,13 +158,7 @@ class Cell:
             out=grad[cut : cut + self.width * n].reshape(self.width, n),
         )
         np.add.reduce(rows, axis=0, out=grad[cut + self.width * n :])
-        return (rows.dot(self.W.T).reshape(xs.shape) if want_dx else None), grad
-
-    def copy(self, dtype: Any = None) -> Self:
-        """An independent copy, in another dtype if one is given."""
-        other = copy.copy(self)
-        other._hold(self.theta.astype(self.theta.dtype if dtype is None else dtype))
-        return other
+        return (rows.dot(self.W.T).reshape(xs.shape) if want_dx else None), [grad]
 
 
 class TanhCell(Cell):
@@ -181,9 +174,7 @@ class TanhCell(Cell):
             driven[t] += hs[t].dot(U)
             np.tanh(driven[t], out=hs[t + 1])
 
-        def pullback(
-            dstates: np.ndarray, want_dx: bool = True
-        ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        def pullback(dstates: np.ndarray, want_dx: bool = True) -> StepBack:
             da = 1 - hs[1:] ** 2
             dh = np.zeros_like(state)
             for t in reversed(range(len(da))):
@@ -236,9 +227,7 @@ class GRU(Cell):
             new *= gates[:, :n]
             new += proposal
 
-        def pullback(
-            dstates: np.ndarray, want_dx: bool = True
-        ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        def pullback(dstates: np.ndarray, want_dx: bool = True) -> StepBack:
             # All that does not depend on dh, for all steps at once.
             slope = zr * (1 - zr)
             z, r = zr[..., :n], zr[..., n:]
@@ -307,9 +296,7 @@ class LSTM(Cell):
             np.tanh(c, out=squashed[t])
             np.multiply(a[:, 3 * n :], squashed[t], out=hs[t + 1])
 
-        def pullback(
-            dstates: np.ndarray, want_dx: bool = True
-        ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        def pullback(dstates: np.ndarray, want_dx: bool = True) -> StepBack:
             i, f, g, o = (gates[..., k * n : (k + 1) * n] for k in range(4))
             da = np.empty((steps, len(state), 4, n), gates.dtype)
             da[:, :, 0] = g * (i * (1 - i))  # dc' -> da_i

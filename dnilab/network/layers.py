@@ -1,41 +1,66 @@
-"""The contract of a layer, and the dense layer."""
+"""The contract of a layer; the dense layer, the activations, and chains of layers."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from typing import Any, Protocol, Self
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
 
-from dnilab.checks import random_generator, whole_number
+from dnilab.checks import one_of, random_generator, whole_number
 
-Pullback = Callable[..., tuple[Any, Any]]
-"""``dx, grads = pullback(dy)``, or ``pullback(dy, want_dx=False)`` where dx is not needed."""
+Pullback = Callable[..., Any]
+"""``*down, grads = pullback(dy)``, or ``pullback(dy, want_dx=False)`` where down is not needed."""
 
 
-class Layer(Protocol):
-    """What every layer can do.
+Back = tuple[np.ndarray | None, list[np.ndarray]]
+"""What a pullback gives where one thing was heard: dx, or None, and grads."""
 
-    ``theta``: all parameters of the layer in one flat vector (empty if it has none), so that an
-    optimiser needs to know nothing about matrices.
+
+class Layer:
+    """What every layer keeps: forward returns its own backward.
 
     ``y, pullback = layer(x)``: forward in training mode, x (batch, width in), y (batch, width
-    out).  ``dx, grad = pullback(dy)``: dx like x; grad like theta, summed over the batch; None for
-    a layer without parameters.  With ``want_dx=False``, dx is None and costs nothing.
+    out).  ``dx, grads = pullback(dy)``: dx like x; grads has one flat gradient, summed over the
+    batch, for each entry of ``thetas``.  With ``want_dx=False``, dx is None and costs nothing.
 
-    ``layer.predict(x)``: forward in evaluation mode.
+    Chains, modules, generators and whole graphs keep it too.  Where several things are heard, as
+    many gradients come down: ``y, pullback = node(*heard)``; ``*down, grads = pullback(dy)``.
 
-    ``layer.copy(dtype)``: an independent copy.
+    ``theta``: all parameters of the layer in one flat vector (empty if it has none), so that an
+    optimiser needs to know nothing about matrices.  A layer with parameters has ``_hold(theta)``,
+    which keeps the vector, and its matrices as views into it: change one and the other has
+    changed.
     """
 
-    theta: np.ndarray
+    theta: np.ndarray = np.empty(0)
 
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]: ...
+    @property
+    def thetas(self) -> list[np.ndarray]:
+        """The parameter vector in a list, which is empty if there are no parameters."""
+        return [self.theta] if self.theta.size else []
 
-    def predict(self, x: np.ndarray) -> np.ndarray: ...
+    def __call__(self, *heard: Any) -> tuple[np.ndarray, Pullback]:
+        raise NotImplementedError
 
-    def copy(self, dtype: Any = None) -> Self: ...
+    def predict(self, *heard: Any) -> np.ndarray:
+        """Evaluation mode: y alone."""
+        return self(*heard)[0]
+
+    def calibrate(self, *heard: Any) -> None:
+        """Take from the rows of x what evaluation mode needs: nothing, for most layers."""
+
+    def _hold(self, theta: np.ndarray) -> None:
+        self.theta = theta
+
+    def copy(self, dtype: Any = None) -> Self:
+        """An independent copy, in another dtype if one is given."""
+        if not self.theta.size:
+            return self
+        other = copy.copy(self)
+        other._hold(self.theta.astype(self.theta.dtype if dtype is None else dtype))
+        return other
 
 
 def check_width(name: str, x: np.ndarray, width: int) -> None:
@@ -46,7 +71,7 @@ def check_width(name: str, x: np.ndarray, width: int) -> None:
         )
 
 
-class Dense:
+class Dense(Layer):
     """A fully connected layer, y = x W + b.
 
     Shapes: x (batch, n_in), W (n_in, n_out), b (n_out,), y (batch, n_out).
@@ -77,26 +102,27 @@ class Dense:
             self.W[:] = rng.standard_normal((n_in, n_out)) * (gain / np.sqrt(n_in))
 
     def _hold(self, theta: np.ndarray) -> None:
-        """Keep ``theta``, with W and b as views into it: change one and the other has changed."""
         cut = self.n_in * self.n_out
         self.theta = theta
         self.W = theta[:cut].reshape(self.n_in, self.n_out)
         self.b = theta[cut:]
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]:
-        theta, W = self.theta, self.W
+        theta, W, back = self.theta, self.W, self._back()
         y = self.predict(x)
 
-        def pullback(
-            dy: np.ndarray, want_dx: bool = True
-        ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        def pullback(dy: np.ndarray, want_dx: bool = True) -> Back:
             grad = np.empty(theta.size, dy.dtype)
             cut = W.size
             np.dot(x.T, dy, out=grad[:cut].reshape(W.shape))  # dL/dW = x^T dy
             np.add.reduce(dy, axis=0, out=grad[cut:])  # dL/db: the sum over the batch
-            return (dy.dot(W.T) if want_dx else None), grad  # dL/dx = dy W^T
+            return (dy.dot(back) if want_dx else None), [grad]  # dL/dx = dy W^T
 
         return y, pullback
+
+    def _back(self) -> np.ndarray:
+        """The way back for a gradient, (n_out, n_in)."""
+        return self.W.T
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Evaluation mode: y alone."""
@@ -110,8 +136,177 @@ class Dense:
         y += self.b
         return y
 
-    def copy(self, dtype: Any = None) -> Dense:
+
+class FixedFeedbackDense(Dense):
+    """Feedback alignment: a dense layer that pulls back through a fixed random matrix, not W^T.
+
+    dx = dy B, with B (n_out, n_in) drawn once, as W was (Lillicrap et al. 2016, Nature
+    Communications 7, 13276).  dW and db are as they were.  So dx is no derivative of anything;
+    W comes to lie along B^T, and then it helps.
+    """
+
+    B: np.ndarray
+
+    @classmethod
+    def of(cls, layer: Dense, rng: np.random.Generator) -> FixedFeedbackDense:
+        """The same layer, with a random way back."""
+        made = cls(layer.n_in, layer.n_out, gain=0, dtype=layer.theta.dtype)
+        made.theta[:] = layer.theta
+        made.B = (rng.standard_normal(layer.W.T.shape) * layer.W.std()).astype(layer.theta.dtype)
+        return made
+
+    def _back(self) -> np.ndarray:
+        return self.B
+
+    def copy(self, dtype: Any = None) -> Self:
         """An independent copy, in another dtype if one is given."""
-        other = copy.copy(self)
-        other._hold(self.theta.astype(self.theta.dtype if dtype is None else dtype))
+        other = super().copy(dtype)
+        other.B = self.B.astype(other.theta.dtype)
         return other
+
+
+class Activation(Layer):
+    """A function of each number alone: no parameters, the same in training and evaluation.
+
+    Shapes: x, y, dy and dx are all (batch, width).  Each derivative is written in terms of y,
+    so that a pullback keeps y alone and not x as well.
+    """
+
+    gain = 1.0  # what the dense layer before it multiplies its initial weights by
+
+    def derivative(self, y: np.ndarray) -> np.ndarray:
+        """dy/dx, given y: a new array."""
+        raise NotImplementedError
+
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]:
+        y = self.predict(x)
+
+        def pullback(dy: np.ndarray, want_dx: bool = True) -> Back:
+            if not want_dx:
+                return None, []
+            dx = self.derivative(y)
+            dx *= dy
+            return dx, []
+
+        return y, pullback
+
+
+class Identity(Activation):
+    """y = x."""
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return x
+
+    def derivative(self, y: np.ndarray) -> np.ndarray:
+        return np.ones_like(y)
+
+
+class Sigmoid(Activation):
+    """y = 1 / (1 + exp(-x)), with dy/dx = y (1 - y)."""
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return sigmoid(x)
+
+    def derivative(self, y: np.ndarray) -> np.ndarray:
+        d = 1 - y
+        d *= y
+        return d
+
+
+class Tanh(Activation):
+    """y = tanh(x), with dy/dx = 1 - y^2."""
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return np.tanh(x)
+
+    def derivative(self, y: np.ndarray) -> np.ndarray:
+        d = y * y
+        return np.subtract(1, d, out=d)
+
+
+class ReLU(Activation):
+    """y = max(x, 0), with dy/dx = 1 where y > 0 and 0 elsewhere (0 at the kink as well)."""
+
+    gain = 2**0.5  # half of the inputs are cut off: twice the variance makes up for it (He 2015)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return np.maximum(x, 0)
+
+    def derivative(self, y: np.ndarray) -> np.ndarray:
+        return (y > 0).astype(y.dtype)
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)) for an array of any shape.
+
+    Computed as (1 + tanh(x/2)) / 2: the same function, and it cannot overflow.
+    """
+    y = np.tanh(0.5 * x)
+    y += 1
+    y *= 0.5
+    return y
+
+
+ACTIVATIONS = {"tanh": Tanh, "relu": ReLU, "sigmoid": Sigmoid, "identity": Identity}
+
+
+def activation(name: str) -> Activation:
+    """The activation called ``name``: "tanh", "relu", "sigmoid" or "identity"."""
+    kind: type[Activation] = ACTIVATIONS[one_of("activation", name, tuple(ACTIVATIONS))]
+    return kind()
+
+
+class Chain(Layer):
+    """Layers one after the other: the chain rule as code.
+
+    ``y, pullback = chain(x)``: x (batch, width in), y (batch, width out).
+    ``dx, grads = pullback(dy)``: one flat gradient for each entry of ``thetas``.  If the first
+    layer hears several things, so does the chain.
+    """
+
+    def __init__(self, layers: Sequence[Any]) -> None:
+        if not layers:
+            raise ValueError("layers is empty; it accepts one layer or more")
+        self.layers = tuple(layers)
+
+    @property
+    def thetas(self) -> list[np.ndarray]:
+        """The parameter vectors of the layers that have any, first layer first."""
+        return [theta for layer in self.layers for theta in layer.thetas]
+
+    def __call__(self, *heard: Any) -> tuple[np.ndarray, Pullback]:
+        first, *others = self.layers
+        y, first_pullback = first(*heard)
+        pullbacks = []
+        for layer in others:
+            y, layer_pullback = layer(y)
+            pullbacks.append(layer_pullback)
+        pullbacks.reverse()
+
+        def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, ...]:
+            grads: list[np.ndarray] = []
+            for layer_pullback in pullbacks:  # all of these need dx, to hand it on
+                dy, grad = layer_pullback(dy, True)
+                grads = grad + grads
+            *down, grad = first_pullback(dy, want_dx)
+            return *down, grad + grads
+
+        return y, pullback
+
+    def predict(self, *heard: Any) -> np.ndarray:
+        """Evaluation mode: y alone."""
+        first, *others = self.layers
+        y: np.ndarray = first.predict(*heard)
+        for layer in others:
+            y = layer.predict(y)
+        return y
+
+    def calibrate(self, *heard: Any) -> None:
+        """Set the population of every batch normalisation from the rows of x."""
+        for layer in self.layers:
+            layer.calibrate(*heard)
+            heard = (layer.predict(*heard),)
+
+    def copy(self, dtype: Any = None) -> Chain:
+        """An independent copy, in another dtype if one is given."""
+        return Chain([layer.copy(dtype) for layer in self.layers])

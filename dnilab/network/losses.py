@@ -13,8 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from dnilab.checks import one_of
-from dnilab.network.activations import sigmoid
-from dnilab.network.layers import Pullback
+from dnilab.network.layers import Back, Pullback, sigmoid
 
 
 def check_shapes(output: np.ndarray, y: np.ndarray) -> None:
@@ -44,10 +43,10 @@ class Loss:
         raise NotImplementedError
 
     def __call__(self, output: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Pullback]:
-        def pullback(d: np.ndarray, want_dx: bool = True) -> tuple[np.ndarray | None, None]:
+        def pullback(d: np.ndarray, want_dx: bool = True) -> Back:
             if not want_dx:
-                return None, None
-            return self.gradient(output, y) * np.reshape(d, (-1, 1)), None
+                return None, []
+            return self.gradient(output, y) * np.reshape(d, (-1, 1)), []
 
         return self.per_row(output, y), pullback
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from dnilab.checks import real_number, whole_number
-from dnilab.network.layers import Pullback, check_width
+from dnilab.network.layers import Back, Layer, Pullback, check_width
 
 EPSILON = 1e-5  # added to a variance, so that a constant column does not divide by zero
 
@@ -26,7 +25,7 @@ def normalise(x: np.ndarray, epsilon: float = EPSILON) -> tuple[np.ndarray, np.n
     return centred, inverse
 
 
-class BatchNorm:
+class BatchNorm(Layer):
     """y = gamma * normalised x + beta, column by column (arXiv 1502.03167, Algorithm 1).
 
     Shapes: x and y (batch, width); gamma, starting at 1, and beta, starting at 0, (width,).
@@ -60,22 +59,20 @@ class BatchNorm:
         y = normal * self.gamma
         y += self.beta
 
-        def pullback(
-            dy: np.ndarray, want_dx: bool = True
-        ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        def pullback(dy: np.ndarray, want_dx: bool = True) -> Back:
             grad = np.empty(self.theta.size, dy.dtype)
             dgamma, dbeta = grad[: self.width], grad[self.width :]
             np.add.reduce(dy * normal, axis=0, out=dgamma)
             np.add.reduce(dy, axis=0, out=dbeta)
             if not want_dx:
-                return None, grad
+                return None, [grad]
             # Mean and variance depend on x too; what is left of dy after that is the part with
             # mean 0 that does not lie along the normalised x.
             dx = normal * (-dgamma / len(dy))
             dx += dy
             dx -= dbeta / len(dy)
             dx *= self.gamma * inverse
-            return dx, grad
+            return dx, [grad]
 
         return y, pullback
 
@@ -94,12 +91,10 @@ class BatchNorm:
         y: np.ndarray = (x - mean) * (inverse * self.gamma) + self.beta
         return y
 
-    def copy(self, dtype: Any = None) -> BatchNorm:
+    def copy(self, dtype: Any = None) -> Self:
         """An independent copy, in another dtype if one is given."""
-        other = copy.copy(self)
-        dtype = self.theta.dtype if dtype is None else dtype
-        other._hold(self.theta.astype(dtype))
+        other = super().copy(dtype)
         if self.population is not None:
             mean, inverse = self.population
-            other.population = mean.astype(dtype), inverse.astype(dtype)
+            other.population = mean.astype(other.theta.dtype), inverse.astype(other.theta.dtype)
         return other

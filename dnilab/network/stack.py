@@ -1,4 +1,4 @@
-"""A stack of decoupled modules, numbered from 1 at the input to K at the output."""
+"""Modules, and networks of them: a stack, or any other wiring."""
 
 from __future__ import annotations
 
@@ -9,33 +9,49 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import float_type, matrix, random_generator, true_or_false, whole_numbers
-from dnilab.network.activations import ReLU
-from dnilab.network.activations import activation as activation_named
-from dnilab.network.chain import Chain
-from dnilab.network.generators import Generator
-from dnilab.network.layers import Dense, Layer, Pullback
+from dnilab.checks import (
+    float_type,
+    matrix,
+    one_of,
+    random_generator,
+    true_or_false,
+    whole_number,
+    whole_numbers,
+)
+from dnilab.network.joins import add_up
+from dnilab.network.layers import Chain, Dense, FixedFeedbackDense, Layer, Pullback, ReLU
+from dnilab.network.layers import activation as activation_named
 from dnilab.network.losses import Loss
 from dnilab.network.normalisation import BatchNorm
+from dnilab.network.signals import Feedback, Generator, Readout, Signal
+
+Heard = tuple[tuple[tuple[int, int], ...], ...]
+"""For each module, whom it hears and how many batches late; module 0 is the network's input."""
 
 
 @dataclass(frozen=True, eq=False)
 class Module:
-    """One module: its layers, and the generator that guesses the gradient at its output.
+    """One module: what lies between two cuts, and the signal that tells it its gradient.
 
-    ``generator`` is None for the top module, which has the true gradient of the loss, and in
-    networks that are trained without synthetic gradients.  ``input_model`` predicts the module's
-    input from the network's input x, (batch, inputs) -> (batch, width in); it is None except
-    where the forward pass is unlocked too.
+    ``body``: its layers, or anything else that keeps the contract of a layer.  ``signal`` is None
+    for the top module, which has the true gradient of the loss, and wherever the truth comes down
+    from above.  ``input_model`` predicts the module's input from the network's input x, (batch,
+    inputs) -> (batch, width in); it is None except where the forward pass is unlocked too.
     """
 
-    body: Chain
-    generator: Generator | None = None
+    body: Any
+    signal: Signal | None = None
     input_model: Chain | None = None
 
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]:
+    def __call__(self, *heard: Any) -> tuple[np.ndarray, Pullback]:
         """``h, pullback = module(x)``: the body's contract."""
-        return self.body(x)
+        called: tuple[np.ndarray, Pullback] = self.body(*heard)
+        return called
+
+    @property
+    def generator(self) -> Generator | None:
+        """The generator, if a generator is what tells it its gradient."""
+        return self.signal if isinstance(self.signal, Generator) else None
 
     @property
     def thetas(self) -> list[np.ndarray]:
@@ -44,10 +60,10 @@ class Module:
 
     @property
     def parts(self) -> dict[str, list[np.ndarray]]:
-        """The parameter vectors of "body", "generator" and "input model", as far as there are."""
+        """The parameter vectors of "body", of its "generator" or "readout", and "input model"."""
         parts = {"body": self.body.thetas}
-        if self.generator is not None:
-            parts["generator"] = self.generator.thetas
+        if self.signal is not None and self.signal.thetas:
+            parts[self.signal.kind] = self.signal.thetas
         if self.input_model is not None:
             parts["input model"] = self.input_model.thetas
         return parts
@@ -56,7 +72,7 @@ class Module:
         """An independent copy, in another dtype if one is given."""
         return Module(
             self.body.copy(dtype),
-            self.generator.copy(dtype) if self.generator else None,
+            self.signal.copy(dtype) if self.signal else None,
             self.input_model.copy(dtype) if self.input_model else None,
         )
 
@@ -89,16 +105,25 @@ def _input_model(
 
 
 class Stack:
-    """Modules one above the other, and the loss at the top.
+    """Modules, and the loss at the top.
 
-    ``stack.modules[k - 1]`` is module k.  Read ``Stack.build`` for the usual way to make one.
+    ``stack.modules[k - 1]`` is module k; the last one is the top.  Each hears the one below it,
+    unless ``heard`` says otherwise.  Read ``Stack.build`` for the usual way to make one.
+
+    Raises ValueError for no modules, or a ``heard`` of another length.
     """
 
-    def __init__(self, modules: Sequence[Module], loss: Loss) -> None:
+    def __init__(self, modules: Sequence[Module], loss: Loss, heard: Heard | None = None) -> None:
         if not modules:
             raise ValueError("modules is empty; it accepts one module or more")
         self.modules = tuple(modules)
         self.loss = loss
+        self.heard = tuple(((k, 0),) for k in range(len(self.modules))) if heard is None else heard
+        if len(self.heard) != len(self.modules):
+            raise ValueError(
+                f"heard has {len(self.heard)} entries; it accepts {len(self.modules)}, one for "
+                "each module"
+            )
 
     @classmethod
     def build(
@@ -109,62 +134,87 @@ class Stack:
         *,
         activation: str = "tanh",
         batch_norm: bool = False,
+        cuts: Sequence[int] | None = None,
+        signals: str | Sequence[str] | None = None,
         context: Sequence[str] | None = None,
         generator_hidden: Sequence[int] = (),
+        readout_hidden: Sequence[int] = (),
         input_hidden: Sequence[int] | None = None,
+        fixed_feedback: bool = False,
         dtype: Any = np.float64,
     ) -> Stack:
-        """A stack of dense modules; ``widths`` (24, 128, 64, 12) makes three.
+        """A stack of dense layers, cut into modules; ``widths`` (24, 128, 64, 12) has three layers.
 
-        Every module but the top one is Dense, then BatchNorm if asked for, then the activation;
-        the top one is Dense alone, for its output goes into the loss as logits.  With a
-        ``context``, each module but the top one gets a generator that sees it.  With
-        ``input_hidden``, each module but the first gets an input model with hidden layers of
+        Every layer but the top one is Dense, then BatchNorm if asked for, then the activation;
+        the top one is Dense alone, for its output goes into the loss as logits.
+
+        ``cuts``: the numbers of the layers above which the stack is cut, from 1; None: all, which
+        makes every layer a module.  ``signals``: what tells each module below the top its
+        gradient, one for all or one for each: "generator", "readout", "feedback", or "truth", for
+        nothing of its own.  None: generators if there is a ``context``, which is what they see.
+        With ``input_hidden``, each module but the first gets an input model with hidden layers of
         these widths (normalised if ``batch_norm``); its last layer starts at zero.
+        ``fixed_feedback``: gradients go back through fixed random matrices (feedback alignment).
 
-        The bodies draw from ``rng`` before generators and input models do, so the same seed gives
-        the same weights with and without them.
+        The bodies draw from ``rng`` before all else does, so the same seed gives the same weights
+        whatever the cuts and signals.
 
-        Raises ValueError, naming the argument, for sizes below 1, fewer than two widths, an
-        unknown activation, context or dtype.
+        Raises ValueError, naming the argument, for sizes below 1, fewer than two widths, a cut
+        that is above no layer, an unknown activation, signal, context or dtype.
         """
         widths = whole_numbers("widths", widths, 1)
-        generator_hidden = whole_numbers("generator_hidden", generator_hidden, 1)
         if len(widths) < 2:
             raise ValueError(f"widths is {widths}; it accepts two numbers or more, input to output")
         random_generator("rng", rng)
         dtype = float_type("dtype", dtype)
         true_or_false("batch_norm", batch_norm)
-        squash = activation_named(activation)
-        bodies = []
-        for n_in, n_out in pairwise(widths[:-1]):
-            layers: list[Layer] = [Dense(n_in, n_out, rng, gain=squash.gain, dtype=dtype)]
-            if batch_norm:
-                layers.append(BatchNorm(n_out, dtype=dtype))
-            bodies.append(Chain([*layers, squash]))
-        bodies.append(Chain([Dense(widths[-2], widths[-1], rng, dtype=dtype)]))
-        generators: list[Generator | None] = [None] * len(bodies)
-        if context is not None:
-            for k, width in enumerate(widths[1:-1]):
-                generators[k] = Generator(
-                    width,
-                    context,
-                    inputs=widths[0],
-                    outputs=widths[-1],
-                    hidden=generator_hidden,
-                    rng=rng,
-                    dtype=dtype,
-                )
+        edges = [0, *check_cuts(cuts, len(widths) - 1), len(widths) - 1]
+        layers = _dense_layers(widths, activation, batch_norm, rng, dtype)
+        if fixed_feedback:
+            layers = [[_with_fixed_feedback(one, rng) for one in of] for of in layers]
+        bodies = [Chain([one for of in layers[a:b] for one in of]) for a, b in pairwise(edges)]
+        ends = [widths[edge] for edge in edges[1:-1]]  # the widths at the cuts
+        if signals is None:
+            signals = "truth" if context is None else "generator"
+        kinds = (signals,) * len(ends) if isinstance(signals, str) else tuple(signals)
+        if len(kinds) != len(ends):
+            raise ValueError(
+                f"signals has {len(kinds)} entries; it accepts {len(ends)}, one for each cut"
+            )
+
+        def signal(kind: str, width: int) -> Signal | None:
+            match one_of("signals", kind, ("generator", "readout", "feedback", "truth")):
+                case "generator":
+                    sizes = {"inputs": widths[0], "outputs": widths[-1], "dtype": dtype}
+                    seen = ("h",) if context is None else context
+                    return Generator(width, seen, hidden=generator_hidden, rng=rng, **sizes)
+                case "readout":
+                    hidden = whole_numbers("readout_hidden", readout_hidden, 1)
+                    return Readout(width, widths[-1], loss, hidden=hidden, rng=rng, dtype=dtype)
+                case "feedback":
+                    return Feedback(width, widths[-1], rng=rng, dtype=dtype)
+            return None
+
+        generator_hidden = whole_numbers("generator_hidden", generator_hidden, 1)
+        made = [*(signal(*pair) for pair in zip(kinds, ends, strict=True)), None]
         input_models: list[Chain | None] = [None] * len(bodies)
         if input_hidden is not None:
             hidden = whole_numbers("input_hidden", input_hidden, 1)
-            for k, width in enumerate(widths[1:-1], start=1):
+            for k, width in enumerate(ends, start=1):
                 input_models[k] = _input_model((widths[0], *hidden, width), rng, batch_norm, dtype)
-        parts = zip(bodies, generators, input_models, strict=True)
+        parts = zip(bodies, made, input_models, strict=True)
         return cls([Module(*three) for three in parts], loss)
 
     def __len__(self) -> int:
         return len(self.modules)
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """What tells each module its gradient: see ``orderings.SIGNALS``."""
+        return tuple(
+            getattr(module.body, "signal", "truth") if module.signal is None else module.signal.kind
+            for module in self.modules
+        )
 
     @property
     def decoupled(self) -> bool:
@@ -174,72 +224,136 @@ class Stack:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the parameters."""
-        return self.modules[0].body.thetas[0].dtype
+        dtype: np.dtype[Any] = self.thetas[0].dtype
+        return dtype
 
     @property
     def thetas(self) -> list[np.ndarray]:
-        """All parameter vectors, module by module, body before generator."""
+        """All parameter vectors, module by module, body before signal."""
         return [theta for module in self.modules for theta in module.thetas]
 
     def copy(self, dtype: Any = None) -> Stack:
         """An independent copy, in another dtype if one is given."""
-        return Stack([module.copy(dtype) for module in self.modules], self.loss)
+        return Stack([module.copy(dtype) for module in self.modules], self.loss, self.heard)
+
+    def _heard_by(self, k: int, said: Sequence[Any], x: Any) -> list[Any]:
+        """What module k hears of one batch alone: nothing of the batches before."""
+        return [
+            x if module == 0 else None if late else said[module - 1]
+            for module, late in self.heard[k - 1]
+        ]
 
     def calibrate(self, x: np.ndarray) -> None:
         """Set what batch normalisation uses in evaluation mode, from the rows of x."""
-        layers = (layer for module in self.modules for layer in module.body.layers)
+        layers = [one for module in self.modules for one in getattr(module.body, "layers", ())]
         if not any(isinstance(layer, BatchNorm) for layer in layers):
             return
-        for module in self.modules:
-            x = module.body.calibrate(x)
+        said: list[np.ndarray] = []
+        for k, module in enumerate(self.modules, start=1):
+            heard = self._heard_by(k, said, x)
+            module.body.calibrate(*heard)
+            said.append(module.body.predict(*heard))
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """The output of the top module, in evaluation mode: x (rows, inputs) -> (rows, outputs)."""
         x = matrix("x", x)
-        for module in self.modules:
-            x = module.body.predict(x)
-        return x
+        said: list[np.ndarray] = []
+        for k, module in enumerate(self.modules, start=1):
+            said.append(module.body.predict(*self._heard_by(k, said, x)))
+        return said[-1]
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """The output in the units of y, for instance probabilities."""
         return self.loss.prediction(self.outputs(x))
 
+    def forward(self, x: np.ndarray) -> tuple[list[np.ndarray], list[Pullback]]:
+        """What each module says of one batch, in training mode, and the pullbacks."""
+        said: list[np.ndarray] = []
+        pullbacks: list[Pullback] = []
+        for k, module in enumerate(self.modules, start=1):
+            h, pullback = module(*self._heard_by(k, said, x))
+            said.append(h)
+            pullbacks.append(pullback)
+        return said, pullbacks
+
     def gradients(
         self, x: np.ndarray, y: np.ndarray
     ) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
-        """Backpropagation through the whole stack, in training mode; nothing is changed.
+        """Backpropagation through the whole network, in training mode; nothing is changed.
 
         Returns, module by module, the gradient g of the summed loss with respect to h, and the
         gradients of the body's parameter vectors.
         """
-        h, pullbacks = x, []
-        for module in self.modules:
-            h, pullback = module(h)
-            pullbacks.append(pullback)
-        g = self.loss.gradient(h, y)
+        said, pullbacks = self.forward(x)
+        told: list[list[np.ndarray]] = [[] for _ in self.modules]
+        told[-1] = [self.loss.gradient(said[-1], y)]
         at_outputs, of_parameters = [], []
-        for pullback in reversed(pullbacks):
+        for k in range(len(self.modules), 0, -1):
+            # of several users the first comes first, as in training: equal sums to the last bit
+            g = add_up(told[k - 1][::-1])
+            *down, grads = pullbacks[k - 1](g)
             at_outputs.append(g)
-            g, grads = pullback(g)
             of_parameters.append(grads)
+            for (module, late), message in reversed(
+                list(zip(self.heard[k - 1], down, strict=True))
+            ):
+                if module and not late:
+                    told[module - 1].append(message)
         return at_outputs[::-1], of_parameters[::-1]
 
     def probe(self, x: np.ndarray, y: np.ndarray) -> list[Probe]:
         """True, guessed and passed-down gradients at modules 1 to K - 1; nothing is changed.
 
-        Raises ValueError if a module has no generator.
+        Raises ValueError if a module has no signal that says something at once.
         """
-        if not self.decoupled:
+        if not self.probed:
             raise ValueError("this stack has no generators; probe accepts a decoupled stack")
         true, _ = self.gradients(x, y)
-        h, guesses, told = x, [], []
-        for k, module in enumerate(self.modules):
-            h, pullback = module(h)
-            if module.generator is None:
+        said, pullbacks = self.forward(x)
+        guesses, told = [], []
+        for k, (module, h, pullback) in enumerate(zip(self.modules, said, pullbacks, strict=True)):
+            if module.signal is None:
                 g = self.loss.gradient(h, y)
             else:
-                g, _ = module.generator(h, x, y)
+                g, _ = module.signal(h, x, y)
                 guesses.append(g)
             if k > 0:
                 told.append(pullback(g)[0])
         return [Probe(*three) for three in zip(true[:-1], guesses, told, strict=True)]
+
+    @property
+    def probed(self) -> bool:
+        """Whether ``probe`` can compare: a chain in which all below the top guess at once."""
+        kinds = {module.signal.kind if module.signal else "" for module in self.modules[:-1]}
+        in_chain = all(ears == ((k, 0),) for k, ears in enumerate(self.heard))
+        return len(self.modules) > 1 and in_chain and kinds <= {"generator", "readout"}
+
+
+def check_cuts(cuts: Sequence[int] | None, layers: int) -> tuple[int, ...]:
+    """``cuts`` as numbers of layers, None being all but the top one; else ValueError."""
+    if cuts is None:
+        return tuple(range(1, layers))
+    numbers = tuple(
+        whole_number("cuts", cut, 1, layers - 1) for cut in whole_numbers("cuts", cuts, 1)
+    )
+    if list(numbers) != sorted(set(numbers)):
+        raise ValueError(f"cuts is {numbers}; it accepts numbers of layers in order, each once")
+    return numbers
+
+
+def _dense_layers(
+    widths: Sequence[int], activation: str, batch_norm: bool, rng: np.random.Generator, dtype: Any
+) -> list[list[Layer]]:
+    """The dense layers from input to output, each with what belongs to it."""
+    squash = activation_named(activation)
+    made: list[list[Layer]] = []
+    for n_in, n_out in pairwise(widths[:-1]):
+        layers: list[Layer] = [Dense(n_in, n_out, rng, gain=squash.gain, dtype=dtype)]
+        if batch_norm:
+            layers.append(BatchNorm(n_out, dtype=dtype))
+        made.append([*layers, squash])
+    return [*made, [Dense(widths[-2], widths[-1], rng, dtype=dtype)]]
+
+
+def _with_fixed_feedback(layer: Layer, rng: np.random.Generator) -> Layer:
+    return FixedFeedbackDense.of(layer, rng) if isinstance(layer, Dense) else layer

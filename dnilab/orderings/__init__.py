@@ -5,20 +5,35 @@ to batch.  What a step needs and makes follows from the step; whether a program 
 and which locks it holds, follows from that.  Nothing here touches a network, a clock or a thread.
 """
 
-from dnilab.orderings.dataflow import IllegalProgram, check, locks, needs_and_makes, unroll
 from dnilab.orderings.groups import Groups, StepTimes, even_groups, module_times, multiplications
 from dnilab.orderings.instants import Instant, Wait, instants
+from dnilab.orderings.locks import Price, locks, price, price_table
 from dnilab.orderings.programs import (
     backprop,
     blue_box,
     complete_unlock,
+    direct_feedback,
     last_layer_only,
+    local_loss,
     pipeline,
     sequential,
     sparse,
     sparse_backprop,
 )
-from dnilab.orderings.steps import OPERATIONS, Program, Step, Value
+from dnilab.orderings.steps import (
+    OPERATIONS,
+    SIGNALS,
+    Ear,
+    IllegalProgram,
+    Program,
+    Step,
+    Value,
+    Wiring,
+    chain,
+    check,
+    needs_and_makes,
+    unroll,
+)
 from dnilab.orderings.timeline import (
     Delays,
     Slot,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dnilab.checks import whole_number
-from dnilab.orderings.dataflow import needs_and_makes
-from dnilab.orderings.steps import Program, Step, Value
+from dnilab.orderings.locks import makers_of
+from dnilab.orderings.steps import Program, Step, Value, in_a_run
 from dnilab.orderings.timeline import Slot, ideal_timeline
 
 
@@ -50,7 +50,7 @@ def instants(program: Program, count: int = 12) -> list[Instant]:
     whole_number("count", count, 1)
     # Every moment some step runs, and no batch has more steps than the whole program.
     slots = unit_timeline(program, count + program.lag + program.batches_per_turn)
-    maker = {v: s.step for s in slots for v in needs_and_makes(s.step, program.modules)[1]}
+    maker = makers_of(program, (slot.step for slot in slots))
     found = []
     for number in range(1, count + 1):
         now = number - 1
@@ -64,9 +64,7 @@ def instants(program: Program, count: int = 12) -> list[Instant]:
         waiting, ready = [], []
         for step in upcoming.values():
             missing = [
-                value
-                for value in needs_and_makes(step, program.modules)[0]
-                if maker[value] not in done
+                value for value in in_a_run(step, program.wires)[0] if maker[value] not in done
             ]
             if step.batch in begun:
                 waiting += [Wait(step, value, maker[value]) for value in missing]

@@ -3,41 +3,89 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dnilab.checks import real_number, true_or_false, whole_number
 from dnilab.orderings.groups import check_groups
-from dnilab.orderings.steps import Program, Step
+from dnilab.orderings.steps import Program, Step, Wiring, wired
 
 
-def backprop(modules: int) -> Program:
+def backprop(modules: int | Wiring) -> Program:
     """Forward through all modules, then backward through all: the baseline with all three locks.
 
     Each module is updated right after its backward, when nobody needs its old weights any more.
+    ``modules``: how many, in a chain; or any wiring.
     """
-    modules = whole_number("modules", modules, 1)
-    up = [Step("forward", k) for k in range(1, modules + 1)]
-    down = [Step(op, k) for k in range(modules, 0, -1) for op in ("backward", "update")]
-    return Program("backprop", modules, (tuple(up + down),))
+    wiring = wired(modules, "truth").told_with("truth")
+    up = [Step("forward", k) for k in range(1, wiring.modules + 1)]
+    return _on_one_worker("backprop", [*up, *_down(wiring)], wiring)
 
 
-def sequential(modules: int) -> Program:
+def _down(wiring: Wiring, top: int | None = None) -> list[Step]:
+    """Backward and update, from module ``top`` down to the first."""
+    top = wiring.modules if top is None else top
+    return [Step(op, k) for k in range(top, 0, -1) for op in ("backward", "update")]
+
+
+def _on_one_worker(name: str, steps: Sequence[Step], wiring: Wiring) -> Program:
+    return Program(name, wiring.modules, (tuple(steps),), wiring=wiring)
+
+
+def sequential(modules: int | Wiring) -> Program:
     """The Red Box: decoupled modules on one worker, each fit as soon as its target is there.
 
     Module 1 goes forward and updates, then module 2, whose message is the target that the
     generator of module 1 is fitted to, and so on up: 1 to 6 for three modules (the sixth, a fit
     of the top module's generator, is not needed: the top module has the true gradient).
+
+    ``modules``: how many, in a chain; or any wiring.  There is one rule in all of them: a module
+    that knows a gradient at its output acts.  With a signal of its own it knows one as soon as it
+    has gone forward; without, once all who have heard it have sent their messages down.
+
+    Raises ValueError, naming the module, for one that would wait for ever.
     """
-    modules = whole_number("modules", modules, 1)
-    return Program("sequential", modules, (_red_box(modules),))
+    wiring = wired(modules)
+    latest = max(ear.late for ears in wiring.heard for ear in ears)
+    told: Counter[tuple[int, int]] = Counter()  # messages that have come, by module and batch
+    acted: set[int] = set()
+    steps: list[Step] = []
 
+    def act(k: int, batch: int) -> None:
+        """Module ``k`` has pulled back: who was heard is told."""
+        acted.add(k)
+        for _, (heard, late) in wiring.sources(k):
+            told[heard, batch - late] += 1
+            if told[heard, batch - late] == len(wiring.users[heard - 1]):
+                answer(heard, batch - late)
 
-def _red_box(modules: int, *, alone: bool = False) -> tuple[Step, ...]:
-    steps = [Step("forward_update", 1)]
-    for k in range(2, modules + 1):
-        steps += [Step("forward_update", k), Step("fit", k - 1, alone=alone)]
-    return tuple(steps)
+    def answer(k: int, batch: int) -> None:
+        """All messages to module ``k`` have come."""
+        if wiring.signal(k) == "generator":
+            steps.append(Step("fit", k, batch))
+        elif wiring.signal(k) == "truth":
+            steps.extend((Step("backward", k, batch), Step("update", k, batch)))
+            act(k, batch)
+
+    for turn in range(latest + 1):  # late messages come in from the turn number ``latest`` on
+        steps.clear()
+        for k in range(1, wiring.modules + 1):
+            if wiring.users[k - 1] and wiring.signal(k) == "truth":
+                steps.append(Step("forward", k, turn))
+                continue
+            steps.append(Step("forward_update", k, turn))
+            if wiring.signal(k) == "readout":
+                steps.append(Step("fit", k, turn))
+            act(k, turn)
+    idle = set(range(1, wiring.modules + 1)) - acted
+    if idle:
+        raise ValueError(
+            f"module {min(idle)} has the signal 'truth' and is told its gradient by nobody who "
+            "has one: it would wait for ever; it accepts a signal of its own"
+        )
+    relative = [replace(step, batch=step.batch - latest) for step in steps]
+    return _on_one_worker("sequential", relative, wiring)
 
 
 def blue_box(modules: int) -> Program:
@@ -47,15 +95,43 @@ def blue_box(modules: int) -> Program:
     generator 2; (generator 3, which is not needed).  A fit may still be running when the next
     batch reaches its module, so this program races.
     """
-    modules = whole_number("modules", modules, 1)
-    return Program("blue box", modules, (_red_box(modules, alone=True),))
+    red = sequential(modules)
+    steps = [replace(step, alone=step.op == "fit") for step in red.steps()]
+    return Program("blue box", red.modules, (tuple(steps),))
 
 
-def last_layer_only(modules: int) -> Program:
+def last_layer_only(modules: int | Wiring) -> Program:
     """Only the top module learns: the baseline that a generator has to beat."""
-    modules = whole_number("modules", modules, 1)
-    below = [Step("forward", k) for k in range(1, modules)]
-    return Program("last layer only", modules, ((*below, Step("forward_update", modules)),))
+    wiring = wired(modules, "truth").told_with("truth")
+    below = [Step("forward", k) for k in range(1, wiring.modules)]
+    top = Step("forward_update", wiring.modules)
+    return _on_one_worker("last layer only", [*below, top], wiring)
+
+
+def local_loss(groups: Sequence[Sequence[int]], wiring: Wiring | None = None) -> Program:
+    """A worker for each group of modules, each with a loss of its own on a readout of its own.
+
+    Nothing comes down, so nothing is late: a module updates itself and its readout, and goes on
+    (Mostafa et al. 2018, arXiv 1711.06756; Nokland and Eidnes 2019, arXiv 1901.06656).
+
+    Raises ValueError if ``groups`` are not modules 1 to K in order.
+    """
+    modules = sum(len(group) for group in groups)
+    wiring = wired(wiring or modules).told_with("readout")
+    return replace(pipeline(groups, staleness=0, wiring=wiring), name="local loss")
+
+
+def direct_feedback(modules: int | Wiring) -> Program:
+    """Direct feedback alignment: the error at the top goes to every module, at random.
+
+    All modules go forward; then each is told the top's error through a fixed random matrix, so
+    none waits for another's backward (Nokland 2016, arXiv 1609.01596).
+    """
+    wiring = wired(modules, "feedback").told_with("feedback")
+    below = [Step("forward", k) for k in range(1, wiring.modules)]
+    top = Step("forward_update", wiring.modules)
+    steps = [*below, top, *_down(wiring, wiring.modules - 1)]
+    return _on_one_worker("direct feedback", steps, wiring)
 
 
 def pipeline(
@@ -64,6 +140,7 @@ def pipeline(
     staleness: int = 1,
     batches_per_turn: int = 1,
     guess_again: bool | None = None,
+    wiring: Wiring | None = None,
 ) -> Program:
     """A worker for each group of modules; every fit comes ``staleness`` batches late.
 
@@ -80,11 +157,15 @@ def pipeline(
     With ``batches_per_turn`` above 1, workers hand their values over in parcels, once a turn:
     fewer, longer visits to a queue.
 
+    ``wiring``: who hears whom, and by which signal each learns; None: a chain with generators.  A
+    readout is never late: it learns from its own loss.
+
     Raises ValueError if ``groups`` are not modules 1 to K in order, or ``staleness`` is below 0
     or, with several workers and parcels, below ``batches_per_turn``.
     """
     modules = sum(len(group) for group in groups)
     checked = check_groups(groups, modules)
+    wiring = wired(wiring or modules)
     per_turn = whole_number("batches_per_turn", batches_per_turn, 1)
     lowest = per_turn if per_turn > 1 and len(checked) > 1 else 0
     late = whole_number("staleness", staleness, lowest)
@@ -94,9 +175,15 @@ def pipeline(
         steps: list[Step] = []
         for batch in range(per_turn):
             steps += [Step("forward_update", k, batch) for k in group]
-            steps += [Step(fit, k, batch - late) for k in group if k < modules]
+            for k in group:
+                if wiring.signal(k) == "readout":
+                    steps.append(Step("fit", k, batch))
+                elif wiring.signal(k) == "generator":
+                    soonest = max(user.late for user in wiring.users[k - 1])
+                    steps.append(Step(fit, k, batch - max(late, soonest)))
         workers.append(tuple(steps))
-    return Program("pipeline", modules, tuple(workers), per_turn, parcels=per_turn > 1)
+    parcels = per_turn > 1
+    return Program("pipeline", modules, tuple(workers), per_turn, parcels, wiring)
 
 
 def complete_unlock(

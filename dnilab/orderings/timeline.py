@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dnilab.checks import real_number, whole_number
-from dnilab.orderings.dataflow import all_that_it_can_need, check, needs_and_makes, unroll_turn
 from dnilab.orderings.groups import StepTimes
-from dnilab.orderings.steps import Program, Step, Value
+from dnilab.orderings.locks import all_that_it_can_need, makers_of
+from dnilab.orderings.steps import Program, Step, Value, check, in_a_run, unroll_turn
 
 Delays = Mapping[tuple[str, int], float]
 """How long a value is on its way to another worker, by (kind, module), in the unit of the steps."""
@@ -86,7 +86,7 @@ def ideal_timeline(
                 continue
             step, _ = entries[position[i]]
             ready = free_at[i]
-            for value in needs_and_makes(step, program.modules)[0]:
+            for value in in_a_run(step, program.wires)[0]:
                 if value in made_at and made_at[value][0] == i:
                     continue  # its own
                 if value not in arrived:
@@ -108,7 +108,7 @@ def ideal_timeline(
         slots.append(Slot(i, step, ready, end))
         free_at[i] = end
         position[i] += 1
-        for value in needs_and_makes(step, program.modules)[1]:
+        for value in in_a_run(step, program.wires)[1]:
             made_at[value] = (i, end)
             parcel[i].append(value)
         if last or not program.parcels:
@@ -162,12 +162,12 @@ def critical_path(program: Program, times: StepTimes) -> list[Step]:
     turns = range(program.turns(batches))
     steps = [s for r in turns for worker in unroll_turn(program, r, batches) for s in worker]
     takes = _durations(steps, times)
-    makers = {v: s for s in steps for v in needs_and_makes(s, program.modules)[1]}
+    makers = makers_of(program, steps)
     longest: dict[Step, tuple[float, list[Step]]] = {}
 
     def chain(step: Step) -> tuple[float, list[Step]]:
         if step not in longest:
-            before = [chain(makers[v]) for v in needs_and_makes(step, program.modules)[0]]
+            before = [chain(makers[v]) for v in in_a_run(step, program.wires)[0]]
             time, path = max(before, key=lambda pair: pair[0], default=(0.0, []))
             longest[step] = (time + takes[step.op, step.module], [*path, step])
         return longest[step]

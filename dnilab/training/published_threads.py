@@ -17,7 +17,8 @@ from typing import Protocol
 import numpy as np
 
 from dnilab.network import Stack
-from dnilab.orderings import Program, Step, needs_and_makes
+from dnilab.orderings import Program, Step
+from dnilab.orderings.steps import in_a_run
 from dnilab.training.actions import Action
 from dnilab.training.failures import WorkerFailed
 from dnilab.training.one_thread import one_thread
@@ -87,7 +88,7 @@ class _Launcher:
                 self.under_way.pop(k).finish()
             self.under_way[k] = self.kind(action, f"{op} of module {k}", t)
             if self.kind is _InProcess:  # the child has a copy of its own
-                for kind, module, batch in needs_and_makes(Step(op, k, t), self.program.modules)[0]:
+                for kind, module, batch in in_a_run(Step(op, k, t), self.program.wires)[0]:
                     del store[kind, module, batch]
 
         return act

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from dnilab.network.optimisers import Memory
-from dnilab.orderings import Program, needs_and_makes
-from dnilab.orderings.dataflow import unroll_turn
+from dnilab.orderings import Program
+from dnilab.orderings.steps import in_a_run, unroll_turn
 
 Part = tuple[int, str]  # module, and "body", "generator" or "input model"
 Key = tuple[str, int, int]  # kind, module, batch: an orderings.Value as a plain tuple
@@ -84,7 +84,7 @@ def pending_at(program: Program, turn: int, batches: int) -> set[Key]:
         return set()  # what a drawn turn has made and not used is thrown away
     reach = program.lag // program.batches_per_turn + 2  # turns until all that is pending is used
     needs_makes = [
-        needs_and_makes(step, program.modules)
+        in_a_run(step, program.wires)
         for later in range(turn, turn + reach)
         for worker in unroll_turn(program, later, batches)
         for step in worker
@@ -107,9 +107,9 @@ def check_writable(program: Program) -> None:
     made: set[Any] = set()
     for turn in range(program.turns(batches)):
         steps = [step for worker in unroll_turn(program, turn, batches) for step in worker]
-        now = {value for step in steps for value in needs_and_makes(step, program.modules)[1]}
+        now = {value for step in steps for value in in_a_run(step, program.wires)[1]}
         for step in steps:
-            for value in needs_and_makes(step, program.modules)[0]:
+            for value in in_a_run(step, program.wires)[0]:
                 if value.kind in UNWRITABLE and value in made and value not in now:
                     raise ValueError(
                         f"checkpoint can't hold the {value.kind} of module {value.module}, which "

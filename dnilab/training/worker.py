@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from dnilab.network import Loss, Module, Optimiser
-from dnilab.network.optimisers import Updater, copy_into, memory_of, remember
+from dnilab.network.optimisers import copy_into, memory_of, remember
 from dnilab.orderings import Program, Step, needs_and_makes
-from dnilab.training.actions import ACTIONS, Action, Keep, Tools, guesser
+from dnilab.orderings.steps import reach
+from dnilab.training.actions import ACTIONS, Action, Keep, Tools, asker
 from dnilab.training.blas import one_blas_thread
 from dnilab.training.events import Span
 from dnilab.training.feed import Feed
@@ -27,8 +28,9 @@ SPANS_KEPT = 4096  # steps a worker remembers: bounded, however long the run
 HEALTH_EVERY = 25  # turns between two looks at the size of the parameters
 LIMIT = 1e4  # root mean square of a parameter vector that no sane run reaches
 
-Waits = tuple[tuple[str, int], ...]  # kind and module of each value from another worker
-Prepared = tuple[Action, str, int, int, Waits]
+# Kind, module and batch, relative to the step's, of each value from another worker.
+Waits = tuple[tuple[str, int, int], ...]
+Prepared = tuple[Action, str, int, int, int, Waits]
 
 
 class ParametersExploded(Exception):
@@ -54,7 +56,7 @@ def users_of_values(program: Program, owners: Mapping[int, int]) -> dict[tuple[s
     return {
         (value.kind, value.module): owners[step.module]
         for step in program.steps()
-        for value in needs_and_makes(step, program.modules)[0]
+        for value in needs_and_makes(step, program.wires)[0]
     }
 
 
@@ -107,21 +109,15 @@ class Worker:
         self._actions: dict[tuple[str, int, bool], tuple[Action, Waits]] = {}
         self._tools = Tools(
             modules=self.modules,
-            top=program.modules,
+            wiring=program.wires,
             loss=loss,
             feed=feed,
             store=self.store,
             keeper=self._keeper,
-            update_body={k: optimiser.start(m.body.thetas) for k, m in self.modules.items()},
-            fit_generator={
-                k: generator_optimiser.start(m.generator.thetas)
-                for k, m in self.modules.items()
-                if m.generator is not None
-            },
-            fit_input_model={
-                k: generator_optimiser.start(m.input_model.thetas)
-                for k, m in self.modules.items()
-                if m.input_model is not None
+            updates={
+                (k, part): (optimiser if part == "body" else generator_optimiser).start(thetas)
+                for k, module in self.modules.items()
+                for part, thetas in module.parts.items()
             },
         )
         # A value is kept only if some step of the program needs it.
@@ -156,8 +152,8 @@ class Worker:
         return keep_and_note
 
     def _prepared(self, steps: tuple[Step, ...]) -> list[Prepared]:
-        """The steps of a turn: action, operation, module, batch, and what to wait for."""
-        prepared = []
+        """The steps of a turn: action, operation, module, batch, how far it looks ahead, waits."""
+        prepared, wiring = [], self.program.wires
         for step in steps:
             known = (step.op, step.module, step.alone)
             if known not in self._actions:
@@ -165,13 +161,14 @@ class Worker:
                 if step.alone:
                     action = self.start_alone(action, step.op, step.module)
                 waits = tuple(
-                    (value.kind, value.module)
-                    for value in needs_and_makes(step, self.program.modules)[0]
+                    (value.kind, value.module, value.batch - step.batch)
+                    for value in needs_and_makes(step, wiring)[0]
                     if self.owners[value.module] != self.index
                 )
                 self._actions[known] = action, waits
             action, waits = self._actions[known]
-            prepared.append((action, step.op, step.module, step.batch, waits))
+            ahead = reach(step, wiring)
+            prepared.append((action, step.op, step.module, step.batch, ahead, waits))
         return prepared
 
     def _steps_of(self, turn: int) -> list[Prepared]:
@@ -198,14 +195,14 @@ class Worker:
                 steps = self._steps_of(self.turn) if self.position == 0 else self._steps
                 assert steps is not None
                 for position in range(self.position, len(steps)):
-                    act, op, k, offset, waits = steps[position]
+                    act, op, k, offset, ahead, waits = steps[position]
                     t = first + offset
-                    if not 0 <= t < batches:
+                    if not 0 <= t < batches - ahead:
                         continue
                     if waits:
-                        for kind, module in waits:
-                            key = (kind, module, t)
-                            if key not in store and not self.fetch(key):
+                        for kind, module, after in waits:
+                            key = (kind, module, t + after)
+                            if key[2] >= 0 and key not in store and not self.fetch(key):
                                 self.position = position
                                 return False
                         now = perf_counter_ns()
@@ -233,14 +230,6 @@ class Worker:
         self._spans.clear()
         return spans
 
-    def _updaters(self) -> dict[Part, Updater]:
-        of_parts = {
-            "body": self._tools.update_body,
-            "generator": self._tools.fit_generator,
-            "input model": self._tools.fit_input_model,
-        }
-        return {(k, part): of[k] for part, of in of_parts.items() for k in of}
-
     def thetas(self) -> dict[Part, list[np.ndarray]]:
         """The parameter vectors of each part of its modules: the live ones."""
         return {(k, part): v for k, m in self.modules.items() for part, v in m.parts.items()}
@@ -255,7 +244,7 @@ class Worker:
         return State(
             self.turn,
             self.thetas(),
-            {part: memory_of(updater) for part, updater in self._updaters().items()},
+            {part: memory_of(updater) for part, updater in self._tools.updates.items()},
             {
                 key: plain[key[0]](value) if key[0] in plain else value
                 for key, value in self.store.items()
@@ -267,7 +256,7 @@ class Worker:
         """Go on from ``state``, of this worker or of all of them: its own part is copied."""
         for part, thetas in self.thetas().items():
             copy_into(thetas, state.thetas[part])
-        for of, updater in self._updaters().items():
+        for of, updater in self._tools.updates.items():
             remember(updater, state.memories[of])
         self.turn, self.position = state.turn, 0
         self.feed.skip(max(0, state.turn * self.program.batches_per_turn - self.program.lag))
@@ -290,7 +279,7 @@ class Worker:
         made: Any
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):  # as it was made
             if kind == "guess":
-                made = (*guesser(k, self._tools)(plain, t), plain)
+                made = (*asker(k, self._tools)(plain, t), plain)
             else:
                 predict = self.modules[k].input_model
                 assert predict is not None  # it made this prediction

@@ -61,17 +61,8 @@ class Case:
 
 
 def thetas(f: Any) -> list[np.ndarray]:
-    """The parameter vectors of a layer (it has ``theta``), a chain or a generator (``thetas``)."""
-    if hasattr(f, "thetas"):
-        return list(f.thetas)
-    return [theta for theta in [getattr(f, "theta", np.empty(0))] if theta.size]
-
-
-def listed(grads: Any) -> list[np.ndarray]:
-    """A layer gives one gradient or None, a chain a list of them: here always a list."""
-    if grads is None:
-        return []
-    return [grads] if isinstance(grads, np.ndarray) else list(grads)
+    """The parameter vectors; a loss has none."""
+    return list(getattr(f, "thetas", []))
 
 
 def like(y: np.ndarray, seed: int = 1) -> np.ndarray:
@@ -112,8 +103,8 @@ def shapes_and_dtypes(case: Case) -> None:
             assert y.shape == case.y_shape(case.batch)
         dx, grads = pullback(like(y))
         assert dx.shape == case.joined(*inputs).shape
-        assert [g.shape for g in listed(grads)] == [theta.shape for theta in thetas(f)]
-        for array in (y, dx, *listed(grads)):
+        assert [g.shape for g in grads] == [theta.shape for theta in thetas(f)]
+        for array in (y, dx, *grads):
             assert array.dtype == dtype
             assert np.isfinite(array).all()
 
@@ -138,14 +129,14 @@ def two_in_flight(case: Case) -> None:
     for inputs in (first, second):  # one after the other: what both must give
         y, pullback = f(*inputs)
         dx, grads = pullback(like(y))
-        results.append([y.copy(), dx.copy(), *(g.copy() for g in listed(grads))])
+        results.append([y.copy(), dx.copy(), *(g.copy() for g in grads)])
     y1, pullback1 = f(*first)
     y2, pullback2 = f(*second)
     for _ in range(2):
         dx2, grads2 = pullback2(like(y2))
         dx1, grads1 = pullback1(like(y1))
-        assert same([y1, dx1, *listed(grads1)], results[0]), "the second batch got into the first"
-        assert same([y2, dx2, *listed(grads2)], results[1]), "the first batch got into the second"
+        assert same([y1, dx1, *grads1], results[0]), "the second batch got into the first"
+        assert same([y2, dx2, *grads2], results[1]), "the first batch got into the second"
 
 
 def nothing_cached(case: Case) -> None:
@@ -165,7 +156,7 @@ def want_dx(case: Case) -> None:
     _, grads = pullback(like(y))
     nothing, same_grads = pullback(like(y), want_dx=False)
     assert nothing is None
-    assert same(listed(same_grads), listed(grads))
+    assert same(same_grads, grads)
 
 
 def copy_is_independent(case: Case) -> None:
@@ -202,7 +193,7 @@ def _derivatives(case: Case, measure: Callable[..., np.ndarray], dtype: Any, tol
 
     error = relative_error(dx, measure(of_input, case.joined(*inputs)))
     assert error < tol, f"dx is off by {error:.1e} of its length"
-    for theta, grad in zip(thetas(probe), listed(grads), strict=True):
+    for theta, grad in zip(thetas(probe), grads, strict=True):
         kept = theta.copy()
 
         def of_theta(value: np.ndarray, theta: np.ndarray = theta) -> Any:

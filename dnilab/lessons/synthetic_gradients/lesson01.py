@@ -14,7 +14,7 @@ import numpy as np
 
 from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes
 from dnilab.exercises.feedback import Verdict
-from dnilab.network.activations import sigmoid
+from dnilab.network.layers import sigmoid
 
 BATCH, WIDTH1, WIDTH2 = 7, 5, 3  # all different, so that a wrong shape shows
 

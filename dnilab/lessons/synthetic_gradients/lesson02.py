@@ -9,7 +9,7 @@ import numpy as np
 
 from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes, shape_of
 from dnilab.exercises.feedback import Verdict
-from dnilab.network.activations import sigmoid
+from dnilab.network.layers import sigmoid
 
 BATCH, WIDTH = 6, 4
 

@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 
 from dnilab.network.cells import Cell
-from dnilab.network.layers import Dense
+from dnilab.network.layers import Back, Dense, Layer
 
 
-class RecurrentNet:
+class RecurrentNet(Layer):
     """A cell and a readout, a dense layer that looks at the visible part of the state.
 
     ``states, outputs, pullback = net(state, xs)``;
-    ``dstate, grad = pullback(doutputs, dlast)``.
+    ``dstate, grads = pullback(doutputs, dlast)``.
 
     Shapes: xs (T, batch, n_in), states (T, batch, state_width), outputs and doutputs (T, batch,
     n_out); ``dlast`` (batch, state_width) or None: the gradient of all that comes after these T
     steps with respect to the last state, true or guessed; dstate (batch, state_width): the same
-    thing at the first state, to be handed to whatever came before.  ``grad`` is like ``theta``,
-    which holds the parameters of both: the readout's come last.
+    thing at the first state, to be handed to whatever came before.  ``grads`` holds one
+    array like ``theta``, which has the parameters of both: the readout's come last.
 
     With ``readout_only=True``, ``pullback`` gives no dstate, and zeros for the cell's gradient:
     for a frozen cell.
@@ -46,9 +46,9 @@ class RecurrentNet:
         self.cell._hold(theta[:cut])
         self.readout._hold(theta[cut:])
 
-    def __call__(
+    def __call__(  # type: ignore[override]  # it says its states, and shows its outputs
         self, state: np.ndarray, xs: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, Callable[..., tuple[Any, np.ndarray]]]:
+    ) -> tuple[np.ndarray, np.ndarray, Callable[..., Back]]:
         cell, readout, theta = self.cell, self.readout, self.theta
         states, through_time = cell.unroll(state, xs)
         visible = cell.output(states).reshape(-1, cell.width)
@@ -56,14 +56,14 @@ class RecurrentNet:
 
         def pullback(
             doutputs: np.ndarray, dlast: np.ndarray | None = None, readout_only: bool = False
-        ) -> tuple[np.ndarray | None, np.ndarray]:
+        ) -> Back:
             grad = np.zeros(theta.size, doutputs.dtype)
-            dvisible, of_readout = through_readout(
+            dvisible, (of_readout,) = through_readout(
                 doutputs.reshape(-1, readout.n_out), want_dx=not readout_only
             )
             grad[cell.theta.size :] = of_readout
             if readout_only:
-                return None, grad
+                return None, [grad]
             dvisible = dvisible.reshape(*states.shape[:2], cell.width)
             if cell.state_width == cell.width:
                 dstates = dvisible
@@ -72,8 +72,8 @@ class RecurrentNet:
                 dstates[..., : cell.width] = dvisible
             if dlast is not None:
                 dstates[-1] += dlast
-            dstate, _, grad[: cell.theta.size] = through_time(dstates, want_dx=False)
-            return dstate, grad
+            dstate, _, (grad[: cell.theta.size],) = through_time(dstates, want_dx=False)
+            return dstate, [grad]
 
         return states, outputs.reshape(*xs.shape[:2], readout.n_out), pullback
 

@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.network.activations import Tanh
 from dnilab.network.cells import GRU
-from dnilab.network.chain import Chain
-from dnilab.network.layers import Dense, Pullback
+from dnilab.network.layers import Back, Chain, Dense, Layer, Pullback, Tanh
 
 
-class Watcher:
+class Watcher(Layer):
     """Sees T images, names each of them, and sends one message about all of them.
 
     At each step: features f = tanh(x W + b), the name as logits f V + c, and a recurrent core (a
@@ -48,7 +46,7 @@ class Watcher:
     @property
     def thetas(self) -> list[np.ndarray]:
         """The parameter vectors of eye, namer, core and speaker."""
-        return [*self.eye.thetas, self.namer.theta, self.core.theta, self.speaker.theta]
+        return [*self.eye.thetas, *self.namer.thetas, *self.core.thetas, *self.speaker.thetas]
 
     def watch(self, xs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Pullback]:
         """Message, names, and one pullback for both."""
@@ -67,10 +65,11 @@ class Watcher:
             dmessage: np.ndarray | None,
             dnames: np.ndarray | None = None,
             want_dx: bool = True,
-        ) -> tuple[np.ndarray | None, list[np.ndarray]]:
+        ) -> Back:
             dflat = np.zeros_like(flat)
-            of_namer = np.zeros_like(self.namer.theta)
-            of_core, of_speaker = np.zeros_like(self.core.theta), np.zeros_like(self.speaker.theta)
+            of_namer, of_core, of_speaker = (
+                [np.zeros_like(part.theta)] for part in (self.namer, self.core, self.speaker)
+            )
             if dnames is not None:
                 dflat, of_namer = through_namer(dnames.reshape(steps * batch, -1))
             if dmessage is not None:
@@ -81,7 +80,7 @@ class Watcher:
             dx, of_eye = through_eye(dflat, want_dx)
             return (
                 None if dx is None else dx.reshape(xs.shape),
-                [*of_eye, of_namer, of_core, of_speaker],
+                [*of_eye, *of_namer, *of_core, *of_speaker],
             )
 
         return message, names.reshape(steps, batch, -1), pullback

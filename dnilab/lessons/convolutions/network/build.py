@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -12,13 +11,11 @@ import numpy as np
 from dnilab.checks import float_type, one_of, random_generator, true_or_false, whole_numbers
 from dnilab.lessons.convolutions.network.layers import ChannelNorm, Conv2D, check_image
 from dnilab.lessons.convolutions.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage
-from dnilab.network.activations import ReLU
-from dnilab.network.activations import activation as activation_named
-from dnilab.network.chain import Chain
-from dnilab.network.generators import Generator, check_context, joined_context
-from dnilab.network.layers import Dense, Layer, Pullback
+from dnilab.network.layers import Chain, Dense, Layer, Pullback, ReLU
+from dnilab.network.layers import activation as activation_named
 from dnilab.network.losses import Loss
 from dnilab.network.normalisation import normalise
+from dnilab.network.signals import Generator, check_context, joined_context
 from dnilab.network.stack import Module, Stack
 
 Shape = tuple[int, int, int]  # height, width, channels
@@ -88,15 +85,13 @@ class ImageGenerator(Generator):
             )
 
     def __call__(
-        self, h: np.ndarray, x: np.ndarray | None = None, y: np.ndarray | None = None
+        self,
+        h: np.ndarray,
+        x: np.ndarray | None = None,
+        y: np.ndarray | None = None,
+        error: np.ndarray | None = None,
     ) -> tuple[np.ndarray, Pullback]:
         return self.body(self.joined(h, x, y))
-
-    def copy(self, dtype: Any = None) -> ImageGenerator:
-        """An independent copy, in another dtype if one is given."""
-        other = copy.copy(self)
-        other.body = self.body.copy(dtype)
-        return other
 
 
 class DenseImageGenerator(ImageGenerator):
@@ -195,6 +190,7 @@ class ConvGenerator(ImageGenerator):
             layers.append(ReLU())
             planes = n
         layers.append(Conv2D(planes, channels, size, padding=size // 2, gain=0, dtype=dtype))
+        self.needs = tuple(part for part in ("x", "y") if part in self.context)
         self.body = Chain(layers)
 
     def joined(

@@ -7,14 +7,13 @@ windows back to where they came from.  What lies between them is a dense layer o
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from dnilab.checks import random_generator, whole_number
-from dnilab.network.layers import Pullback
+from dnilab.network.layers import Back, Layer, Pullback
 from dnilab.network.normalisation import BatchNorm
 
 
@@ -76,7 +75,7 @@ def add_windows(
     return framed[:, padding : padding + height, padding : padding + width]
 
 
-class Conv2D:
+class Conv2D(Layer):
     """A convolution: one dense layer, applied to every window of an image.
 
     Shapes: x (batch, height, width, channels_in), W (size, size, channels_in, channels_out),
@@ -147,17 +146,15 @@ class Conv2D:
         y += self.b
         height, width = x.shape[1:3]
 
-        def pullback(
-            dy: np.ndarray, want_dx: bool = True
-        ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        def pullback(dy: np.ndarray, want_dx: bool = True) -> Back:
             d = dy.reshape(-1, self.channels_out)
             grad = np.empty(theta.size, dy.dtype)
             np.dot(X.T, d, out=grad[: W.size].reshape(W.shape))  # dW = X^T dy
             np.add.reduce(d, axis=0, out=grad[W.size :])  # db: over batch, rows and columns
             if not want_dx:
-                return None, grad
+                return None, [grad]
             dX = d.dot(W.T).reshape(*shape[:3], self.size, self.size, self.channels_in)
-            return add_windows(dX, height, width, self.stride, self.padding), grad
+            return add_windows(dX, height, width, self.stride, self.padding), [grad]
 
         return y.reshape(shape), pullback
 
@@ -167,12 +164,6 @@ class Conv2D:
         y: np.ndarray = X.dot(self.W.reshape(-1, self.channels_out))
         y += self.b
         return y.reshape(shape)
-
-    def copy(self, dtype: Any = None) -> Conv2D:
-        """An independent copy, in another dtype if one is given."""
-        other = copy.copy(self)
-        other._hold(self.theta.astype(self.theta.dtype if dtype is None else dtype))
-        return other
 
 
 class ChannelNorm(BatchNorm):
@@ -188,11 +179,9 @@ class ChannelNorm(BatchNorm):
         check_image("x", x, self.width)
         y, flat_pullback = super().__call__(x.reshape(-1, self.width))
 
-        def pullback(
-            dy: np.ndarray, want_dx: bool = True
-        ) -> tuple[np.ndarray | None, np.ndarray | None]:
-            dx, grad = flat_pullback(dy.reshape(-1, self.width), want_dx)
-            return (None if dx is None else dx.reshape(x.shape)), grad
+        def pullback(dy: np.ndarray, want_dx: bool = True) -> Back:
+            dx, grads = flat_pullback(dy.reshape(-1, self.width), want_dx)
+            return (None if dx is None else dx.reshape(x.shape)), grads
 
         return y.reshape(x.shape), pullback
 
@@ -205,9 +194,3 @@ class ChannelNorm(BatchNorm):
         """Evaluation mode, with the population's mean and variance."""
         check_image("x", x, self.width)
         return super().predict(x.reshape(-1, self.width)).reshape(x.shape)
-
-    def copy(self, dtype: Any = None) -> ChannelNorm:
-        """An independent copy, in another dtype if one is given."""
-        other = super().copy(dtype)
-        assert isinstance(other, ChannelNorm)  # copy.copy keeps the class
-        return other

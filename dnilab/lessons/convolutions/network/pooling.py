@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
-
 import numpy as np
 
 from dnilab.checks import whole_number
@@ -13,10 +11,10 @@ from dnilab.lessons.convolutions.network.layers import (
     cut_windows,
     windows_along,
 )
-from dnilab.network.layers import Pullback, check_width
+from dnilab.network.layers import Back, Layer, Pullback, check_width
 
 
-class _Pool2D:
+class _Pool2D(Layer):
     """What both ways of pooling have in common.
 
     Shapes: x (batch, height, width, channels), y (batch, rows, columns, channels) with rows =
@@ -25,8 +23,6 @@ class _Pool2D:
     ``stride`` is ``size`` if None: windows side by side.  Raises ValueError for sizes below 1, and
     at the call for images smaller than a window.
     """
-
-    theta = np.empty(0)
 
     def __init__(self, size: int = 2, *, stride: int | None = None) -> None:
         self.size = whole_number("size", size, 1)
@@ -41,10 +37,6 @@ class _Pool2D:
         """y alone."""
         raise NotImplementedError
 
-    def copy(self, dtype: Any = None) -> Self:
-        """Itself: there is nothing to copy."""
-        return self
-
 
 class MeanPool2D(_Pool2D):
     __doc__ = f"""The mean of each window.\n{_Pool2D.__doc__}"""
@@ -53,15 +45,15 @@ class MeanPool2D(_Pool2D):
         y = self.predict(x)
         height, width = x.shape[1:3]
 
-        def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[np.ndarray | None, None]:
+        def pullback(dy: np.ndarray, want_dx: bool = True) -> Back:
             if not want_dx:
-                return None, None
+                return None, []
             batch, rows, columns, channels = dy.shape
             shares = np.broadcast_to(
                 (dy / self.size**2)[:, :, :, None, None],
                 (batch, rows, columns, self.size, self.size, channels),
             )
-            return add_windows(shares, height, width, self.stride), None
+            return add_windows(shares, height, width, self.stride), []
 
         return y, pullback
 
@@ -87,13 +79,13 @@ class MaxPool2D(_Pool2D):
         first = flat.argmax(axis=3)[:, :, :, None]
         y = np.take_along_axis(flat, first, axis=3)[:, :, :, 0]
 
-        def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[np.ndarray | None, None]:
+        def pullback(dy: np.ndarray, want_dx: bool = True) -> Back:
             if not want_dx:
-                return None, None
+                return None, []
             windows = np.zeros(flat.shape, dy.dtype)
             np.put_along_axis(windows, first, dy[:, :, :, None], axis=3)
             windows = windows.reshape(*dy.shape[:3], self.size, self.size, dy.shape[3])
-            return add_windows(windows, height, width, self.stride), None
+            return add_windows(windows, height, width, self.stride), []
 
         return y, pullback
 
@@ -103,19 +95,17 @@ class MaxPool2D(_Pool2D):
         return largest
 
 
-class Flatten:
+class Flatten(Layer):
     """From images to rows: x (batch, height, width, channels), y (batch, their product).
 
     Raises ValueError, naming x, for anything that is not a batch of images.
     """
 
-    theta = np.empty(0)
-
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]:
         y = self.predict(x)
 
-        def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[np.ndarray | None, None]:
-            return (dy.reshape(x.shape) if want_dx else None), None
+        def pullback(dy: np.ndarray, want_dx: bool = True) -> Back:
+            return (dy.reshape(x.shape) if want_dx else None), []
 
         return y, pullback
 
@@ -124,19 +114,13 @@ class Flatten:
         check_image("x", x)
         return x.reshape(len(x), -1)
 
-    def copy(self, dtype: Any = None) -> Flatten:
-        """Itself: there is nothing to copy."""
-        return self
 
-
-class ToImage:
+class ToImage(Layer):
     """From rows to images: x (batch, height * width * channels), y (batch, height, width,
     channels).
 
     Raises ValueError for a size below 1, and at the call for an x of another width.
     """
-
-    theta = np.empty(0)
 
     def __init__(self, height: int, width: int, channels: int = 1) -> None:
         self.shape = (
@@ -148,8 +132,8 @@ class ToImage:
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]:
         y = self.predict(x)
 
-        def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[np.ndarray | None, None]:
-            return (dy.reshape(len(dy), -1) if want_dx else None), None
+        def pullback(dy: np.ndarray, want_dx: bool = True) -> Back:
+            return (dy.reshape(len(dy), -1) if want_dx else None), []
 
         return y, pullback
 
@@ -157,7 +141,3 @@ class ToImage:
         """y alone."""
         check_width("x", x, int(np.prod(self.shape)))
         return x.reshape(len(x), *self.shape)
-
-    def copy(self, dtype: Any = None) -> ToImage:
-        """Itself: there is nothing to copy."""
-        return self

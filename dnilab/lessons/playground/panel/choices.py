@@ -8,9 +8,9 @@ from typing import Any
 
 from dnilab.experiments.settings import DECOUPLED, GROUPED, ORDERINGS, OWN, Settings
 from dnilab.lessons.playground.experiments.comparison import BESIDE, MOST_SEEDS, Lineup
-from dnilab.network.activations import ACTIVATIONS
-from dnilab.network.generators import CONTEXTS
+from dnilab.network.layers import ACTIVATIONS
 from dnilab.network.optimisers import OPTIMISERS
+from dnilab.network.signals import CONTEXTS
 from dnilab.widgets.controls import Choice, Slider, Spec, Toggle, Words
 
 MOST_HIDDEN = 8

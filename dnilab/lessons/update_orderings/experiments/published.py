@@ -17,7 +17,7 @@ import numpy as np
 
 from dnilab.checks import one_of, real_number, whole_number
 from dnilab.data import Dataset, batches
-from dnilab.network.activations import sigmoid
+from dnilab.network.layers import sigmoid
 
 
 @dataclass(frozen=True)
