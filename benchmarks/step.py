@@ -24,7 +24,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks.harness import finish, options
 from dnilab.experiments.timing import RATE, noise, take_turns
 from dnilab.network import SGD, BinaryCrossEntropy, Stack
-from dnilab.orderings import check, sequential
+from dnilab.orderings import sequential
+from dnilab.training.feed import Feed
 from dnilab.training.train import make_workers
 
 CASES = [
@@ -42,7 +43,7 @@ def ours(widths: tuple[int, ...], batch: int, dtype: str) -> Callable[[int], Non
     stack = Stack.build(widths, BinaryCrossEntropy(), rng, context=("h",), dtype=np.dtype(dtype))
     program = sequential(len(stack))
     (worker,) = make_workers(
-        stack, data, program, check(program), SGD(RATE), SGD(RATE), batch, 10**9, 0
+        stack, lambda: Feed(data, batch, 0), program, SGD(RATE), SGD(RATE), 10**9
     )
 
     def run(n: int) -> None:

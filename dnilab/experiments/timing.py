@@ -34,6 +34,7 @@ from dnilab.orderings import (
 from dnilab.training import Span
 from dnilab.training.blas import blas_threads as held_at
 from dnilab.training.blas import one_blas_thread
+from dnilab.training.feed import Feed
 from dnilab.training.published_threads import processes_can_fork
 from dnilab.training.train import EXECUTORS, make_workers
 
@@ -142,7 +143,9 @@ def runner(
 
     def run(n: int) -> tuple[Span, ...]:
         optimiser = SGD(RATE)
-        workers = make_workers(stack, data, program, owners, optimiser, optimiser, batch, n, 0)
+        workers = make_workers(
+            stack, lambda: Feed(data, batch, 0), program, optimiser, optimiser, n
+        )
         spans: tuple[Span, ...] = ()
         with held_at(blas_threads):
             for at in execute(stack, workers, program, owners, [program.turns(n)]):

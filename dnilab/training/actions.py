@@ -18,7 +18,7 @@ from dnilab.network.joins import add_up
 from dnilab.network.optimisers import Updater
 from dnilab.orderings import Wiring
 from dnilab.orderings.steps import numbered
-from dnilab.training.feed import Feed
+from dnilab.training.feed import Source
 from dnilab.training.state import Key, Part
 
 Action = Callable[[int], None]
@@ -37,7 +37,7 @@ class Tools:
     modules: Mapping[int, Module]
     wiring: Wiring
     loss: Loss
-    feed: Feed
+    feed: Source
     store: dict[Key, Any]
     keeper: Callable[[str, int], Keep | None]
     updates: Mapping[Part, Updater]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dnilab.data import Dataset
 from dnilab.network import Stack
 from dnilab.network.normalisation import BatchNorm
-from dnilab.orderings import Program
+from dnilab.orderings import Program, Wiring
 
 _ASKING = ("forward_update", "forward_guess", "unlocked_update", "fit", "late_fit")
 
@@ -22,7 +22,13 @@ def _check_dtypes(stack: Stack, data: Dataset) -> None:
             )
 
 
-def _check_parts(stack: Stack, program: Program) -> None:
+def wiring_of(stack: Stack) -> Wiring:
+    """Who hears whom in a network, and what tells each module its gradient."""
+    return Wiring(stack.heard, stack.signals)  # type: ignore[arg-type]  # it makes ears of pairs
+
+
+def check_parts(stack: Stack, program: Program) -> None:
+    """Raise ValueError unless the network has what the steps of the program need."""
     wiring = program.wires
     if program.modules != len(stack):
         raise ValueError(
@@ -65,7 +71,7 @@ def check_together(
     One batch is taken through every part of the network, so a layer that does not fit says so.
     """
     _check_dtypes(stack, data)
-    _check_parts(stack, program)
+    check_parts(stack, program)
     layers = [one for module in stack.modules for one in getattr(module.body, "layers", ())]
     if probe_rows == 1 and any(isinstance(layer, BatchNorm) for layer in layers):
         raise ValueError("probe_rows is 1; with batch normalisation train accepts 0, or 2 or more")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -24,8 +25,9 @@ class Report:
 
     ``epoch``: batch over batches an epoch.  ``seconds``: time spent on training, without that
     spent on reports.  ``loss``: mean loss of a row, on training rows and on ``test`` rows.
-    ``scores``: on the test rows, between 0 and 1: "bit_accuracy" and "whole_sums" (rows with
-    every bit right) for bits, "class_error" for classes.
+    ``scores``: what the task is judged by, on the test rows, between 0 and 1: "bit_accuracy" and
+    "whole_sums" (rows with every bit right) for bits, "class_error" for classes; other tasks have
+    others.  What a task does not have is NaN.
 
     ``cosine`` and ``generator_error`` have one number for each module below the top, or are None
     where they were not asked for: see ``metrics.alignment``.
@@ -34,11 +36,11 @@ class Report:
     """
 
     batch: int
-    epoch: float
-    seconds: float
-    loss: float
-    test_loss: float
-    scores: Mapping[str, float]
+    epoch: float = math.nan
+    seconds: float = math.nan
+    loss: float = math.nan
+    test_loss: float = math.nan
+    scores: Mapping[str, float] = field(default_factory=dict)
     cosine: tuple[float, ...] | None = None
     generator_error: tuple[float, ...] | None = None
     spans: tuple[Span, ...] = field(default=(), repr=False)

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, Protocol
 
 import numpy as np
 
 from dnilab.data import Dataset, batches
+
+
+class Source(Protocol):
+    """Where a worker's batches come from: the same for whoever asks, and whenever."""
+
+    def x(self, t: int) -> Any:
+        """What a module hears that hears the input, of batch t."""
+
+    def y(self, t: int) -> np.ndarray:
+        """Labels of batch t, (batch, outputs)."""
+
+    def forget(self, before: int) -> None:
+        """Let go of all batches with a smaller number."""
+
+    def skip(self, before: int) -> None:
+        """Begin at batch ``before``."""
 
 
 class Feed:
@@ -63,4 +80,42 @@ class Feed:
         while self._drawn < before:
             next(self._stream)
             self._drawn += 1
+        self.forget(before)
+
+
+class Stream:
+    """A source of batches that are drawn one after the other, or handed over by ``give``."""
+
+    def __init__(self, drawn: Iterator[tuple[Any, np.ndarray]] | None = None) -> None:
+        self._drawn = iter(()) if drawn is None else drawn
+        self._kept: dict[int, tuple[Any, np.ndarray]] = {}
+        self._count = 0
+
+    def give(self, x: Any, y: np.ndarray) -> None:
+        """The next batch."""
+        self._kept[self._count] = x, y
+        self._count += 1
+
+    def _batch(self, t: int) -> tuple[Any, np.ndarray]:
+        while self._count <= t:
+            self.give(*next(self._drawn))
+        return self._kept[t]
+
+    def x(self, t: int) -> Any:
+        """What a module hears that hears the input, of batch t."""
+        return self._batch(t)[0]
+
+    def y(self, t: int) -> np.ndarray:
+        """Labels of batch t."""
+        return self._batch(t)[1]
+
+    def forget(self, before: int) -> None:
+        """Let go of all batches with a smaller number."""
+        for t in [t for t in self._kept if t < before]:
+            del self._kept[t]
+
+    def skip(self, before: int) -> None:
+        """Begin at batch ``before``: those with a smaller number are drawn, and left aside."""
+        if before > 0:
+            self._batch(before - 1)
         self.forget(before)

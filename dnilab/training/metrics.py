@@ -24,7 +24,8 @@ def scores(kind: str, prediction: np.ndarray, y: np.ndarray) -> dict[str, float]
     return {"class_error": float(wrong.mean())}
 
 
-def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """The cosine between two arrays, each taken as one long vector; 0 if one of them is 0."""
     lengths = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
     return float(np.vdot(a, b)) / lengths if lengths else 0.0
 
@@ -41,7 +42,7 @@ def alignment(
     """
     cosines, errors = [], []
     for at in stack.probe(x, y):
-        cosines.append(_cosine(at.guess, at.true))
+        cosines.append(cosine(at.guess, at.true))
         size = float(np.sum(at.told**2))
         errors.append(float(np.sum((at.guess - at.told) ** 2)) / size if size else 0.0)
     return tuple(cosines), tuple(errors)

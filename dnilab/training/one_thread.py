@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from dnilab.training.state import Key
 from dnilab.training.worker import ParametersExploded, Worker, users_of_values
 
 
-def _connect(workers: Sequence[Worker], program: Program, owners: Mapping[int, int]) -> None:
+def connect(workers: Sequence[Worker], program: Program, owners: Mapping[int, int]) -> None:
     """Let each worker put what another one needs straight into the other's store."""
     users = users_of_values(program, owners)
 
@@ -29,7 +29,7 @@ def _connect(workers: Sequence[Worker], program: Program, owners: Mapping[int, i
         worker.route = partial(route, worker.index)
 
 
-def _advance(workers: Sequence[Worker], stop: int) -> None:
+def advance(workers: Sequence[Worker], stop: int) -> None:
     """Run all workers up to turn ``stop``; or, if parameters explode, up to the turn of that."""
     faults: list[ParametersExploded] = []
     going, stood = list(workers), [(-1, 0)]
@@ -53,21 +53,21 @@ def one_thread(
     workers: Sequence[Worker],
     program: Program,
     owners: Mapping[int, int],
-    stops: Sequence[int],
+    stops: Iterable[int],
     at_rest: Callable[[], None] = lambda: None,
 ) -> Generator[Snapshot, None, None]:
     """Run all workers up to each turn in ``stops`` and yield there, with all of them at rest.
 
     A worker goes on until a value from another one is missing; then the next one has its go.
     ``orderings.check`` has made sure that somebody can always go on.  ``at_rest`` is called
-    before each snapshot.
+    before each snapshot.  A stop is asked for only when the one before has been looked at.
     """
-    _connect(workers, program, owners)
+    connect(workers, program, owners)
     for stop in stops:
         # A run that diverges is reported in words, so NumPy's own warnings add nothing.  Neither
         # setting may leak out of the iterator, hence not around the yield.
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
-            _advance(workers, stop)
+            advance(workers, stop)
             at_rest()
         spans = tuple(span for worker in workers for span in worker.take_spans())
         seconds = sum(worker.nanoseconds for worker in workers) / 1e9

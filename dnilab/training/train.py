@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from importlib import import_module
 from typing import Any, Protocol
@@ -25,12 +25,13 @@ from dnilab.training.checkpoint import (
     load,
     save,
 )
-from dnilab.training.compatibility import check_together
+from dnilab.training.compatibility import check_parts, check_together
 from dnilab.training.events import Diverged, Event, Report
 from dnilab.training.failures import WorkerLost
-from dnilab.training.feed import Feed
+from dnilab.training.feed import Feed, Source, Stream
 from dnilab.training.malloc import keep_freed_memory
 from dnilab.training.metrics import alignment, scores
+from dnilab.training.one_thread import advance, connect
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.state import State, check_writable, merged
 from dnilab.training.worker import ParametersExploded, Worker
@@ -197,16 +198,17 @@ def _where_to_go_on(known: Checkpoint | None) -> str:
 
 def make_workers(
     stack: Stack,
-    data: Dataset,
+    source: Callable[[], Source],
     program: Program,
-    owners: Mapping[int, int],
     optimiser: Optimiser,
     generator_optimiser: Optimiser,
-    batch_size: int,
     batches: int,
-    seed: int,
 ) -> list[Worker]:
-    """One worker for each list of steps, each with a feed of its own."""
+    """One worker for each list of steps, each with a source of batches of its own.
+
+    Raises IllegalProgram unless the program can run.
+    """
+    owners = check(program)
     keep_freed_memory()
     return [
         Worker(
@@ -215,13 +217,33 @@ def make_workers(
             owners,
             {k: stack.modules[k - 1] for k, owner in owners.items() if owner == index},
             stack.loss,
-            Feed(data, batch_size, seed),
+            source(),
             optimiser,
             generator_optimiser,
             batches,
         )
         for index in range(len(program.workers))
     ]
+
+
+def follow(
+    snapshots: Generator[Snapshot, None, None],
+    judge: Callable[[Snapshot], Report | None],
+    in_words: Callable[[ParametersExploded], Diverged],
+) -> Iterator[Event]:
+    """A report of each snapshot, unless ``judge`` has none; if parameters explode, a ``Diverged``.
+
+    However it ends, the workers are at rest afterwards.
+    """
+    try:
+        with closing(snapshots):
+            for at in snapshots:
+                with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+                    report = judge(at)
+                if report is not None:
+                    yield report
+    except ParametersExploded as fault:
+        yield in_words(fault)
 
 
 def train(
@@ -283,7 +305,12 @@ def train(
             raise ValueError(f"{name} is {given!r}; it accepts an optimiser, as Adam(1e-3)")
     check_together(stack, data, program, batch_size, probe_rows)
     workers = make_workers(
-        stack, data, program, owners, optimiser, for_generators, batch_size, batches, seed
+        stack,
+        lambda: Feed(data, batch_size, seed),
+        program,
+        optimiser,
+        for_generators,
+        batches,
     )
     run: dict[str, Any] = {}
     if checkpoint is not None or resume is not None:
@@ -318,34 +345,68 @@ def train(
             every = whole_number("checkpoint_every", checkpoint_every, 1)
         saves = {turn for turn in turns_every(every) if turn >= begin}
 
+    known = resumed
+
+    def judge(at: Snapshot) -> Report | None:
+        nonlocal known
+        # every worker has had this many batches, and finished the run at the last stop
+        batch = min(at.turn * per_turn, batches)
+        if saver is not None and at.turn in saves:
+            known = saver.save(batch)
+        return reporter.report(batch, at) if at.turn in reports else None
+
+    def in_words(fault: ParametersExploded) -> Diverged:
+        epoch = fault.batch / per_epoch
+        message = _in_words(fault, epoch, optimiser, for_generators)
+        return Diverged(fault.batch, epoch, fault.module, fault.part, message)
+
     def events() -> Iterator[Event]:
         if resumed is not None:
             for worker in workers:
                 worker.restore(resumed.state)
-        stops = sorted(reports | saves)
-        known = resumed
         more = {"saves": saves} if saves and callable(executor) else {}
         try:
-            # closing: whatever ends the loop, the workers are at rest before the code below runs
-            with closing(execute(stack, workers, program, owners, stops, **more)) as snapshots:
-                for at in snapshots:
-                    # every worker has had this many batches, and finished the run at the last stop
-                    batch = min(at.turn * per_turn, batches)
-                    if saver is not None and at.turn in saves:
-                        known = saver.save(batch)
-                    if at.turn not in reports:
-                        continue
-                    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
-                        report = reporter.report(batch, at)
-                    yield report
+            stops = sorted(reports | saves)
+            snapshots = execute(stack, workers, program, owners, stops, **more)
+            yield from follow(snapshots, judge, in_words)
         except WorkerLost as lost:
             raise WorkerLost(f"{lost}. {_where_to_go_on(known)}", lost.modules) from lost.__cause__
-        except ParametersExploded as fault:
-            epoch = fault.batch / per_epoch
-            message = _in_words(fault, epoch, optimiser, for_generators)
-            yield Diverged(fault.batch, epoch, fault.module, fault.part, message)
         finally:
             with np.errstate(over="ignore", invalid="ignore"):
                 stack.calibrate(data.x_train)
 
     return events()
+
+
+class Trainer:
+    """Trains ``stack`` by ``program`` turn by turn, on batches that are handed in.
+
+    ``trainer.turn(x, y)`` is one turn, of one batch: x for whoever hears the input, y (batch,
+    outputs).  It is what ``train`` does between two reports, for those who want to look at every
+    step of it.  On this thread.
+
+    Raises IllegalProgram unless the program can run, and ValueError if its turns have several
+    batches or it has another number of modules.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        program: Program,
+        optimiser: Optimiser,
+        generator_optimiser: Optimiser | None = None,
+    ) -> None:
+        check_parts(stack, program)
+        whole_number("batches_per_turn", program.batches_per_turn, 1, 1)
+        self.stack, self.program, self._source = stack, program, Stream()
+        for_generators = optimiser if generator_optimiser is None else generator_optimiser
+        self._workers = make_workers(
+            stack, lambda: self._source, program, optimiser, for_generators, 10**9
+        )
+        connect(self._workers, program, check(program))
+
+    def turn(self, x: Any, y: np.ndarray) -> None:
+        """Train on one batch.  Raises ParametersExploded if that was the end of it."""
+        self._source.give(x, y)
+        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+            advance(self._workers, self._workers[0].turn + 1)

@@ -21,7 +21,7 @@ from dnilab.orderings.steps import reach
 from dnilab.training.actions import ACTIONS, Action, Keep, Tools, asker
 from dnilab.training.blas import one_blas_thread
 from dnilab.training.events import Span
-from dnilab.training.feed import Feed
+from dnilab.training.feed import Source
 from dnilab.training.state import Key, Part, State, fitted_as_made
 
 SPANS_KEPT = 4096  # steps a worker remembers: bounded, however long the run
@@ -81,7 +81,7 @@ class Worker:
         owners: Mapping[int, int],
         modules: Mapping[int, Module],
         loss: Loss,
-        feed: Feed,
+        feed: Source,
         optimiser: Optimiser,
         generator_optimiser: Optimiser,
         batches: int,

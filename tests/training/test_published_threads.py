@@ -24,6 +24,7 @@ from dnilab.orderings import (
     sparse,
 )
 from dnilab.training import EXECUTORS, Diverged, Report, WorkerFailed, published_threads, train
+from dnilab.training.feed import Feed
 from dnilab.training.published_threads import processes_can_fork
 from dnilab.training.train import make_workers
 from tests.training.by_hand import bits, small_data
@@ -119,7 +120,7 @@ def test_a_process_per_fit_leaves_the_generators_where_they_were() -> None:
 def test_nothing_is_kept_of_a_fit_that_is_done(executor: str) -> None:
     stack, program, rate = network(), blue_box(3), SGD(1e-3)
     owners = check(program)
-    workers = make_workers(stack, DATA, program, owners, rate, rate, 4, 12, 0)
+    workers = make_workers(stack, lambda: Feed(DATA, 4, 0), program, rate, rate, 12)
     with nothing_left():
         for _ in EXECUTORS[executor](stack, workers, program, owners, [5, 12]):
             assert workers[0].store == {}

@@ -13,6 +13,7 @@ from dnilab.network import SGD
 from dnilab.orderings import Program, Step, check, pipeline, sequential, sparse
 from dnilab.training import Report, train
 from dnilab.training import worker as worker_module
+from dnilab.training.feed import Feed
 from dnilab.training.threads import TURNS_AHEAD, threads
 from dnilab.training.train import make_workers
 from dnilab.training.worker import Worker
@@ -44,7 +45,7 @@ def largest(program: Program, slow: int) -> dict[str, list[int]]:
     stack = hooked(network(), slow, look, tried=False)
     owners = check(program)
     rate = SGD(1e-4)
-    workers += make_workers(stack, DATA, program, owners, rate, rate, 4, BATCHES, 0)
+    workers += make_workers(stack, lambda: Feed(DATA, 4, 0), program, rate, rate, BATCHES)
 
     def run() -> None:
         for _ in threads(stack, workers, program, owners, [program.turns(BATCHES)]):

@@ -12,7 +12,7 @@ import numpy as np
 from dnilab.checks import one_of, real_number, whole_number, whole_numbers
 from dnilab.data import batches, digits
 from dnilab.lessons.any_graph.data import COUNTED, Counting
-from dnilab.lessons.any_graph.network.graph import Add, Concatenate, Graph, Part, parameters
+from dnilab.lessons.any_graph.network.graph import Graph, Part
 from dnilab.lessons.any_graph.network.watcher import Watcher
 from dnilab.lessons.any_graph.training.clocks import (
     ClockDiverged,
@@ -23,7 +23,9 @@ from dnilab.lessons.any_graph.training.clocks import (
 from dnilab.lessons.any_graph.training.graph import GraphTrainer
 from dnilab.network import (
     Adam,
+    Add,
     Chain,
+    Concatenate,
     Dense,
     Generator,
     Layer,
@@ -70,7 +72,7 @@ def generators_for(graph: Graph, context: Sequence[str], outputs: int) -> dict[s
     return {
         part.name: Generator(graph.widths[part.name], context, outputs=outputs)
         for part in graph.parts
-        if parameters(part.node) and part.name != graph.output
+        if part.node.thetas and part.name != graph.output
     }
 
 

@@ -31,6 +31,7 @@ from dnilab.orderings import (
     speed_up_limit,
     time_per_batch,
 )
+from dnilab.training.feed import Feed
 from dnilab.training.one_thread import one_thread
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.train import make_workers
@@ -97,7 +98,9 @@ def _laps(
     owners = check(program)
     optimiser = SGD(RATE)
     batches = laps * turns * program.batches_per_turn
-    workers = make_workers(stack, data, program, owners, optimiser, optimiser, batch, batches, 0)
+    workers = make_workers(
+        stack, lambda: Feed(data, batch, 0), program, optimiser, optimiser, batches
+    )
     stops = [lap * turns for lap in range(1, laps + 1)]
     snapshots: Iterator[Snapshot] = executor(stack, workers, program, owners, stops)
     return snapshots

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dnilab.network.cells import Cell
-from dnilab.network.layers import Back, Dense, Layer
+from dnilab.network.layers import Back, Dense, Layer, Pullback
+from dnilab.network.losses import Loss
+from dnilab.network.optimisers import Optimiser
+from dnilab.network.signals import Generator, Signal
 
 
 class RecurrentNet(Layer):
@@ -83,3 +87,120 @@ class RecurrentNet(Layer):
         other.cell, other.readout = self.cell.copy(dtype), self.readout.copy(dtype)
         other._hold(np.concatenate([other.cell.theta, other.readout.theta]))
         return other
+
+
+class Foresee:
+    """An auxiliary task: to foresee, from the state at a cut, the guess at the next one.
+
+    A linear ``predictor`` sees the state s and is fitted to that guess; the gradient of its
+    squared error with respect to s, times ``weight``, trains the network by way of the segment
+    that made s.  That pullback is called one segment late, with the weights as they are then.
+    """
+
+    def __init__(self, predictor: Generator, optimiser: Optimiser, weight: float) -> None:
+        self.predictor, self.weight = predictor, weight
+        self._fit = optimiser.start(predictor.thetas)
+
+    def __call__(
+        self, state: np.ndarray, through: Callable[[np.ndarray], Back], guess: np.ndarray
+    ) -> np.ndarray:
+        """Fit the predictor to the guess at this cut; its gradient for the network."""
+        foreseen, back = self.predictor(state)
+        dstate, grads = back(foreseen - guess)
+        self._fit(grads, len(guess))
+        _, (grad,) = through(dstate * self.weight)
+        return grad
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Some steps of a sequence, worked through at once.
+
+    Shapes: x (T, batch, inputs), y (T, batch, outputs), asked (T, batch): 1 where an answer is
+    asked for.  ``starts``: whether a new sequence begins here; ``ends``: whether it ends here;
+    ``last``: whether it is the last of the piece that was drawn.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    asked: np.ndarray
+    starts: bool
+    ends: bool
+    last: bool
+
+
+class OverSegments(Layer):
+    """A recurrent net as a module: it hears its own state of one segment ago, and says the next.
+
+    ``state, pullback = module(state, segment)``; ``dstate, _, grads = pullback(g)``: grads are
+    those of the segment's own summed loss, and of all that comes after, of which g tells, or
+    None.  Where a sequence begins, the state heard is None or put aside, and so is dstate.
+
+    ``readout_only``: the cell stays as it is: the optimiser is not even shown its parameters.
+    ``foresee``: an auxiliary task, for which it keeps the segment before.
+    ``answers``: the outputs of the segments so far, for who wants to judge them, and takes them.
+    """
+
+    signal = "own loss"  # all that it learns from, where nobody guesses what comes after
+
+    def __init__(
+        self,
+        net: RecurrentNet,
+        loss: Loss,
+        readout_only: bool = False,
+        foresee: Foresee | None = None,
+    ) -> None:
+        self.net, self.loss, self.readout_only, self.foresee = net, loss, readout_only, foresee
+        self.cut = net.cell.theta.size if readout_only else 0
+        self.answers: list[tuple[np.ndarray, Segment]] = []
+        self._before: tuple[np.ndarray, Callable[[np.ndarray], Back]] | None = None
+
+    @property
+    def thetas(self) -> list[np.ndarray]:
+        """What it learns: the parameters of cell and readout, or of the readout alone."""
+        return [self.net.theta[self.cut :]]
+
+    def __call__(self, state: np.ndarray | None, seen: Segment) -> tuple[np.ndarray, Pullback]:
+        fresh = state is None or seen.starts
+        if state is None or fresh:
+            state = self.net.cell.start(seen.x.shape[1])
+        states, outputs, through = self.net(state, seen.x)
+        self.answers.append((outputs, seen))
+        flat = outputs.reshape(-1, outputs.shape[2])
+        doutputs = self.loss.gradient(flat, seen.y.reshape(flat.shape)).reshape(outputs.shape)
+        doutputs *= seen.asked[:, :, None]
+
+        before = None if fresh else self._before
+        self._before = states[-1], lambda g: through(np.zeros_like(outputs), g)
+
+        def pullback(g: np.ndarray | None, want_dx: bool = True) -> tuple[Any, ...]:
+            dstate, (grad,) = through(doutputs, g, self.readout_only)
+            if self.foresee is not None and before is not None and g is not None:
+                grad += self.foresee(*before, g)
+            return (None if fresh else dstate), None, [grad[self.cut :]]
+
+        return states[-1], pullback
+
+    def copy(self, dtype: Any = None) -> OverSegments:
+        """An independent copy, in another dtype if one is given."""
+        return OverSegments(self.net.copy(dtype), self.loss, self.readout_only)
+
+
+class GuessAtCut(Signal):
+    """A generator that guesses, at the end of a segment, the gradient of all that comes after.
+
+    At the end of a sequence nothing comes after, and there is no guess.
+    """
+
+    kind = "generator"
+    needs = ("x", "y")
+
+    def __init__(self, generator: Generator) -> None:
+        self.generator, self.body = generator, generator.body
+
+    def __call__(self, h: Any, x: Any = None, y: Any = None, error: Any = None) -> tuple[Any, Any]:
+        return (None, None) if x.ends else self.generator(h, None, y)
+
+    def copy(self, dtype: Any = None) -> GuessAtCut:
+        """An independent copy, in another dtype if one is given."""
+        return GuessAtCut(self.generator.copy(dtype))

@@ -144,7 +144,7 @@ class SegmentTrainer:
         cut_off = not (piece.ends and stop == len(piece.x))
         if self.generator is not None and cut_off:
             guess, fit = self.generator(last, None, piece.upcoming[stop - 1])
-        target, grad = through(doutputs, guess, self.readout_only)
+        target, (grad,) = through(doutputs, guess, self.readout_only)
 
         if self._waiting is not None:
             # What came out at the first state is the target of the guess made there.
@@ -166,7 +166,7 @@ class SegmentTrainer:
         foreseen, back = self.predictor(was.state)
         dstate, grads = back(foreseen - guess)
         self._fit_predictor(grads, batch)
-        _, grad = was.through(was.outputs, dstate * self.auxiliary)
+        _, (grad,) = was.through(was.outputs, dstate * self.auxiliary)
         return grad
 
     def check(self) -> None:

@@ -7,16 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dnilab.lessons.any_graph.network.graph import (
-    Add,
-    Concatenate,
-    Graph,
-    Node,
-    Part,
-    add_up,
-    as_list,
-    parameters,
-)
+from dnilab.lessons.any_graph.network.graph import Graph, Node, Part, add_up
 from dnilab.lessons.any_graph.network.watcher import Watcher
 from dnilab.network import (
     BatchNorm,
@@ -30,6 +21,7 @@ from dnilab.network import (
     relative_error,
 )
 from dnilab.network.cells import GRU, LSTM, TanhCell
+from dnilab.network.joins import Add, Concatenate
 from tests.network.contract import EXACT, like, same
 
 
@@ -113,7 +105,7 @@ class TestProtocol:
         value, pullback = node(*heard)
         *down, grads = pullback(like(value))
         assert [d.shape for d in down] == [h.shape for h in heard]
-        assert [g.shape for g in as_list(grads)] == [t.shape for t in parameters(node)]
+        assert [g.shape for g in grads] == [t.shape for t in node.thetas]
 
     def test_messages_are_derivatives(self, name: str):
         node, heard = self.drawn(name)
@@ -135,11 +127,11 @@ class TestProtocol:
         value, pullback = node(*heard)
         dy = like(value)
         *down, grads = pullback(dy)
-        kept = [d.copy() for d in down] + [g.copy() for g in as_list(grads)]
+        kept = [d.copy() for d in down] + [g.copy() for g in grads]
         _, first = node(*heard)
         node(*other)
         *down, grads = first(dy)
-        assert same([*down, *as_list(grads)], kept)
+        assert same([*down, *grads], kept)
 
 
 def test_gradients_of_parameters_by_complex_step():

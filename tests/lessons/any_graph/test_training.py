@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from dnilab.lessons.any_graph.experiments import branching, generators_for
-from dnilab.lessons.any_graph.network.graph import Add, Graph, Part, parameters
+from dnilab.lessons.any_graph.network.graph import Graph, Part
 from dnilab.lessons.any_graph.training.graph import GraphTrainer, Said
 from dnilab.network import SGD, Adam, Dense, Generator, SoftmaxCrossEntropy, relative_error
+from dnilab.network.joins import Add
 
 LOSS = SoftmaxCrossEntropy()
 
@@ -139,16 +140,13 @@ def test_some_nodes_guess_and_others_wait():
 
 def test_learning_of_some_nodes_only():
     graph = small()
-    before = {p.name: [t.copy() for t in parameters(p.node)] for p in graph.parts}
+    before = {p.name: [t.copy() for t in p.node.thetas] for p in graph.parts}
     x, y = data()
     GraphTrainer(graph, LOSS, SGD(0.1), learn=("top",)).step(x, y)
     changed = {
         p.name
         for p in graph.parts
-        if any(
-            not np.array_equal(a, b)
-            for a, b in zip(parameters(p.node), before[p.name], strict=True)
-        )
+        if any(not np.array_equal(a, b) for a, b in zip(p.node.thetas, before[p.name], strict=True))
     }
     assert changed == {"top"}
 

@@ -21,8 +21,12 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from dnilab.checks import one_of, whole_number, whole_numbers
-from dnilab.network.layers import Pullback
+from dnilab.checks import one_of, whole_number
+from dnilab.network.joins import add_up, check_heard
+from dnilab.network.layers import Layer, Pullback
+from dnilab.network.losses import Loss
+from dnilab.network.signals import Generator
+from dnilab.network.stack import Module, Stack
 
 
 @runtime_checkable
@@ -32,99 +36,14 @@ class Node(Protocol):
     Shapes: each thing heard is (batch, its width), value is (batch, width of the node).
     ``*down, grads = pullback(gradient)``: gradient like value, down like the things heard.
 
-    ``grads`` is None, one flat array or a list of them, as many as ``parameters(node)`` lists.
+    ``grads`` is a list with one flat array for each entry of ``thetas``.
     Nothing is cached on the node: each pullback belongs to its own call.
     """
 
+    @property
+    def thetas(self) -> list[np.ndarray]: ...
+
     def __call__(self, *heard: Any, **options: Any) -> tuple[np.ndarray, Pullback]: ...
-
-
-def parameters(node: Any) -> list[np.ndarray]:
-    """The parameter vectors of a node: its ``thetas``, or its ``theta`` if that holds anything."""
-    if hasattr(node, "thetas"):
-        return list(node.thetas)
-    theta = getattr(node, "theta", None)
-    return [] if theta is None or not theta.size else [theta]
-
-
-def as_list(grads: Any) -> list[np.ndarray]:
-    """What a pullback says about parameters (None, an array, a list) as a list."""
-    if grads is None:
-        return []
-    return [grads] if isinstance(grads, np.ndarray) else list(grads)
-
-
-class Concatenate:
-    """A join: the things heard side by side.  Going down, each gets its own columns.
-
-    ``widths``: how wide each of them is.  Raises ValueError at the call for other shapes.
-    """
-
-    def __init__(self, widths: Sequence[int]) -> None:
-        self.widths = whole_numbers("widths", widths, 1)
-        if not self.widths:
-            raise ValueError("widths is (); it accepts one whole number or more")
-
-    def __call__(self, *heard: np.ndarray) -> tuple[np.ndarray, Pullback]:
-        _check_heard(heard, self.widths)
-        cuts = np.cumsum(self.widths)[:-1].tolist()
-
-        def pullback(dy: np.ndarray) -> tuple[Any, ...]:
-            return (*np.split(dy, cuts, axis=1), None)
-
-        return np.concatenate(heard, axis=1), pullback
-
-    def copy(self, dtype: Any = None) -> Concatenate:
-        """Itself: there is nothing to copy."""
-        return self
-
-
-class Add:
-    """A join: the sum of ``count`` things of one ``width``.  Going down, each gets all of it.
-
-    Raises ValueError at the call for other shapes.
-    """
-
-    def __init__(self, width: int, count: int = 2) -> None:
-        self.width = whole_number("width", width, 1)
-        self.count = whole_number("count", count, 1)
-
-    def __call__(self, *heard: np.ndarray) -> tuple[np.ndarray, Pullback]:
-        _check_heard(heard, (self.width,) * self.count)
-        value = heard[0]
-        for other in heard[1:]:
-            value = value + other
-
-        def pullback(dy: np.ndarray) -> tuple[Any, ...]:
-            return (*(dy,) * self.count, None)
-
-        return value, pullback
-
-    def copy(self, dtype: Any = None) -> Add:
-        """Itself: there is nothing to copy."""
-        return self
-
-
-def _check_heard(heard: Sequence[np.ndarray], widths: Sequence[int]) -> None:
-    if len(heard) != len(widths):
-        raise ValueError(f"heard has {len(heard)} values; it accepts {len(widths)}")
-    for number, (value, width) in enumerate(zip(heard, widths, strict=True)):
-        if np.ndim(value) != 2 or value.shape[1] != width:
-            raise ValueError(
-                f"heard[{number}] has shape {np.shape(value)}; it accepts an array of shape "
-                f"(batch, {width})"
-            )
-
-
-def add_up(messages: Sequence[np.ndarray]) -> np.ndarray:
-    """The messages down from all users of one value: by the chain rule, they add up.
-
-    Always in the order given, so that equal messages give equal bits.
-    """
-    total = messages[0]
-    for message in messages[1:]:
-        total = total + message
-    return total
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +70,7 @@ class Gradients:
     messages: dict[str, dict[tuple[str, int], np.ndarray]]
 
 
-class Graph:
+class Graph(Layer):
     """Nodes that hear each other, without a cycle.
 
     ``inputs``: name and width of what comes from outside.  ``parts``: the nodes, in any order.
@@ -242,11 +161,11 @@ class Graph:
     @property
     def thetas(self) -> list[np.ndarray]:
         """The parameter vectors of all nodes, from the inputs to the output."""
-        return [theta for part in self.parts for theta in parameters(part.node)]
+        return [theta for part in self.parts for theta in part.node.thetas]
 
     def values(self, *inputs: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, Pullback]]:
         """Everything that is said, and the pullback of each node, by name."""
-        _check_heard(inputs, tuple(self.inputs.values()))
+        check_heard(inputs, tuple(self.inputs.values()))
         said = dict(zip(self.inputs, inputs, strict=True))
         pullbacks = {}
         for part in self.parts:
@@ -268,7 +187,7 @@ class Graph:
         for part in reversed(self.parts):
             at[part.name] = collect(part.name)
             *down, own = pullbacks[part.name](at[part.name])
-            grads[part.name] = as_list(own)
+            grads[part.name] = own
             for place, (name, message) in enumerate(zip(part.heard, down, strict=True)):
                 boxes[name][part.name, place] = message
         for name in self.inputs:
@@ -286,14 +205,55 @@ class Graph:
         return said[self.output], pullback
 
     def predict(self, *inputs: np.ndarray) -> np.ndarray:
-        """The value in evaluation mode, where nodes know one."""
-        _check_heard(inputs, tuple(self.inputs.values()))
+        """The value in evaluation mode."""
+        check_heard(inputs, tuple(self.inputs.values()))
         said = dict(zip(self.inputs, inputs, strict=True))
         for part in self.parts:
-            heard = [said[name] for name in part.heard]
-            evaluate = getattr(part.node, "predict", None)
-            said[part.name] = part.node(*heard)[0] if evaluate is None else evaluate(*heard)
+            node: Any = part.node
+            said[part.name] = node.predict(*(said[name] for name in part.heard))
         return said[self.output]
+
+    def stack(self, loss: Loss, generators: Mapping[str, Generator] | None = None) -> Stack:
+        """The same nodes as the modules of a network that can be trained, numbered as ``parts``.
+
+        ``generators``: by the name of a node, the generator at its output; nodes that are not
+        named wait for their users.
+
+        Raises ValueError, naming the node, for a graph with several inputs, a generator at the
+        output, at a node that is not there or of another width, and for a node object that
+        stands at two places: the first of its two updates would change the weights that the
+        other one still needs.
+        """
+        generators = dict(generators or {})
+        if len(self.inputs) > 1:
+            raise ValueError(
+                f"graph has {len(self.inputs)} inputs; training accepts graphs with one"
+            )
+        names = [part.name for part in self.parts]
+        for name, generator in generators.items():
+            if name not in names or name == self.output:
+                accepted = ", ".join(repr(n) for n in names if n != self.output)
+                raise ValueError(
+                    f"generators has node {name!r}; it accepts {accepted or 'none'}: the output "
+                    "has the true gradient"
+                )
+            if generator.width != self.widths[name]:
+                raise ValueError(
+                    f"the generator at node {name!r} has width {generator.width}; it accepts "
+                    f"{self.widths[name]}, the width of the node"
+                )
+        places: dict[int, str] = {}
+        for part in self.parts:
+            if part.node.thetas and id(part.node) in places:
+                raise ValueError(
+                    f"node {part.name!r} is the same object as {places[id(part.node)]!r}; "
+                    "training accepts each node with parameters at one place"
+                )
+            places[id(part.node)] = part.name
+        number = {name: k for k, name in enumerate([next(iter(self.inputs)), *names])}
+        heard = tuple(tuple((number[name], 0) for name in part.heard) for part in self.parts)
+        modules = [Module(part.node, generators.get(part.name)) for part in self.parts]
+        return Stack(modules, loss, heard)
 
     def copy(self, dtype: Any = None) -> Graph:
         """An independent copy, in another dtype if one is given; what was shared stays shared."""

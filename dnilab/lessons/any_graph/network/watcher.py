@@ -76,6 +76,7 @@ class Watcher(Layer):
                 dstates = np.zeros_like(states)
                 dstates[-1], of_speaker = through_speaker(dmessage)
                 _, dseen, of_core = through_time(dstates)
+                assert dseen is not None  # it was wanted
                 dflat = dflat + dseen.reshape(flat.shape)
             dx, of_eye = through_eye(dflat, want_dx)
             return (

@@ -21,7 +21,7 @@ import numpy as np
 
 from dnilab.checks import one_of, random_generator, whole_number
 from dnilab.lessons.any_graph.data import Counting, Window
-from dnilab.lessons.any_graph.network.graph import Node, parameters
+from dnilab.lessons.any_graph.network.graph import Node
 from dnilab.lessons.any_graph.network.watcher import Watcher
 from dnilab.network import Chain, Generator, Optimiser, SoftmaxCrossEntropy
 from dnilab.training.blas import one_blas_thread
@@ -88,7 +88,7 @@ class TwoClocks:
         self.channel, self.lag = channel, lag
         self.loss = SoftmaxCrossEntropy()
         self._update_a = optimiser.start(watcher.thetas)
-        self._update_b = optimiser.start(parameters(counter))
+        self._update_b = optimiser.start(counter.thetas)
         if generator is not None:
             self._fit = optimiser.start(generator.thetas)
         self._sent: deque[tuple[np.ndarray, np.ndarray, Any, Any]] = deque()
@@ -145,7 +145,7 @@ class TwoClocks:
 
     def exploded(self) -> str | None:
         """The part whose parameters are out of all reason, if one is."""
-        parts = {"A": self.watcher.thetas, "B": parameters(self.counter)}
+        parts = {"A": self.watcher.thetas, "B": self.counter.thetas}
         if self.generator is not None:
             parts["generator"] = self.generator.thetas
         for part, thetas in parts.items():

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dnilab.checks import one_of
-from dnilab.lessons.any_graph.network.graph import Graph, add_up, as_list, parameters
+from dnilab.lessons.any_graph.network.graph import Graph
 from dnilab.network import Generator, Loss, Optimiser
+from dnilab.network.joins import add_up
 from dnilab.network.layers import Pullback
 
 
@@ -96,13 +97,13 @@ class GraphTrainer:
                 )
         places: dict[int, str] = {}
         for part in graph.parts:
-            if parameters(part.node) and id(part.node) in places:
+            if part.node.thetas and id(part.node) in places:
                 raise ValueError(
                     f"node {part.name!r} is the same object as {places[id(part.node)]!r}; "
                     "training accepts each node with parameters at one place"
                 )
             places[id(part.node)] = part.name
-        self._updates = {p.name: optimiser.start(parameters(p.node)) for p in graph.parts}
+        self._updates = {p.name: optimiser.start(p.node.thetas) for p in graph.parts}
         for_generators = optimiser if generator_optimiser is None else generator_optimiser
         self._fits = {n: for_generators.start(g.thetas) for n, g in self.generators.items()}
 
@@ -154,7 +155,7 @@ class _Step:
         self.log.append(Said("act", name, name))
         *down, grads = self.pullbacks[name](g)
         if name in self.of.learn:
-            self.of._updates[name](as_list(grads), len(g))
+            self.of._updates[name](grads, len(g))
         for place, (other, message) in enumerate(zip(self.parts[name].heard, down, strict=True)):
             if other in self.parts:
                 self.log.append(Said("down", name, other))

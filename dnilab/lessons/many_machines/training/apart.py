@@ -24,6 +24,7 @@ from dnilab.network import Module, Stack
 from dnilab.network.optimisers import copy_into
 from dnilab.orderings import Program
 from dnilab.training.failures import Standing, WorkerFailed, WorkerLost, first_of_all
+from dnilab.training.feed import Feed
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.state import merged
 from dnilab.training.worker import ParametersExploded, Worker
@@ -171,16 +172,17 @@ class Apart:
             except (distributed.TimeoutError, OSError, RuntimeError) as fault:
                 raise member.lost() from fault
         for member in team:
-            worker = member.worker
+            worker, feed = member.worker, member.worker.feed
+            assert isinstance(feed, Feed)  # train() has made it
             plan = Plan(
                 worker.index,
                 program,
                 dict(owners),
                 worker.modules,
                 worker.loss,
-                looked_at(worker.feed.data, worker.modules, program.modules),
-                worker.feed.batch_size,
-                worker.feed.seed,
+                looked_at(feed.data, worker.modules, program.modules),
+                feed.batch_size,
+                feed.seed,
                 worker.optimiser,
                 worker.generator_optimiser,
                 worker.batches,

@@ -1,0 +1,168 @@
+"""Train two networks that tick at different rates.
+
+A sees an image at each of its ticks, names it, and after T of them sends a message to B.  B ticks
+once for T ticks of A, and is asked for a count.  A can learn from B only if a message comes down.
+
+- "no gradient": nothing comes down; A learns to name, and nothing else.
+- "exact": A waits at the end of its window until B has worked, and gets the true gradient.
+- "DNI": a generator guesses the gradient from the message, at once; A goes on.  B may take its
+  time: it works on a message ``lag`` windows after it was sent, and only then is the generator
+  told the truth.  (Jaderberg et al. 2016, section 2.)
+
+So A and B are two modules, one above the other, and a window is a batch.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dnilab.checks import one_of, random_generator, whole_number
+from dnilab.lessons.any_graph.data import Counting, Window
+from dnilab.lessons.any_graph.network.naming import Naming
+from dnilab.lessons.any_graph.network.watcher import Watcher
+from dnilab.network import Generator, Module, Optimiser, SoftmaxCrossEntropy, Stack
+from dnilab.orderings import Program, Step, backprop, check
+from dnilab.training import Diverged, Event, Report, wiring_of
+from dnilab.training.feed import Stream
+from dnilab.training.metrics import cosine
+from dnilab.training.snapshot import Snapshot
+from dnilab.training.train import EXECUTORS, follow, make_workers
+from dnilab.training.worker import ParametersExploded
+
+CHANNELS = ("no gradient", "exact", "DNI")
+
+
+def two_clocks(watcher: Watcher, counter: Any, generator: Generator | None = None) -> Stack:
+    """A below, B above: B is any node that hears one message."""
+    return Stack([Module(Naming(watcher), generator), Module(counter)], SoftmaxCrossEntropy())
+
+
+def clock_program(stack: Stack, channel: str = "DNI", lag: int = 0) -> Program:
+    """Who works when; B, and what is told to the generator, ``lag`` windows behind.
+
+    Raises ValueError if the channel does not go with the generator or the lag.
+    """
+    one_of("channel", channel, CHANNELS)
+    whole_number("lag", lag, 0)
+    generator = stack.modules[0].generator
+    if (generator is not None) != (channel == "DNI"):
+        raise ValueError(
+            f"generator is {'None' if generator is None else 'given'}; the channel "
+            f"{channel!r} accepts {'one' if channel == 'DNI' else 'None'}"
+        )
+    if channel == "exact":
+        if lag:
+            raise ValueError(
+                f"lag is {lag}; with the exact gradient A waits for B, and it accepts 0"
+            )
+        return backprop(2)
+    of_a, of_b = [Step("forward_update", 1)], [Step("forward_update", 2, -lag)]
+    if channel == "DNI":
+        # fitted since then: today's generator is to be put right
+        of_b.append(Step("late_fit" if lag else "fit", 1, -lag))
+    return Program(channel, 2, ((*of_a, *of_b),), wiring=wiring_of(stack))
+
+
+def _named(fault: ParametersExploded, rate: float) -> Diverged:
+    part = "generator" if fault.part == "generator" else ("A", "B")[fault.module - 1]
+    message = (
+        f"Diverged: the weights of {part} grew without bound at window {fault.batch}, and the run "
+        f"was stopped. Lower the rate (now {rate:g})."
+    )
+    return Diverged(fault.batch, float("nan"), fault.module, part, message)
+
+
+def judged(stack: Stack, at: Snapshot, unseen: Window) -> Report:
+    """The state of a run, on windows of unseen images; nothing is changed.
+
+    ``scores``: "counted", the share of windows for which B gives the right count; "named", the
+    share of images that A names correctly.  ``cosine``: between guess and true gradient of the
+    message, all rows as one vector; None without a generator, and 0 while the guess is 0.
+    """
+    below, above = stack.modules
+    message, names, _ = below.body.watcher.watch(unseen.images)
+    answer, through_b = above(message)
+    found = None
+    if below.generator is not None:
+        true, _ = through_b(stack.loss.gradient(answer, unseen.count))
+        guess, _ = below.generator(message, None, unseen.count)
+        found = (cosine(guess, true),)
+    counted = answer.argmax(axis=1) == unseen.count.argmax(axis=1)
+    named = names.argmax(axis=2) == unseen.names.argmax(axis=2)
+    scores = {"counted": float(counted.mean()), "named": float(named.mean())}
+    return Report(at.turn, seconds=at.seconds, scores=scores, cosine=found)
+
+
+def train_clocks(
+    watcher: Watcher,
+    counter: Any,
+    task: Counting,
+    *,
+    optimiser: Optimiser,
+    channel: str = "DNI",
+    generator: Generator | None = None,
+    lag: int = 0,
+    batch_size: int = 32,
+    windows: int = 1500,
+    report_every: int = 100,
+    unseen: int = 1000,
+    executor: str = "one thread",
+    rng: np.random.Generator,
+) -> Iterator[Event]:
+    """Train A (``watcher``) and B (``counter``) in place; yield a report now and then.
+
+    The first report comes before the first window, then one every ``report_every`` windows and at
+    the end, each on the same ``unseen`` windows of unseen images: see ``judged``.  Each row of a
+    batch is a stream of its own.  ``rng`` draws the windows.  ``executor``: "one thread", or
+    "threads", for the same numbers.  A run that diverges ends with ``Diverged``.
+
+    Raises ValueError at once, naming the argument, if something does not go together.
+    """
+    stack = two_clocks(watcher, counter, generator)
+    program = clock_program(stack, channel, lag)
+    random_generator("rng", rng)
+    whole_number("batch_size", batch_size, 1)
+    whole_number("windows", windows, 1)
+    whole_number("report_every", report_every, 1)
+    whole_number("unseen", unseen, 1)
+    seen = next(task.windows(np.random.default_rng(0), unseen, unseen=True))
+    _check_widths(stack, task, next(task.windows(copy.deepcopy(rng), batch_size)))
+    workers = make_workers(
+        stack,
+        lambda: Stream((w, w.count) for w in task.windows(copy.deepcopy(rng), batch_size)),
+        program,
+        optimiser,
+        optimiser,
+        windows + lag,
+    )
+    stops = sorted({*range(0, windows, report_every), windows})
+    execute = EXECUTORS[one_of("executor", executor, ("one thread", "threads"))]
+    return follow(
+        execute(stack, workers, program, check(program), stops),
+        lambda at: judged(at.stack, at, seen),
+        lambda fault: _named(fault, optimiser.rate),
+    )
+
+
+def _check_widths(stack: Stack, task: Counting, window: Window) -> None:
+    below, above = stack.modules
+    message, names, _ = below.body.watcher.watch(window.images[:, :1])
+    if names.shape[2] != task.classes:
+        raise ValueError(
+            f"watcher gives {names.shape[2]} names; the task accepts {task.classes} of them"
+        )
+    if below.generator is not None and below.generator.width != message.shape[1]:
+        raise ValueError(
+            f"generator has width {below.generator.width}; it accepts {message.shape[1]}, the "
+            "width of the message"
+        )
+    answer, _ = above(message)
+    if answer.shape[1] != task.answers:
+        raise ValueError(
+            f"counter gives {answer.shape[1]} answers; it accepts {task.answers}: counts from 0 "
+            f"to {task.period}"
+        )
