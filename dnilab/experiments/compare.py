@@ -1,23 +1,38 @@
-"""Run settings, one or many, over one seed or several."""
+"""Run settings of any kind, one or many, over one seed or several."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, Self
 
 import numpy as np
 
+from dnilab.checks import one_of
 from dnilab.data import Dataset
-from dnilab.experiments.settings import Settings
 from dnilab.network import Stack
-from dnilab.training import Diverged, Event, Report, train
+from dnilab.training import Diverged, Event, Report
+
+FIELDS = ("loss", "test_loss", "seconds", "epoch", "batch")
+
+
+class Experiment(Protocol):
+    """Settings of one experiment, of whatever kind: equal settings and seed give equal numbers."""
+
+    def but(self, /, **changes: Any) -> Self:
+        """The same settings with some fields changed."""
+
+    def start(
+        self, report_every: int | None = None, data: Dataset | None = None
+    ) -> tuple[Stack, Iterator[Event]]:
+        """A new network, and the events of its training, which begins with the first of them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
     """What one experiment gave: its reports in order, and how it broke if it did."""
 
-    settings: Settings
+    settings: Any
     reports: tuple[Report, ...]
     diverged: Diverged | None
     stack: Stack
@@ -25,16 +40,15 @@ class Run:
     def curve(self, what: str) -> np.ndarray:
         """One number of every report, (reports,).
 
-        ``what`` is a field of the report ("loss", "test_loss", "seconds", "epoch") or the name
-        of a score ("bit_accuracy", "whole_sums", "class_error").
+        ``what`` is a field of the report ("loss", "test_loss", "seconds", "epoch", "batch") or
+        the name of a score, as "bit_accuracy" or "class_error".
         """
-        first = self.reports[0]
-        if what in first.scores:
-            return np.array([report.scores[what] for report in self.reports])
-        if what in ("loss", "test_loss", "seconds", "epoch", "batch"):
-            return np.array([getattr(report, what) for report in self.reports], dtype=float)
-        accepted = ("loss", "test_loss", "seconds", "epoch", "batch", *first.scores)
-        raise ValueError(f"what is {what!r}; it accepts one of {', '.join(accepted)}")
+        accepted = (*self.reports[0].scores, *FIELDS) if self.reports else FIELDS
+        one_of("what", what, accepted)
+        return np.array(
+            [getattr(one, what) if what in FIELDS else one.scores[what] for one in self.reports],
+            dtype=float,
+        )
 
     def modules(self, what: str) -> np.ndarray:
         """ "cosine" or "generator_error" of every report and module below the top, (reports, K-1).
@@ -48,56 +62,29 @@ class Run:
         return np.array([getattr(report, what) for report in self.reports])
 
     def final(self, what: str) -> float:
-        """The last number of ``curve(what)``."""
-        return float(self.curve(what)[-1])
+        """The last number of ``curve(what)``; NaN if there was no report."""
+        return float(self.curve(what)[-1]) if self.reports else float("nan")
 
 
 def stream(
-    settings: Settings, report_every: int | None = None, data: Dataset | None = None
+    settings: Experiment, report_every: int | None = None, data: Dataset | None = None
 ) -> Iterator[Event]:
     """The events of one experiment, one at a time: for a live panel.
 
     ``data``: the rows to learn from, if they are not those that the settings draw.
     """
-    data = _rows(settings, data)
-    return events_of(settings, data, settings.stack(data), report_every)
+    return settings.start(report_every, data)[1]
 
 
-def _rows(settings: Settings, data: Dataset | None) -> Dataset:
-    """The rows that were handed over, in the settings' precision, or those that they draw."""
-    return settings.data() if data is None else data.astype(settings.dtype)
-
-
-def events_of(
-    settings: Settings, data: Dataset, stack: Stack, report_every: int | None = None
-) -> Iterator[Event]:
-    """The events of one experiment on a network that the caller made and may look at."""
-    optimiser, generator_optimiser = settings.optimisers()
-    return train(
-        stack,
-        data,
-        settings.program(data),
-        optimiser=optimiser,
-        generator_optimiser=generator_optimiser,
-        batch_size=settings.batch_size,
-        epochs=settings.epochs,
-        seed=settings.seed,
-        report_every=report_every,
-        probe_rows=settings.probe_rows,
-        executor=settings.executor_name(),
-    )
-
-
-def run(settings: Settings, report_every: int | None = None, data: Dataset | None = None) -> Run:
-    """Run one experiment to its end.  ``report_every`` is in batches; None: once an epoch.
+def run(settings: Experiment, report_every: int | None = None, data: Dataset | None = None) -> Run:
+    """Run one experiment to its end.  ``report_every`` is in batches; None: as the settings say.
 
     ``data``: the rows to learn from, if they are not those that the settings draw.
     """
-    data = _rows(settings, data)
-    stack = settings.stack(data)
+    stack, events = settings.start(report_every, data)
     reports: list[Report] = []
     diverged = None
-    for event in events_of(settings, data, stack, report_every):
+    for event in events:
         if isinstance(event, Report):
             reports.append(event)
         else:
@@ -106,7 +93,9 @@ def run(settings: Settings, report_every: int | None = None, data: Dataset | Non
 
 
 def compare(
-    settings: Iterable[Settings], seeds: Sequence[int] = (0, 1, 2), report_every: int | None = None
+    settings: Iterable[Experiment],
+    seeds: Sequence[int] = (0, 1, 2),
+    report_every: int | None = None,
 ) -> list[list[Run]]:
     """Run each of the settings with each seed: one list of runs for each of the settings."""
     return [[run(s.but(seed=seed), report_every) for seed in seeds] for s in settings]

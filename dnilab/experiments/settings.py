@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -30,7 +31,7 @@ from dnilab.orderings import (
     sparse,
     sparse_backprop,
 )
-from dnilab.training import EXECUTORS
+from dnilab.training import EXECUTORS, Event, train
 
 ORDERINGS = (
     "backprop",
@@ -275,4 +276,29 @@ class Settings:
         return (
             optimiser_named(self.optimiser, self.rate),
             optimiser_named(self.optimiser, generator_rate),
+        )
+
+    def start(
+        self, report_every: int | None = None, data: Dataset | None = None
+    ) -> tuple[Stack, Iterator[Event]]:
+        """A new network, and the events of its training, which begins with the first of them.
+
+        ``data``: the rows to learn from, if they are not those that the settings draw.
+        ``report_every`` is in batches; None: once an epoch.
+        """
+        data = self.data() if data is None else data.astype(self.dtype)
+        stack = self.stack(data)
+        optimiser, generator_optimiser = self.optimisers()
+        return stack, train(
+            stack,
+            data,
+            self.program(data),
+            optimiser=optimiser,
+            generator_optimiser=generator_optimiser,
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            seed=self.seed,
+            report_every=report_every,
+            probe_rows=self.probe_rows,
+            executor=self.executor_name(),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -10,17 +10,12 @@ from typing import Any
 import numpy as np
 
 from dnilab.checks import one_of, real_number, whole_number, whole_numbers
-from dnilab.data import batches, digits
+from dnilab.data import Dataset, batches, digits
+from dnilab.experiments import Run
 from dnilab.lessons.any_graph.data import COUNTED, Counting
 from dnilab.lessons.any_graph.network.graph import Graph, Part
 from dnilab.lessons.any_graph.network.watcher import Watcher
-from dnilab.lessons.any_graph.training.clocks import (
-    ClockDiverged,
-    ClockEvent,
-    ClockReport,
-    train_clocks,
-)
-from dnilab.lessons.any_graph.training.graph import GraphTrainer
+from dnilab.lessons.any_graph.training import train_clocks, two_clocks
 from dnilab.network import (
     Adam,
     Add,
@@ -30,8 +25,11 @@ from dnilab.network import (
     Generator,
     Layer,
     SoftmaxCrossEntropy,
+    Stack,
     Tanh,
 )
+from dnilab.orderings import backprop, last_layer_only, sequential
+from dnilab.training import Event, Trainer, wiring_of
 from dnilab.training.blas import one_blas_thread
 
 GRAPH_METHODS = ("backprop", "DNI(h)", "DNI(h, y)", "output only")
@@ -91,13 +89,10 @@ def graph_errors(
     data = digits()
     graph = branching(np.random.default_rng([seed, 2]), width=width)
     context = {"DNI(h)": ("h",), "DNI(h, y)": ("h", "y")}.get(method)
-    trainer = GraphTrainer(
-        graph,
-        SoftmaxCrossEntropy(),
-        Adam(rate),
-        generators_for(graph, context, 10) if context else None,
-        learn=(graph.output,) if method == "output only" else None,
-    )
+    guessing = generators_for(graph, context, 10) if context else None
+    stack = graph.stack(SoftmaxCrossEntropy(), guessing)
+    order = {"backprop": backprop, "output only": last_layer_only}.get(method, sequential)
+    trainer = Trainer(stack, order(wiring_of(stack)), Adam(rate))
     rng = np.random.default_rng([seed, 1])
 
     def error() -> float:
@@ -105,11 +100,10 @@ def graph_errors(
         return float((answers != data.y_test.argmax(axis=1)).mean())
 
     errors = [error()]
-    with one_blas_thread():
-        for _ in range(epochs):
-            for rows in batches(rng, len(data.x_train), 32):
-                trainer.step(data.x_train[rows], data.y_train[rows])
-            errors.append(error())
+    for _ in range(epochs):
+        for rows in batches(rng, len(data.x_train), 32):
+            trainer.turn(data.x_train[rows], data.y_train[rows])
+        errors.append(error())
     return np.array(errors)
 
 
@@ -197,12 +191,17 @@ class ClockSettings:
             )
         return watcher, counter, generator
 
-    def events(
-        self, networks: tuple[Watcher, Chain, Generator | None] | None = None
-    ) -> Iterator[ClockEvent]:
-        """Train, one event at a time: for a live panel.  New networks are made if not given."""
-        watcher, counter, generator = networks or self.make_networks()
-        return train_clocks(
+    def start(
+        self, report_every: int | None = None, data: Dataset | None = None
+    ) -> tuple[Stack, Iterator[Event]]:
+        """New networks, and the events of their training, which begins with the first of them.
+
+        Raises ValueError for ``data``: what is seen is drawn by the settings alone.
+        """
+        if data is not None:
+            raise ValueError("data is given; these settings draw their own, and accept None")
+        watcher, counter, generator = self.make_networks()
+        return two_clocks(watcher, counter, generator), train_clocks(
             watcher,
             counter,
             self.make_task(),
@@ -212,63 +211,19 @@ class ClockSettings:
             lag=self.lag,
             batch_size=self.batch_size,
             windows=self.windows,
-            report_every=self.report_every,
+            report_every=self.report_every if report_every is None else report_every,
             unseen=self.unseen,
             rng=np.random.default_rng([self.seed, 1]),
         )
 
 
-@dataclass(frozen=True)
-class ClockRun:
-    """What one experiment gave: its reports in order, and how it broke if it did.
+def counting_names(run: Run) -> float:
+    """The accuracy of one who knows only which digits A *named*, with A's own mistakes.
 
-    ``counting_names``: the accuracy of one who knows only which digits A *named*, with A's own
-    mistakes on the unseen images: ``Counting.limit``.
+    Measured on the unseen images, for a run by ``ClockSettings``: see ``Counting.limit``.
     """
-
-    settings: ClockSettings
-    reports: tuple[ClockReport, ...]
-    diverged: ClockDiverged | None
-    watcher: Watcher
-    counter: Chain
-    counting_names: float
-
-    def curve(self, what: str) -> np.ndarray:
-        """ "window", "counted", "named" or "cosine" of every report, (reports,)."""
-        one_of("what", what, ("window", "counted", "named", "cosine"))
-        return np.array([getattr(report, what) for report in self.reports], dtype=float)
-
-    @property
-    def counted(self) -> float:
-        """B's accuracy on unseen windows at the end; 0 if the run diverged."""
-        return 0.0 if self.diverged else self.reports[-1].counted
-
-    @property
-    def named(self) -> float:
-        """A's accuracy on unseen images at the end; 0 if the run diverged."""
-        return 0.0 if self.diverged else self.reports[-1].named
-
-
-def run_clocks(settings: ClockSettings) -> ClockRun:
-    """Run one experiment to its end."""
-    networks = settings.make_networks()
-    reports: list[ClockReport] = []
-    diverged = None
-    for event in settings.events(networks):
-        if isinstance(event, ClockReport):
-            reports.append(event)
-        else:
-            diverged = event
-    watcher, counter, _ = networks
-    data = digits()
+    data, watcher = digits(), run.stack.modules[0].body.watcher
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
         _, names, _ = watcher.watch(data.x_test[None].astype(np.float32))
-    limit = settings.make_task().limit(data.y_test.argmax(axis=1), names[0].argmax(axis=1))
-    return ClockRun(settings, tuple(reports), diverged, watcher, counter, limit)
-
-
-def run_all_clocks(
-    settings: Iterable[ClockSettings], seeds: Sequence[int] = (0, 1, 2)
-) -> list[list[ClockRun]]:
-    """Each of the settings with each seed: one list of runs for each of the settings."""
-    return [[run_clocks(s.but(seed=seed)) for seed in seeds] for s in settings]
+    task: Counting = run.settings.make_task()
+    return task.limit(data.y_test.argmax(axis=1), names[0].argmax(axis=1))

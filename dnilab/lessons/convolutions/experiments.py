@@ -11,7 +11,6 @@ import numpy as np
 
 from dnilab.checks import one_of, whole_number
 from dnilab.data import Dataset
-from dnilab.experiments.compare import events_of
 from dnilab.experiments.settings import Settings
 from dnilab.lessons.convolutions.network.build import DOWNSAMPLING, GENERATORS, build_convolutional
 from dnilab.network import Stack, loss_named
@@ -224,8 +223,8 @@ def watch_guesses(
             f"ordering is {settings.ordering!r}; it accepts one that trains on synthetic gradients"
         )
     data = settings.data()
-    stack = settings.stack(data)
+    stack, events = settings.start(report_every, data)
     x, y = data.x_train[:batch], data.y_train[:batch]
-    for event in events_of(settings, data, stack, report_every):
+    for event in events:
         if isinstance(event, Report):
             yield Moment(event, guessed_images(stack, x, y, module, rows))

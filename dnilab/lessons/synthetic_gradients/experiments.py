@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from dnilab.checks import matrix, real_number, whole_number
-from dnilab.experiments.compare import events_of
 from dnilab.experiments.settings import Settings
 from dnilab.network import joined_context
 from dnilab.training import Report
@@ -101,15 +100,14 @@ def explained_while_training(
     Raises ValueError, naming the argument, if something is out of range.
     """
     data = settings.data()
-    stack = settings.stack(data)
+    # on one thread, where nothing moves while the network is looked at
+    stack, events = settings.but(executor="one thread").start(report_every, data)
     whole_number("module", module, 1, len(stack) - 1)
     whole_number("rows", rows, 4, len(data.x_train))
     x, y = data.x_train[:rows], data.y_train[:rows]
     kinds = [tuple(context) for context in contexts]
     epochs, sizes, shares = [], [], []
-    # on one thread, where nothing moves while the network is looked at
-    at_rest = settings.but(executor="one thread")
-    for event in events_of(at_rest, data, stack, report_every):
+    for event in events:
         if not isinstance(event, Report):
             break  # diverged: the story ends with the last report
         h = x

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 
 from dnilab.checks import one_of, real_number, true_or_false, whole_number, whole_numbers
+from dnilab.data import Dataset
+from dnilab.experiments import run
 from dnilab.lessons.through_time.data import SEQUENCE_TASKS, SequenceTask, sequence_task
 from dnilab.lessons.through_time.network import RecurrentNet
-from dnilab.lessons.through_time.training import (
-    SequenceDiverged,
-    SequenceEvent,
-    SequenceReport,
-    train_sequences,
-)
-from dnilab.network import Generator, Optimiser, loss_named, optimiser_named
+from dnilab.lessons.through_time.training import through_time, train_sequences
+from dnilab.network import Generator, Optimiser, Stack, loss_named, optimiser_named
 from dnilab.network.cells import CELLS, cell_named
 from dnilab.network.optimisers import OPTIMISERS
+from dnilab.training import Event
+from dnilab.training.metrics import cosine
 
 METHODS = ("BPTT", "DNI(state)", "DNI(state, targets)", "frozen")
 
@@ -171,80 +170,36 @@ class RecurrentSettings:
             optimiser_named(self.optimiser, generator_rate),
         )
 
-    def events(
-        self, net: RecurrentNet | None = None, generator: Generator | None = None
-    ) -> Iterator[SequenceEvent]:
-        """Train, one event at a time: for a live panel.  New networks are made if not given."""
+    def start(
+        self, report_every: int | None = None, data: Dataset | None = None
+    ) -> tuple[Stack, Iterator[Event]]:
+        """A new network, and the events of its training, which begins with the first of them.
+
+        Raises ValueError for ``data``: what is seen is drawn by the settings alone.
+        """
+        if data is not None:
+            raise ValueError("data is given; these settings draw their own, and accept None")
+        net, generator, task = self.make_net(), self.make_generator(), self.make_task()
         optimiser, generator_optimiser = self.optimisers()
-        return train_sequences(
-            self.make_net() if net is None else net,
-            self.make_task(),
+        stack, _ = through_time(net, loss_named(task.loss), generator)
+        return stack, train_sequences(
+            net,
+            task,
             unroll=self.unroll,
             optimiser=optimiser,
-            generator=self.make_generator() if generator is None else generator,
+            generator=generator,
             generator_optimiser=generator_optimiser,
             horizon=self.horizon,
             auxiliary=self.auxiliary,
             readout_only=self.method == "frozen",
             batch_size=self.batch_size,
             updates=self.updates,
-            report_every=self.report_every,
+            report_every=self.report_every if report_every is None else report_every,
             solved_below=self.solved_below,
             stop_when_solved=self.stop_when_solved,
             curriculum=self.curriculum,
             rng=np.random.default_rng([self.seed, 1]),
         )
-
-
-@dataclass(frozen=True)
-class RecurrentRun:
-    """What one experiment gave: its reports in order, and how it broke if it did."""
-
-    settings: RecurrentSettings
-    reports: tuple[SequenceReport, ...]
-    diverged: SequenceDiverged | None
-    net: RecurrentNet
-    generator: Generator | None
-
-    @property
-    def bits(self) -> np.ndarray:
-        """Bits of error of every report, (reports,)."""
-        return np.array([report.bits for report in self.reports])
-
-    @property
-    def updates(self) -> np.ndarray:
-        """Updates at every report, (reports,)."""
-        return np.array([report.update for report in self.reports])
-
-    @property
-    def solved(self) -> int:
-        """The longest delay that was solved on the way; 0 if none was."""
-        return self.reports[-1].solved if self.reports else 0
-
-    @property
-    def final_bits(self) -> float:
-        """Bits of error in the last report; NaN if there was none."""
-        return float(self.reports[-1].bits) if self.reports else float("nan")
-
-
-def run_recurrent(settings: RecurrentSettings) -> RecurrentRun:
-    """Run one experiment to its end."""
-    net, generator = settings.make_net(), settings.make_generator()
-    reports: list[SequenceReport] = []
-    diverged = None
-    for event in settings.events(net, generator):
-        if isinstance(event, SequenceReport):
-            reports.append(event)
-        else:
-            diverged = event
-    return RecurrentRun(settings, tuple(reports), diverged, net, generator)
-
-
-def run_recurrents(
-    settings: Iterable[RecurrentSettings], seeds: Sequence[int] = (0, 1, 2)
-) -> list[list[RecurrentRun]]:
-    """Each of the settings with each seed: one list of runs for each of the settings."""
-    return [[run_recurrent(s.but(seed=seed)) for seed in seeds] for s in settings]
 
 
 def longest_delay(settings: RecurrentSettings, delays: Sequence[int]) -> int:
@@ -255,8 +210,8 @@ def longest_delay(settings: RecurrentSettings, delays: Sequence[int]) -> int:
     """
     longest = 0
     for delay in delays:
-        run = run_recurrent(settings.but(delay=delay, stop_when_solved=True))
-        if not run.final_bits < settings.solved_below:  # NaN if there is no report
+        one = run(settings.but(delay=delay, stop_when_solved=True))
+        if not one.final("bits") < settings.solved_below:  # NaN if there is no report
             break
         longest = delay
     return longest
@@ -279,33 +234,22 @@ class Credit:
     @property
     def cosine(self) -> np.ndarray:
         """Cosine of the two at each step, (steps,); 0 where nothing is used."""
-        values = []
-        for true, used in zip(self.true, self.used, strict=True):
-            lengths = float(np.linalg.norm(true)) * float(np.linalg.norm(used))
-            values.append(float(np.vdot(true, used)) / lengths if lengths else 0.0)
-        return np.array(values)
+        return np.array([cosine(*pair) for pair in zip(self.true, self.used, strict=True)])
 
 
-def credit(run: RecurrentRun, rows: int = 64) -> Credit:
-    """Measure, on new sequences, how far back the network of this run is told the truth.
+def credit(settings: RecurrentSettings, stack: Stack, rows: int = 64) -> Credit:
+    """Measure, on new sequences, how far back a network by these settings is told the truth.
 
     Computed in float64; nothing is changed.  Raises ValueError for a task that does not end.
     """
-    return credit_of(run.settings, run.net, run.generator, rows)
-
-
-def credit_of(
-    settings: RecurrentSettings, net: RecurrentNet, generator: Generator | None, rows: int = 64
-) -> Credit:
-    """``credit`` of a network that is still being trained, and of its generator."""
     if settings.task == "echo":
         raise ValueError("task is 'echo'; credit accepts tasks that end, 'recall' or 'copy'")
     whole_number("rows", rows, 1)
     task = settings.make_task()
     rng = np.random.default_rng([settings.seed, 4])
     piece = next(task.stream(rng, rows, horizon=settings.horizon))
-    net = net.copy(np.float64)
-    generator = None if generator is None else generator.copy(np.float64)
+    module = stack.copy(np.float64).modules[0]
+    net, generator = module.body.net, module.generator
     loss = loss_named(task.loss)
     steps = len(piece.x)
     unroll = steps if settings.unroll is None else settings.unroll

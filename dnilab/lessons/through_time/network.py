@@ -13,7 +13,7 @@ from dnilab.network.cells import Cell
 from dnilab.network.layers import Back, Dense, Layer, Pullback
 from dnilab.network.losses import Loss
 from dnilab.network.optimisers import Optimiser
-from dnilab.network.signals import Generator, Signal
+from dnilab.network.signals import Generator
 
 
 class RecurrentNet(Layer):
@@ -186,21 +186,22 @@ class OverSegments(Layer):
         return OverSegments(self.net.copy(dtype), self.loss, self.readout_only)
 
 
-class GuessAtCut(Signal):
+class GuessAtCut(Generator):
     """A generator that guesses, at the end of a segment, the gradient of all that comes after.
 
     At the end of a sequence nothing comes after, and there is no guess.
     """
 
-    kind = "generator"
     needs = ("x", "y")
 
     def __init__(self, generator: Generator) -> None:
-        self.generator, self.body = generator, generator.body
+        self.inner = generator
+        self.width, self.context, self.body = generator.width, generator.context, generator.body
 
-    def __call__(self, h: Any, x: Any = None, y: Any = None, error: Any = None) -> tuple[Any, Any]:
-        return (None, None) if x.ends else self.generator(h, None, y)
+    def __call__(self, h: Any, x: Any = None, y: Any = None, error: Any = None) -> Any:
+        ends = isinstance(x, Segment) and x.ends
+        return (None, None) if ends else self.inner(h, None, y)
 
-    def copy(self, dtype: Any = None) -> GuessAtCut:
+    def copy(self, dtype: Any = None) -> Any:
         """An independent copy, in another dtype if one is given."""
-        return GuessAtCut(self.generator.copy(dtype))
+        return GuessAtCut(self.inner.copy(dtype))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from dnilab.lessons.through_time.experiments import RecurrentSettings, credit_of
+from dnilab.lessons.through_time.experiments import RecurrentSettings, credit
 from dnilab.lessons.through_time.pictures import Reach, credit_picture
-from dnilab.lessons.through_time.training import SequenceDiverged
 from dnilab.pictures import Redrawn
+from dnilab.training import Diverged
 from dnilab.widgets.controls import Choice, Slider
 from dnilab.widgets.panel import Panel
 
@@ -43,7 +43,7 @@ def settings_of(values: dict[str, Any]) -> RecurrentSettings:
 def frames(values: dict[str, Any]) -> Iterator[Frame]:
     """Train by the controls; a frame for every report.  ValueError if the run diverges."""
     settings = settings_of(values)
-    net, generator = settings.make_net(), settings.make_generator()
+    stack, events = settings.start()
     updates: list[int] = []
     bits: list[float] = []
     cosine: tuple[float, ...] | None = None
@@ -58,16 +58,20 @@ def frames(values: dict[str, Any]) -> Iterator[Frame]:
         }
 
     def measured() -> tuple[float, ...]:
-        return tuple(float(c) for c in credit_of(settings, net, generator, rows=32).cosine)
+        return tuple(float(c) for c in credit(settings, stack, rows=32).cosine)
 
     cosine = measured()
     yield frame()
-    for event in settings.events(net, generator):
-        if isinstance(event, SequenceDiverged):
+    for event in events:
+        if isinstance(event, Diverged):
             raise ValueError(event.message)
-        updates.append(event.update)
-        bits.append(event.bits)
-        if len(bits) % MEASURE_EVERY == 0 or event.solved or event.update >= settings.updates:
+        updates.append(event.batch)
+        bits.append(event.scores["bits"])
+        if (
+            len(bits) % MEASURE_EVERY == 0
+            or event.scores["solved"]
+            or event.batch >= settings.updates
+        ):
             cosine = measured()
         yield frame()
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from dnilab.data import Dataset
-from dnilab.experiments.compare import Run, events_of, run
+from dnilab.experiments.compare import Run, run
 from dnilab.experiments.settings import Settings
 from dnilab.lessons.playground.experiments.growing_lines import report_every
 from dnilab.lessons.playground.sweeps.plan import Job
@@ -77,10 +77,10 @@ def _until(stop: threading.Event, own: Dataset | None, settings: Settings) -> Ru
     """What :func:`dnilab.experiments.run` returns, with more reports, so as to end at one."""
     _check(stop)
     data = settings.data() if own is None else own.astype(settings.dtype)
-    stack = settings.stack(data)
     reports: list[Report] = []
     diverged = None
-    events: Any = events_of(settings, data, stack, report_every(settings, data))
+    stack, stream = settings.start(report_every(settings, data), data)
+    events: Any = stream
     with closing(events):
         for event in events:
             _check(stop)
