@@ -8,7 +8,8 @@ speed      time of a batch by each ordering, relative to the sequential program 
 crossover  the smallest batch from which the pipeline wins, for several sizes of parcels
 executor   the sequential program on the one-thread executor beside a hand-written loop of the
            same operations
-bits       random programs on threads against one thread, to the last bit; threads left
+bits       random programs, of stacks, graphs and loops, on threads against one thread, to the
+           last bit; threads left
 staleness  accuracy on digits and addition when fits come late, over seeds
 recording  what it costs to note when each step started and ended
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice, pairwise
 from typing import Any
 
@@ -37,7 +39,20 @@ from dnilab.experiments.timing import (
     take_turns,
     timed_network,
 )
-from dnilab.network import SGD, Adam, BinaryCrossEntropy, Stack
+from dnilab.network import (
+    SGD,
+    Adam,
+    BinaryCrossEntropy,
+    Chain,
+    Concatenate,
+    Dense,
+    Generator,
+    Module,
+    Readout,
+    Stack,
+    Tanh,
+)
+from dnilab.network.stack import Heard
 from dnilab.orderings import (
     Program,
     blue_box,
@@ -47,7 +62,7 @@ from dnilab.orderings import (
     sequential,
     speed_up_limit,
 )
-from dnilab.training import train
+from dnilab.training import train, wiring_of
 from dnilab.training.blas import one_blas_thread
 
 SMALL = (24, 128, 64, 12)  # the size of the published timing
@@ -191,32 +206,89 @@ def executor(rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
+def random_heard(draw: random.Random, modules: int, shape: str) -> Heard:
+    """Whom each module hears: a chain, any graph, or one with ears for batches gone by."""
+    heard = []
+    for k in range(1, modules + 1):
+        ears = {(k - 1, 0)}  # so that all lead to the top
+        if shape != "chain" and k > 1:
+            ears |= {(draw.randrange(0, k), 0) for _ in range(draw.randint(0, 2))}
+        if shape == "loops" and k < modules:
+            ears |= {
+                (draw.randint(k, modules - 1), draw.randint(1, 3))
+                for _ in range(draw.randint(0, 2))
+            }
+        heard.append(tuple(sorted(ears)))
+    return tuple(heard)
+
+
+def random_network(
+    draw: random.Random, rng: np.random.Generator, widths: list[int], shape: str
+) -> Stack:
+    """Modules that hear each other, each below the top with a signal of some kind."""
+    modules, dtype = len(widths) - 1, np.dtype(draw.choice(["float32", "float64"]))
+    loss, context = BinaryCrossEntropy(), draw.choice([("h",), ("h", "y"), ("h", "x", "y")])
+    heard, made = random_heard(draw, modules, shape), []
+    kinds = draw.choice([("generator",), ("readout",), ("generator", "readout", "truth")])
+    late = {module for ears in heard for module, how_late in ears if how_late}
+    for k, ears in enumerate(heard, start=1):
+        seen = [widths[module] for module, _ in ears]
+        width = widths[k]
+        body = Chain([Concatenate(seen), Dense(sum(seen), width, rng, dtype=dtype), Tanh()])
+        signal: Generator | Readout | None = None
+        if k < modules:
+            # who is heard later would wait for a batch to come: it has a signal of its own
+            kind = draw.choice([one for one in kinds if one != "truth" or k not in late])
+            sizes = {"inputs": widths[0], "outputs": widths[-1], "dtype": dtype}
+            if kind == "generator" or (kind == "truth" and shape == "loops"):
+                signal = Generator(width, context, **sizes)
+            elif kind == "readout":
+                signal = Readout(width, widths[-1], loss, rng=rng, dtype=dtype)
+        made.append(Module(body, signal))
+    return Stack(made, loss, heard)
+
+
 def random_case(seed: int) -> tuple[Program, Stack, Any, int]:
     """A random small network, division into groups, staleness and parcel."""
     draw = random.Random(seed)
     rng = np.random.default_rng(seed)
     modules = draw.randint(2, 5)
-    widths = tuple(draw.randint(2, 12) for _ in range(modules + 1))
-    dtype = draw.choice(["float32", "float64"])
-    context = draw.choice([("h",), ("h", "y"), ("x",), ("h", "x", "y"), ("h_norm", "y")])
-    stack = Stack.build(
-        widths,
-        BinaryCrossEntropy(),
-        rng,
-        activation=draw.choice(["tanh", "relu"]),
-        batch_norm=draw.random() < 0.3,
-        context=context,
-        generator_hidden=draw.choice([(), (5,)]),
-        dtype=np.dtype(dtype),
-    )
+    widths = [draw.randint(2, 12) for _ in range(modules + 1)]
+    shape = draw.choice(["stack", "stack", "chain", "graph", "loops"])
+    if shape == "stack":
+        stack = Stack.build(
+            widths,
+            BinaryCrossEntropy(),
+            rng,
+            activation=draw.choice(["tanh", "relu"]),
+            batch_norm=draw.random() < 0.3,
+            signals=[draw.choice(["generator", "readout"]) for _ in range(modules - 1)],
+            context=draw.choice([("h",), ("h", "y"), ("x",), ("h", "x", "y"), ("h_norm", "y")]),
+            generator_hidden=draw.choice([(), (5,)]),
+            dtype=np.dtype(draw.choice(["float32", "float64"])),
+        )
+    else:
+        stack = random_network(draw, rng, widths, shape)
+    wiring = wiring_of(stack)
+    batch, data = draw.randint(2, 9), noise(tuple(widths), 40, stack.dtype.name)
+    if "truth" in wiring.signals[:-1]:  # it waits for those above it, so it is not in a pipeline
+        return on_workers(draw, sequential(wiring)), stack, data, batch
     cuts = sorted(draw.sample(range(1, modules), draw.randint(1, modules - 1)))
     edges = [0, *cuts, modules]
     groups = [tuple(range(a + 1, b + 1)) for a, b in pairwise(edges)]
-    per_turn = draw.choice([1, 1, 2, 4])
-    late = draw.randint(per_turn if per_turn > 1 else 0, per_turn + 6)
-    program = pipeline(groups, staleness=late, batches_per_turn=per_turn)
-    batch = draw.randint(2, 9)
-    return program, stack, noise(widths, 40, dtype), batch
+    late = max(ear.late for ears in wiring.heard for ear in ears)
+    per_turn = draw.choice([1, 1, 2, 4]) if not late else 1
+    stale = draw.randint(per_turn if per_turn > 1 else 0, per_turn + 6)
+    program = pipeline(groups, staleness=stale, batches_per_turn=per_turn, wiring=wiring)
+    return program, stack, data, batch
+
+
+def on_workers(draw: random.Random, program: Program) -> Program:
+    """The same steps, each module on one of several workers."""
+    owner = {k: draw.randrange(3) for k in range(1, program.modules + 1)}
+    steps = list(program.steps())
+    workers = (tuple(step for step in steps if owner[step.module] == w) for w in range(3))
+    return replace(program, workers=tuple(worker for worker in workers if worker))
 
 
 def bits(count: int) -> dict[str, Any]:

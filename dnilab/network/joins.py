@@ -21,9 +21,9 @@ class Join(Layer):
 
     def whole(self, heard: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         """The things heard, with zeros for None.  Raises ValueError for other shapes."""
-        rows = next((len(value) for value in heard if value is not None), 0)
+        known = next((value for value in heard if value is not None), np.zeros((0, 0)))
         full = [
-            np.zeros((rows, width)) if value is None else value
+            np.zeros((len(known), width), known.dtype) if value is None else value
             for value, width in zip(heard, self.widths, strict=False)
         ]
         check_heard(full, self.widths, len(heard))

@@ -5,7 +5,14 @@ to batch.  What a step needs and makes follows from the step; whether a program 
 and which locks it holds, follows from that.  Nothing here touches a network, a clock or a thread.
 """
 
-from dnilab.orderings.groups import Groups, StepTimes, even_groups, module_times, multiplications
+from dnilab.orderings.groups import (
+    Groups,
+    StepTimes,
+    even_cuts,
+    even_groups,
+    module_times,
+    multiplications,
+)
 from dnilab.orderings.instants import Instant, Wait, instants
 from dnilab.orderings.locks import Price, locks, price, price_table
 from dnilab.orderings.programs import (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 from dnilab.checks import one_of, real_number, whole_number
-from dnilab.orderings.steps import Program
+from dnilab.orderings.steps import SIGNALS, Program
 
 Groups = tuple[tuple[int, ...], ...]
 StepTimes = Mapping[tuple[str, int], float]
@@ -19,43 +20,59 @@ def multiplications(
     context: Sequence[str] = ("h",),
     generator_hidden: Sequence[int] = (),
     input_hidden: Sequence[int] = (),
+    *,
+    cuts: Sequence[int] | None = None,
+    signal: str = "generator",
+    readout_hidden: Sequence[int] = (),
 ) -> dict[tuple[str, int], float]:
     """A cost model: scalar multiplications of each step's matrix products, for one row.
 
-    ``widths``: (24, 128, 64, 12) is three dense modules.  Elementwise work is left out: it is
-    proportional to the widths, the products to their squares.
+    ``widths``: (24, 128, 64, 12) is three dense layers.  ``cuts``: the layers above which they are
+    cut into modules; None: every layer is one.  ``signal``: what tells each module below the top
+    its gradient.  Elementwise work is left out: it is proportional to the widths, the products to
+    their squares.
 
     Raises ValueError for a context other than a mix of "h", "y", "x" and "h_norm".
     """
     for part in context:
         one_of("context", part, ("h", "y", "x", "h_norm"))
-    inputs, outputs = widths[0], widths[-1]
-    top = len(widths) - 1
+    one_of("signal", signal, tuple(SIGNALS))
+    inputs, outputs, last = widths[0], widths[-1], len(widths) - 1
+    edges = [0, *(range(1, last) if cuts is None else cuts), last]
     costs: dict[tuple[str, int], float] = {}
-    for k in range(1, top + 1):
-        n_in, n_out = widths[k - 1], widths[k]
-        product = n_in * n_out
+    for k, (a, b) in enumerate(pairwise(edges), start=1):
+        n_in, n_out = widths[a], widths[b]
+        product = _products(widths[a : b + 1])
         costs["forward", k] = product
-        costs["backward", k] = product * (1 if k == 1 else 2)  # dW, and dx below
+        costs["backward", k] = 2 * product - (n_in * widths[a + 1] if k == 1 else 0)  # dW and dx
         costs["pull", k] = costs["backward", k]
         costs["update", k] = 0
         guess = 0
-        if k < top:
-            size = sum({"h": n_out, "h_norm": n_out, "x": inputs, "y": outputs}[c] for c in context)
-            sizes = [size, *generator_hidden, n_out]
-            layers = [a * b for a, b in pairwise(sizes)]
-            guess = sum(layers)
-            costs["fit", k] = guess + sum(layers[1:])  # dM, and back through hidden layers
+        if b < last and signal == "generator":
+            seen = {"h": n_out, "h_norm": n_out, "x": inputs, "y": outputs}
+            sizes = [sum(seen[part] for part in context), *generator_hidden, n_out]
+            guess = _products(sizes)
+            costs["fit", k] = guess + _products(sizes[1:])  # dM, and back through hidden layers
             costs["late_fit", k] = costs["fit", k] + guess
+        elif b < last and signal == "readout":
+            guess = 3 * _products([n_out, *readout_hidden, outputs])  # forward, dA and dh
+            costs["fit", k] = 0  # the gradient is there already
+        elif b < last and signal == "feedback":
+            costs["backward", k] += outputs * n_out
         costs["forward_guess", k] = product + guess
         costs["forward_update", k] = product + guess + costs["backward", k]
         costs["unlocked_update", k] = costs["forward_update", k]
         if k > 1:
-            layers = [a * b for a, b in pairwise([inputs, *input_hidden, n_in])]
-            costs["unlocked_update", k] += sum(layers)
-            costs["fit_input", k] = sum(layers) + sum(layers[1:])
-            costs["late_fit_input", k] = costs["fit_input", k] + sum(layers)
+            sizes = [inputs, *input_hidden, n_in]
+            costs["unlocked_update", k] += _products(sizes)
+            costs["fit_input", k] = _products(sizes) + _products(sizes[1:])
+            costs["late_fit_input", k] = costs["fit_input", k] + _products(sizes)
     return costs
+
+
+def _products(widths: Sequence[int]) -> int:
+    """Multiplications of dense layers between these widths, for one row."""
+    return sum(n_in * n_out for n_in, n_out in pairwise(widths))
 
 
 def module_times(program: Program, times: StepTimes) -> list[float]:
@@ -66,29 +83,55 @@ def module_times(program: Program, times: StepTimes) -> list[float]:
     return totals
 
 
+def _evenly(count: int, parts: int, cost: Callable[[int, int], float]) -> tuple[int, ...]:
+    """Cut ``count`` things in a row into ``parts``: the edges, so that the dearest is cheapest.
+
+    ``cost(first, end)`` is that of the things from ``first`` to ``end`` - 1, from 0.
+    """
+
+    @cache
+    def best(first: int, parts: int) -> tuple[float, tuple[int, ...]]:
+        """The best cut of the things from ``first`` on, and its dearest part."""
+        if parts == 1:
+            return cost(first, count), (count,)
+        return min(
+            (max(cost(first, end), dearest), (end, *edges))
+            for end in range(first + 1, count - parts + 2)
+            for dearest, edges in [best(end, parts - 1)]
+        )
+
+    return (0, *best(0, parts)[1])
+
+
 def even_groups(times: Sequence[float], workers: int) -> Groups:
     """Cut modules 1 to K into ``workers`` groups of neighbours, the slowest as quick as possible.
 
     ``times``: how long each module takes.  Raises ValueError unless 1 <= workers <= K.
     """
-    count = len(times)
-    whole_number("workers", workers, 1, count)
+    whole_number("workers", workers, 1, len(times))
     for time in times:
         real_number("times", time, 0)
+    edges = _evenly(len(times), workers, lambda first, end: sum(times[first:end]))
+    return tuple(tuple(range(a + 1, b + 1)) for a, b in pairwise(edges))
 
-    @cache
-    def best(first: int, parts: int) -> tuple[float, Groups]:
-        """The best cut of the modules from ``first`` (from 0) on, and its slowest group."""
-        if parts == 1:
-            return sum(times[first:]), (tuple(range(first + 1, count + 1)),)
-        choices = []
-        for end in range(first + 1, count - parts + 2):
-            slowest, groups = best(end, parts - 1)
-            here = tuple(range(first + 1, end + 1))
-            choices.append((max(sum(times[first:end]), slowest), (here, *groups)))
-        return min(choices)
 
-    return best(0, workers)[1]
+def even_cuts(widths: Sequence[int], modules: int, **of_signal: Any) -> tuple[int, ...]:
+    """Cut dense layers into ``modules``, the slowest as quick as possible; the layers cut above.
+
+    ``of_signal``: what ``multiplications`` takes, for what the signal at each cut costs.
+    Raises ValueError unless 1 <= modules <= the number of layers.
+    """
+    layers = len(widths) - 1
+    whole_number("cuts", modules, 1, layers)
+
+    def cost(first: int, end: int) -> float:
+        # as the one module between two cuts: what is below it makes it no cheaper
+        cuts = [cut for cut in (first, end) if 0 < cut < layers]
+        costs = multiplications(widths, cuts=cuts, **of_signal)
+        k = 1 if first == 0 else 2
+        return costs["forward_update", k] + costs.get(("fit", k), 0.0)
+
+    return _evenly(layers, modules, cost)[1:-1]
 
 
 def check_groups(groups: Sequence[Sequence[int]], modules: int) -> Groups:

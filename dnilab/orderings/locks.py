@@ -115,12 +115,12 @@ def price(program: Program, times: StepTimes, reference: float = 1.0) -> Price:
 
 def price_table(prices: Mapping[str, Price]) -> str:
     """A line for each ordering: which locks it holds, its work, its messages."""
-    width = max(len("ordering"), *(len(name) for name in prices))
+    width = max(len("ordering"), *map(len, prices))
     lines = [f"{'ordering':{width}}  forward  update  backward   work  messages"]
     for name, of in prices.items():
         marks = "  ".join(
-            f"{'locked' if lock in of.locks else 'free':>{len(lock)}}"
-            for lock in ("forward", "update ", "backward")
+            f"{'locked' if lock in of.locks else 'free':>{max(len(lock), 6)}}"
+            for lock in ("forward", "update", "backward")
         )
         lines.append(f"{name:{width}}  {marks}  {of.work:5.2f}  {of.messages:8.1f}")
     return "\n".join(lines)

@@ -69,7 +69,9 @@ def fitted_as_made(program: Program) -> dict[tuple[str, int], str]:
     return {
         (parts[step.op][0], step.module): parts[step.op][1]
         for step in program.steps()
-        if step.op in parts and step.batch < newest[step.module]
+        if step.op in parts
+        and step.batch < newest[step.module]
+        and not (step.op == "fit" and program.wires.signal(step.module) == "readout")
     }
 
 

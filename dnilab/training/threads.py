@@ -224,7 +224,7 @@ def threads(
                 part = collector.collect(stop)
                 # a module that no step is about is as it was
                 modules = [part.modules.get(k, m) for k, m in enumerate(stack.modules, start=1)]
-                snapshot = Stack(modules, stack.loss)
+                snapshot = Stack(modules, stack.loss, stack.heard)
                 yield Snapshot(stop, snapshot, tuple(part.spans), part.seconds)
                 for member in team:
                     member.ahead.release()

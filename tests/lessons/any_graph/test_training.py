@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from dnilab.lessons.any_graph.training.graph import GraphTrainer, Said
 
 from dnilab.lessons.any_graph.experiments import branching, generators_for
 from dnilab.lessons.any_graph.network.graph import Graph, Part
-from dnilab.lessons.any_graph.training.graph import GraphTrainer, Said
 from dnilab.network import SGD, Adam, Dense, Generator, SoftmaxCrossEntropy, relative_error
 from dnilab.network.joins import Add
 
