@@ -16,6 +16,7 @@ from dnilab.lessons.convolutions.network.build import DOWNSAMPLING, GENERATORS, 
 from dnilab.network import Stack, loss_named
 from dnilab.orderings import Groups, even_groups, module_times
 from dnilab.training import Report
+from dnilab.training.metrics import cosine
 
 # How often the images of a task can be halved by pooling: 8, 4, 2, 1, and 28, 14, 7, 3, 1.
 _HALVINGS = {"digits": 3, "mnist": 4}
@@ -151,12 +152,6 @@ class GuessedImages:
     def cosine(self) -> float:
         """Between the guess and the truth at the output, all rows as one long vector."""
         return cosine(self.guess, self.true)
-
-
-def cosine(a: np.ndarray, b: np.ndarray) -> float:
-    """The cosine of the angle between two arrays as long vectors; 0 if one of them is 0."""
-    lengths = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
-    return float(np.vdot(a, b)) / lengths if lengths else 0.0
 
 
 def guessed_images(
