@@ -33,6 +33,7 @@ BELOW["experiments"] = BELOW["training"] | {"training"}
 BELOW["exercises"] = BELOW["experiments"] | {"experiments"}  # checks answers, draws nothing
 BELOW["pictures"] = BELOW["experiments"] | {"experiments"}
 BELOW["widgets"] = BELOW["pictures"] | {"pictures"}
+BELOW["method"] = {"data"}  # the page stands alone; only its last lines draw data
 
 # What a job is called in a room, where it is not called as in the core.
 LEVELS = {"sweeps": "experiments", "panel": "widgets"}
@@ -211,6 +212,8 @@ class TestTheReader:
             ("from dnilab.lessons.a.data import x", "dnilab.lessons.b.experiments"),
             ("from dnilab.lessons.a.panel import x", "dnilab.lessons.a.experiments.runs"),
             ("from dnilab.training import train", "dnilab.lessons.a.network.graph"),
+            ("from dnilab.network import Stack", "dnilab.method"),
+            ("from dnilab.method import train", "dnilab.training.train"),
         ],
     )
     def test_sees_a_wrong_direction(self, source: str, where: str):

@@ -83,13 +83,9 @@ def _fetch(home: Path) -> tuple[np.ndarray, np.ndarray]:
 def _keep(path: Path, pixels: np.ndarray, names: np.ndarray) -> None:
     """Write the arrays beside what scikit-learn keeps: it would parse 120 MB of text each time.
 
-    Under another name first, so that a run that is ended halfway leaves no half file.
+    Elsewhere first, so that a run that is ended halfway leaves no half file.
     """
-    handle, name = tempfile.mkstemp(suffix=".npz", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, pixels=pixels, names=names)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        part = Path(folder, path.name)
+        np.savez_compressed(part, pixels=pixels, names=names)
+        part.replace(path)

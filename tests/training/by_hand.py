@@ -1,122 +1,70 @@
-"""Training as plain loops over network objects: what every executor must agree with, bit by bit."""
+"""The method on one page, run on the package's own networks: what every executor must equal."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from dnilab.data import Dataset, batches
+from dnilab import method
+from dnilab.data import Dataset
 from dnilab.network import Optimiser, Stack
+from dnilab.orderings import Program
 
 
-def drawn_batches(
-    data: Dataset, batch_size: int, epochs: int, seed: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The batches of a run: one generator, shuffled anew in every epoch."""
-    rng = np.random.default_rng(seed)
-    for _ in range(epochs):
-        for rows in batches(rng, len(data.x_train), batch_size):
-            yield data.x_train[rows], data.y_train[rows]
+class _Learner:
+    """A body or a generator of the package, with the update that the page asks it for."""
+
+    def __init__(self, part: Any, optimiser: Optimiser, see: Any = lambda *seen: seen) -> None:
+        self.part, self.see = part, see
+        self.update = optimiser.start(part.thetas)
+
+    def __call__(self, *seen: np.ndarray) -> Any:
+        return self.part(*self.see(*seen))
 
 
-def decoupled_loop(
+def on_the_page(
     stack: Stack,
     data: Dataset,
+    program: Program,
     optimiser: Optimiser,
-    generator_optimiser: Optimiser,
+    generator_optimiser: Optimiser | None = None,
     *,
     batch_size: int,
     epochs: int,
     seed: int,
-    staleness: int = 0,
-    guess_again: bool = False,
 ) -> Iterator[int]:
-    """Decoupled training; yields the number of batches so far, after each of them.
+    """Train ``stack`` by the page's loop; yields the number of turns so far, after each of them.
 
-    With a staleness, each fit comes that many batches late, those of the last batches at the end.
-    ``guess_again``: it lets the generator of that moment guess again.
+    What a signal of the page sees beside h is y alone, but a generator may ask for x: so the page
+    is handed both, side by side.
     """
-    bodies = [optimiser.start(module.body.thetas) for module in stack.modules]
-    generators = [
-        generator_optimiser.start(m.generator.thetas) if m.generator else None
-        for m in stack.modules
+
+    def x_and_y(both: np.ndarray) -> list[np.ndarray]:
+        return [np.ascontiguousarray(a) for a in np.split(both, [data.inputs], axis=1)]
+
+    def loss(output: np.ndarray, both: np.ndarray) -> tuple[np.ndarray, None]:
+        return stack.loss.gradient(output, x_and_y(both)[1]), None
+
+    net = {}
+    for k, module in enumerate(stack.modules, start=1):
+        signal: Any = loss
+        if module.generator is not None:
+            rate = generator_optimiser or optimiser
+            signal = _Learner(module.generator, rate, lambda h, both: (h, *x_and_y(both)))
+        net[k] = method.Module(_Learner(module.body, optimiser), signal)
+    both = np.hstack([data.x_train, data.y_train])
+    batches = method.shuffled(data.x_train, both, batch_size, epochs, seed)
+    return method.train(net, in_the_pages_words(program), batches)
+
+
+def in_the_pages_words(program: Program) -> method.Ordering:
+    """The same ordering; there a backward updates at once."""
+    return [
+        [(getattr(method, s.op), s.module, -s.batch) for s in steps if s.op != "update"]
+        for steps in program.workers
     ]
-    late: deque[list[tuple[Any, Any, Any]]] = deque()
-
-    def fit_oldest() -> None:
-        for k, (context, guess, target) in enumerate(late.popleft()):
-            generator, update = stack.modules[k].generator, generators[k]
-            assert generator is not None
-            assert update is not None
-            g_hat, pullback = generator(*context) if guess_again else guess
-            _, grads = pullback(g_hat - target)
-            update(grads, len(target))
-
-    for t, (x, y) in enumerate(drawn_batches(data, batch_size, epochs, seed)):
-        h = x
-        contexts: list[Any] = []
-        guesses: list[Any] = []
-        targets: list[Any] = []
-        for k, module in enumerate(stack.modules):
-            h, pullback = module(h)
-            if module.generator is None:
-                g = stack.loss.gradient(h, y)
-            else:
-                g, fit = module.generator(h, x, y)
-                contexts.append((h, x, y))
-                guesses.append((g, fit))
-            message, grads = pullback(g)
-            if k > 0:
-                targets.append(message)
-            bodies[k](grads, len(x))
-        late.append(list(zip(contexts, guesses, targets, strict=True)))
-        if t >= staleness:
-            fit_oldest()
-        yield t + 1
-    while late:
-        fit_oldest()
-
-
-def backprop_loop(
-    stack: Stack,
-    data: Dataset,
-    optimiser: Optimiser,
-    *,
-    batch_size: int,
-    epochs: int,
-    seed: int,
-) -> Iterator[int]:
-    """Backpropagation; yields the number of batches so far, after each of them."""
-    updates = [optimiser.start(module.body.thetas) for module in stack.modules]
-    for t, (x, y) in enumerate(drawn_batches(data, batch_size, epochs, seed)):
-        _, grads = stack.gradients(x, y)
-        for update, grad in zip(updates, grads, strict=True):
-            update(grad, len(x))
-        yield t + 1
-
-
-def last_layer_loop(
-    stack: Stack,
-    data: Dataset,
-    optimiser: Optimiser,
-    *,
-    batch_size: int,
-    epochs: int,
-    seed: int,
-) -> Iterator[int]:
-    """Only the top module is trained; yields the number of batches so far."""
-    top = stack.modules[-1]
-    update = optimiser.start(top.body.thetas)
-    for t, (x, y) in enumerate(drawn_batches(data, batch_size, epochs, seed)):
-        h = x
-        for module in stack.modules[:-1]:
-            h, _ = module(h)
-        output, pullback = top(h)
-        update(pullback(stack.loss.gradient(output, y))[1], len(x))
-        yield t + 1
 
 
 def bits(stack: Stack) -> list[bytes]:

@@ -12,7 +12,7 @@ from dnilab.data import Dataset
 from dnilab.network import SGD, Adam, BinaryCrossEntropy, SoftmaxCrossEntropy, Stack
 from dnilab.orderings import Program, Step, backprop, sequential
 from dnilab.training import Report, alignment, scores, train
-from tests.training.by_hand import bits, decoupled_loop, small_data
+from tests.training.by_hand import bits, on_the_page, small_data
 
 ADAM = Adam(0.01)
 
@@ -72,7 +72,7 @@ def test_a_report_tells_of_the_network_as_it_is_then() -> None:
     stack = network()
     loop = stack.copy()
     how = {"batch_size": 3, "epochs": 2, "seed": 4}
-    steps = decoupled_loop(loop, data, ADAM, ADAM, **how)  # type: ignore[arg-type]
+    steps = on_the_page(loop, data, sequential(3), ADAM, **how)  # type: ignore[arg-type]
     seen = 0
     for report in train(
         stack, data, sequential(3), optimiser=ADAM, report_every=3, probe_rows=7, **how
@@ -163,7 +163,7 @@ def test_closing_early_leaves_a_usable_network_as_it_was_then(after: int) -> Non
     data = small_data(rows=12)
     stack, loop = network(), network()
     how = {"batch_size": 3, "epochs": 4, "seed": 2}
-    steps = decoupled_loop(loop, data, ADAM, ADAM, **how)  # type: ignore[arg-type]
+    steps = on_the_page(loop, data, sequential(3), ADAM, **how)  # type: ignore[arg-type]
     for _ in range(4 * max(after - 1, 0)):
         next(steps)
     settings = np.geterr()

@@ -6,15 +6,16 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnilab.method import shuffled
 from dnilab.training.feed import Feed
-from tests.training.by_hand import drawn_batches, small_data
+from tests.training.by_hand import small_data
 
 DATA = small_data()
 
 
 @given(asked=st.lists(st.integers(0, 11), min_size=1, max_size=20), seed=st.integers(0, 99))
 def test_batch_t_is_batch_t_in_whatever_order_it_is_asked_for(asked: list[int], seed: int) -> None:
-    wanted = list(drawn_batches(DATA, 4, 4, seed))  # three an epoch
+    wanted = list(shuffled(DATA.x_train, DATA.y_train, 4, 4, seed))  # three an epoch
     feed = Feed(DATA, 4, seed)
     for t in asked:
         x, y = wanted[t]

@@ -1,4 +1,4 @@
-"""An executor changes nothing: the same bits as a loop, however the modules are divided."""
+"""An executor changes nothing: the same bits as the page, however the modules are divided."""
 
 from __future__ import annotations
 
@@ -16,13 +16,7 @@ from dnilab.data import Dataset
 from dnilab.network import CONTEXTS, Optimiser, Stack, loss_named, optimiser_named
 from dnilab.orderings import Program, Step, backprop, last_layer_only, sequential
 from dnilab.training import Report, train
-from tests.training.by_hand import (
-    backprop_loop,
-    bits,
-    decoupled_loop,
-    last_layer_loop,
-    small_data,
-)
+from tests.training.by_hand import bits, on_the_page, small_data
 
 MIXES = [mix for size in range(1, 5) for mix in combinations(CONTEXTS, size)]
 WIDTHS = (4, 6, 5, 2)
@@ -69,7 +63,7 @@ def test_sequential_with_every_context(context: tuple[str, ...], dtype: str) -> 
     stack = network(data, context=context)
     before = bits(stack)
     loop = stack.copy()
-    finished(decoupled_loop(loop, data, *RATES, **HOW), loop)
+    finished(on_the_page(loop, data, sequential(3), *RATES, **HOW), loop)
     assert bits(trained(stack, data, sequential(3), *RATES, **HOW)) == bits(loop)
     assert all(a != b for a, b in zip(bits(loop), before, strict=True))  # all of it was trained
 
@@ -82,9 +76,9 @@ def test_all_three_orderings_at_every_batch_size(batch_size: int, dtype: str) ->
     start = network(data, context=("h", "y"))
     plain = network(data)
     a, b, c = start.copy(), plain.copy(), plain.copy()
-    finished(decoupled_loop(a, data, *RATES, **how), a)
-    finished(backprop_loop(b, data, RATES[0], **how), b)
-    finished(last_layer_loop(c, data, RATES[0], **how), c)
+    finished(on_the_page(a, data, sequential(3), *RATES, **how), a)
+    finished(on_the_page(b, data, backprop(3), RATES[0], **how), b)
+    finished(on_the_page(c, data, last_layer_only(3), RATES[0], **how), c)
     assert bits(trained(start.copy(), data, sequential(3), *RATES, **how)) == bits(a)
     assert bits(trained(plain.copy(), data, backprop(3), *RATES, **how)) == bits(b)
     assert bits(trained(plain.copy(), data, last_layer_only(3), *RATES, **how)) == bits(c)
@@ -142,7 +136,7 @@ def test_any_decoupled_network_divided_in_any_way(
     how = {"batch_size": batch_size, "epochs": 2, "seed": seed}
     loop = stack.copy()
     lateness = {"staleness": staleness, "guess_again": guess_again}
-    finished(decoupled_loop(loop, data, *rates, **lateness, **how), loop)
+    finished(on_the_page(loop, data, late(len(stack), **lateness), *rates, **how), loop)
     program = late(len(stack), division=division, **lateness)
     threads = threading.active_count()
     trained(stack, data, program, *rates, **how, executor=executor)
@@ -166,8 +160,9 @@ def test_any_network_by_backprop(
     rate = optimiser_named(optimiser, 1e-3)
     how = {"batch_size": batch_size, "epochs": 2, "seed": seed}
     loop = stack.copy()
-    finished(backprop_loop(loop, data, rate, **how), loop)
-    assert bits(trained(stack, data, backprop(len(stack)), rate, **how)) == bits(loop)
+    program = backprop(len(stack))
+    finished(on_the_page(loop, data, program, rate, **how), loop)
+    assert bits(trained(stack, data, program, rate, **how)) == bits(loop)
 
 
 def late(modules: int, staleness: int, division: int = 0, *, guess_again: bool = False) -> Program:
@@ -263,7 +258,7 @@ def test_modules_and_generators_have_optimisers_of_their_own() -> None:
     for given_rates in (RATES, RATES[:1]):
         loop = network(data, context=("h",))
         stack = loop.copy()
-        finished(decoupled_loop(loop, data, given_rates[0], given_rates[-1], **HOW), loop)
+        finished(on_the_page(loop, data, sequential(3), *given_rates, **HOW), loop)
         second = {"generator_optimiser": given_rates[1]} if len(given_rates) > 1 else {}
         list(train(stack, data, sequential(3), optimiser=given_rates[0], **second, **HOW))
         assert bits(stack) == bits(loop)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ from dnilab.checks import one_of, whole_number
 from dnilab.data import Dataset
 from dnilab.experiments.settings import Settings
 from dnilab.lessons.convolutions.network.build import DOWNSAMPLING, GENERATORS, build_convolutional
-from dnilab.network import Stack, loss_named
-from dnilab.orderings import Groups, even_groups, module_times
+from dnilab.network import Chain, Stack, loss_named
 from dnilab.training import Report
+from dnilab.training.metrics import cosine
 
 # How often the images of a task can be halved by pooling: 8, 4, 2, 1, and 28, 14, 7, 3, 1.
 _HALVINGS = {"digits": 3, "mnist": 4}
@@ -27,7 +26,8 @@ class ConvolutionSettings(Settings):
 
     All fields of ``Settings``, with other defaults, and ``hidden`` are channels: each number
     makes a module of one convolution that halves the image.  ``generator_hidden`` are widths for
-    dense generators and channels for convolutional ones.
+    dense generators and channels for convolutional ones.  The cost model that divides modules
+    among workers knows dense layers alone: it takes channels for widths.
 
     Raises ValueError, naming the field, what it got and what it accepts.
     """
@@ -90,47 +90,6 @@ class ConvolutionSettings(Settings):
             dtype=np.dtype(self.dtype),
         )
 
-    def groups(self, data: Dataset) -> Groups:
-        """The modules of each worker, by the multiplications of their matrix products."""
-        modules = len(self.hidden) + 1
-        costs = _multiplications(self, round(data.inputs**0.5), data.outputs)
-        everything = self.in_groups((tuple(range(1, modules + 1)),))
-        return even_groups(module_times(everything, costs), self.workers)
-
-
-def _multiplications(
-    settings: ConvolutionSettings, side: int, outputs: int
-) -> dict[tuple[str, int], float]:
-    """Scalar multiplications of each step of a pipeline, for one row."""
-    area, inputs = settings.size**2, side**2
-    costs: dict[tuple[str, int], float] = {}
-    for k, (c_in, c_out) in enumerate(pairwise((1, *settings.hidden)), start=1):
-        half = -(-side // 2) if settings.downsampling == "stride" else side // 2
-        places = half**2 if settings.downsampling == "stride" else side**2
-        product = places * area * c_in * c_out
-        width = half**2 * c_out
-        folded = inputs / half**2
-        dense = settings.generator == "dense"
-        part = {
-            "h": width if dense else c_out,
-            "h_norm": width if dense else c_out,
-            "x": inputs if dense else folded,
-            "y": outputs,
-        }
-        sizes = [
-            sum(part[c] for c in settings.context),
-            *settings.generator_hidden,
-            width if dense else c_out,
-        ]
-        layers = [a * b * (1 if dense else area * half**2) for a, b in pairwise(sizes)]
-        costs["forward_update", k] = product * (2 if k == 1 else 3) + sum(layers)
-        costs["fit", k] = sum(layers) + sum(layers[1:])
-        costs["late_fit", k] = costs["fit", k] + sum(layers)
-        side = half
-    top = len(settings.hidden) + 1
-    costs["forward_update", top] = 3 * side**2 * settings.hidden[-1] * outputs
-    return costs
-
 
 @dataclass(frozen=True, eq=False)
 class GuessedImages:
@@ -153,12 +112,6 @@ class GuessedImages:
         return cosine(self.guess, self.true)
 
 
-def cosine(a: np.ndarray, b: np.ndarray) -> float:
-    """The cosine of the angle between two arrays as long vectors; 0 if one of them is 0."""
-    lengths = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
-    return float(np.vdot(a, b)) / lengths if lengths else 0.0
-
-
 def guessed_images(
     stack: Stack, x: np.ndarray, y: np.ndarray, module: int, rows: Sequence[int] | None = None
 ) -> GuessedImages:
@@ -174,25 +127,14 @@ def guessed_images(
     if at.true.ndim != 4:
         raise ValueError(f"module is {module}; its output is no image, but {at.true.shape}")
     side = round(x.shape[1] ** 0.5)
-    pullbacks = []
-    h = x
-    for below in stack.modules[:module]:
-        h, pullback = below(h)
-        pullbacks.append(pullback)
+    chosen: Any = slice(None) if rows is None else list(rows)
+    _, pullback = Chain([below.body for below in stack.modules[:module]])(x)
 
     def at_pixels(g: np.ndarray) -> np.ndarray:
-        for pullback in reversed(pullbacks):
-            g, _ = pullback(g)
-        return g.reshape(len(g), side, side)
+        return pullback(g)[0].reshape(len(g), side, side)[chosen]
 
-    chosen: Any = slice(None) if rows is None else list(rows)
-    return GuessedImages(
-        module,
-        at.true[chosen],
-        at.guess[chosen],
-        at_pixels(at.true)[chosen],
-        at_pixels(at.guess)[chosen],
-    )
+    true, guess = at_pixels(at.true), at_pixels(at.guess)
+    return GuessedImages(module, at.true[chosen], at.guess[chosen], true, guess)
 
 
 @dataclass(frozen=True, eq=False)

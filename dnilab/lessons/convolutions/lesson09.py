@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
-from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes, shape_of
-from dnilab.exercises.feedback import Verdict
+from dnilab.exercises import Function, NotYet, Verdict, ask, checker, judge, judge_call, shape_of
 from dnilab.lessons.convolutions.network.layers import cut_windows
 
 BATCH, HEIGHT, WIDTH, C_IN, C_OUT, SIZE, STRIDE = 7, 8, 6, 2, 3, 3, 2  # a wrong shape shows
@@ -16,7 +12,8 @@ ROWS, COLUMNS = 3, 2  # of dy
 OUTPUTS = 5
 
 
-def check_kernel_gradient(kernel_gradient: Callable[..., Any]) -> Verdict:
+@checker
+def check_kernel_gradient(kernel_gradient: Function) -> Verdict:
     """Check ``kernel_gradient(x, dy, size, stride)`` -> dW of a convolution without padding.
 
     Shapes: x (batch, height, width, c_in), dy (batch, rows, columns, c_out); answer (size, size,
@@ -28,46 +25,37 @@ def check_kernel_gradient(kernel_gradient: Callable[..., Any]) -> Verdict:
     windows = cut_windows(x, SIZE, STRIDE)
     right = np.einsum("brcijk,brco->ijko", windows, dy)
     close_by = cut_windows(x, SIZE, 1)[:, :ROWS, :COLUMNS]
-    name = "kernel_gradient(x, dy, size, stride)"
-    try:
-        got = ask("kernel_gradient", kernel_gradient, x, dy, SIZE, STRIDE)
-    except NotYet as stop:
-        return stop.verdict
+    call = "kernel_gradient(x, dy, size, stride)"
+    got = ask(call, kernel_gradient, x, dy, SIZE, STRIDE)
     if shape_of(got) == (SIZE * SIZE * C_IN, C_OUT):
-        return Verdict(
-            False, f"{name} is a matrix with a row for each place in a window. Reshape it to W."
-        )
+        raise NotYet(f"{call} is a matrix with a row for each place in a window. Reshape it to W.")
     if shape_of(got) == (C_IN, SIZE, SIZE, C_OUT):
-        return Verdict(
-            False,
-            f"{name} has the channels first. sliding_window_view puts the places in a window "
-            "last: move the channels behind them.",
+        raise NotYet(
+            f"{call} has the channels first. sliding_window_view puts the places in a window "
+            "last: move the channels behind them."
         )
-    return judge_with_mistakes(
-        name,
-        got,
-        right,
-        {
-            "sum over the batch; only the step divides by its size": BATCH,
-            "sum over the places of the image, for each of them uses the same W": ROWS * COLUMNS,
-            "sum over the batch and over the places of the image": BATCH * ROWS * COLUMNS,
-        },
-        {
-            "windows must be stride pixels apart: every one is taken here.": np.einsum(
-                "brcijk,brco->ijko", close_by, dy
-            ),
-            "rows and columns of the window are mixed up.": right.transpose(1, 0, 2, 3),
-            "the window is flipped. Here W is not flipped in the forward pass, so neither is dW.": (
-                right[::-1, ::-1]
-            ),
-            "when you reshape, the channels stand before the places in a window. Move them on.": (
-                np.einsum("brcijk,brco->kijo", windows, dy).reshape(right.shape)
-            ),
-        },
-    )
+    factors = {
+        "sum over the batch; only the step divides by its size": BATCH,
+        "sum over the places of the image, for each of them uses the same W": ROWS * COLUMNS,
+        "sum over the batch and over the places of the image": BATCH * ROWS * COLUMNS,
+    }
+    mistakes = {
+        "windows must be stride pixels apart: every one is taken here.": np.einsum(
+            "brcijk,brco->ijko", close_by, dy
+        ),
+        "rows and columns of the window are mixed up.": right.transpose(1, 0, 2, 3),
+        "the window is flipped. Here W is not flipped in the forward pass, so neither is dW.": (
+            right[::-1, ::-1]
+        ),
+        "when you reshape, the channels stand before the places in a window. Move them on.": (
+            right.transpose(2, 0, 1, 3).reshape(right.shape)
+        ),
+    }
+    return judge(call, got, right, mistakes, factors)
 
 
-def check_with_labels(with_labels: Callable[..., Any]) -> Verdict:
+@checker
+def check_with_labels(with_labels: Function) -> Verdict:
     """Check ``with_labels(h, y)`` -> h, and behind its channels each label as a constant plane.
 
     Shapes: h (batch, height, width, channels), y (batch, outputs); answer (batch, height, width,
@@ -83,25 +71,16 @@ def check_with_labels(with_labels: Callable[..., Any]) -> Verdict:
     def joined(other: np.ndarray) -> np.ndarray:
         return np.concatenate([h, np.broadcast_to(other, whole)], axis=3)
 
-    try:
-        got = ask("with_labels", with_labels, h, y)
-    except NotYet as stop:
-        return stop.verdict
-    return judge_with_mistakes(
-        "with_labels(h, y)",
-        got,
-        joined(planes),
-        {},
-        {
-            "the labels stand before the channels of h. Put them behind.": np.concatenate(
-                [planes, h], axis=3
-            ),
-            "each image has the labels of all images, one for each row of pixels. Give y two axes "
-            "between batch and outputs: y[:, None, None, :].": joined(y[None, :, None, :]),
-            "each image has the labels of all images, one for each column of pixels. Give y two "
-            "axes between batch and outputs: y[:, None, None, :].": joined(y[None, None, :, :]),
-            "the labels are there in one pixel only. Every window must see them.": (
-                joined(np.pad(y[:, None, None, :], ((0, 0), (0, 4), (0, 4), (0, 0))))
-            ),
-        },
-    )
+    mistakes = {
+        "the labels stand before the channels of h. Put them behind.": np.concatenate(
+            [planes, h], axis=3
+        ),
+        "each image has the labels of all images, one for each row of pixels. Give y two axes "
+        "between batch and outputs: y[:, None, None, :].": joined(y[None, :, None, :]),
+        "each image has the labels of all images, one for each column of pixels. Give y two "
+        "axes between batch and outputs: y[:, None, None, :].": joined(y[None, None, :, :]),
+        "the labels are there in one pixel only. Every window must see them.": (
+            joined(np.pad(y[:, None, None, :], ((0, 0), (0, 4), (0, 4), (0, 0))))
+        ),
+    }
+    return judge_call("with_labels(h, y)", with_labels, (h, y), joined(planes), mistakes)

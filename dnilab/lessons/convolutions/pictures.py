@@ -25,17 +25,13 @@ from dnilab.pictures.style import (
     number,
     text_width,
 )
+from dnilab.training.metrics import cosine
 
 # Blue below zero, white at zero, vermillion above: told apart by every kind of colour-blindness.
 # Where colour is lost altogether, blue is the darker of the two.
 SIGNED = LinearSegmentedColormap.from_list(
     "signed", ["#003F66", BLUE, GROUND, VERMILLION, "#7A3000"]
 )
-
-
-def _cosine(a: np.ndarray, b: np.ndarray) -> float:
-    lengths = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
-    return float(np.vdot(a, b)) / lengths if lengths else 0.0
 
 
 def _checked(rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -108,7 +104,7 @@ def images(
             raise ValueError(
                 f"compare: got shapes {guess.shape} and {truth.shape}, need equal ones"
             )
-        cosines = [_cosine(a, b) for a, b in zip(guess, truth, strict=True)]
+        cosines = [cosine(a, b) for a, b in zip(guess, truth, strict=True)]
 
     picture = Picture(
         width,

@@ -7,13 +7,8 @@ they know of gives another one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
 
-import numpy as np
-
-from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes, shape_of
-from dnilab.exercises.feedback import Verdict
+from dnilab.exercises import Function, Verdict, checker, judge_numbers
 
 # runs, workers, seconds of a run, seconds of the start
 SWEEPS: tuple[tuple[int, int, float, float], ...] = (
@@ -29,52 +24,45 @@ LINKS: tuple[tuple[float, float, int], ...] = (
     (5e9, 1.25e10, 3),
 )
 ITEM = 8  # bytes of a float64
-Rule = Callable[..., float]
 
 
-def check_sweep_speed_up(speed_up: Callable[..., Any]) -> Verdict:
+@checker
+def check_sweep_speed_up(speed_up: Function) -> Verdict:
     """Check ``speed_up(runs, workers, run, start)`` -> how many times as fast as in line.
 
     ``runs`` equal runs of ``run`` seconds each on ``workers`` workers, which are there ``start``
     seconds after the beginning.  In line nothing has to be started.
     """
 
-    def ceil(n: float, p: float) -> int:
-        return math.ceil(n / p)
-
-    return _check(
-        "speed_up(runs, workers, run, start)",
-        speed_up,
-        SWEEPS,
-        lambda n, p, r, s: n * r / (s + ceil(n, p) * r),
-        {
-            "it is upside down: the time in line over the time with workers.": lambda n, p, r, s: (
-                (s + ceil(n, p) * r) / (n * r)
+    def rule(n: int, p: int, r: float, s: float) -> tuple[float, dict[str, float]]:
+        rounds = math.ceil(n / p)
+        in_line, with_workers = n * r, s + rounds * r
+        return in_line / with_workers, {
+            "it is upside down: the time in line over the time with workers.": (
+                with_workers / in_line
             ),
-            "it is the time. How many times as fast is that as all runs in a row?": lambda n, p, r, s: (  # noqa: E501
-                s + ceil(n, p) * r
-            ),
-            "the start is missing.": lambda n, p, r, s: n / ceil(n, p),
+            "it is the time. How many times as fast is that as all runs in a row?": with_workers,
+            "the start is missing.": n / rounds,
             "it shares a run out: one run is done by one worker, so the last round may leave "
-            "workers idle. Round up.": lambda n, p, r, s: n * r / (s + n / p * r),
-            "it shares a run out, and the start is missing.": lambda n, p, r, s: float(p),
+            "workers idle. Round up.": in_line / (s + in_line / p),
+            "it shares a run out, and the start is missing.": p,
             "it forgets the last round, in which some workers are idle. Round up, not down.": (
-                lambda n, p, r, s: n * r / (s + max(1, n // p) * r)
+                in_line / (s + max(1, n // p) * r)
             ),
             "the workers start side by side, so the start counts once, not once a worker.": (
-                lambda n, p, r, s: n * r / (s * p + ceil(n, p) * r)
+                in_line / (s * p + rounds * r)
             ),
-            "a worker starts once, not once a run.": lambda n, p, r, s: (
-                n * r / (ceil(n, p) * (r + s))
-            ),
+            "a worker starts once, not once a run.": in_line / (rounds * (s + r)),
             "in line nothing has to be started: the start is in the lower line only.": (
-                lambda n, p, r, s: (s + n * r) / (s + ceil(n, p) * r)
+                (s + in_line) / with_workers
             ),
-        },
-    )
+        }
+
+    return judge_numbers("speed_up(runs, workers, run, start)", speed_up, SWEEPS, rule)
 
 
-def check_break_even(break_even: Callable[..., Any]) -> Verdict:
+@checker
+def check_break_even(break_even: Function) -> Verdict:
     """Check ``break_even(flops, bandwidth, products)`` -> the width from which it pays.
 
     ``flops``: multiplications a second.  ``bandwidth``: bytes a second, of a line on which a
@@ -82,58 +70,25 @@ def check_break_even(break_even: Callable[..., Any]) -> Verdict:
     another machine takes over, for one activation and one gradient of shape (B, n), float64.
     """
 
-    def width(per_byte: float) -> Rule:
-        return lambda f, b, c: per_byte * f / (c * b)
-
-    right = 2 * ITEM
-    return _check(
-        "break_even(flops, bandwidth, products)",
-        break_even,
-        LINKS,
-        width(right),
-        {
-            "it counts one message. An activation goes up, and a gradient comes down.": width(ITEM),
-            "it counts numbers; a line carries bytes, 8 for each of them.": width(2),
-            "it counts numbers, and one message of two.": width(1),
-            "it counts bits; the bandwidth is in bytes.": width(8 * right),
+    def rule(f: float, b: float, c: float) -> tuple[float, dict[str, float]]:
+        right = 2 * ITEM * f / (c * b)
+        return right, {
+            "it counts one message. An activation goes up, and a gradient comes down.": right / 2,
+            "it counts numbers; a line carries bytes, 8 for each of them.": right / ITEM,
+            "it counts numbers, and one message of two.": right / ITEM / 2,
+            "it counts bits; the bandwidth is in bytes.": right * 8,
             "it is upside down: a quicker machine makes apart pay later, a quicker line sooner.": (
-                lambda f, b, c: c * b / (right * f)
+                1 / right
             ),
-            "flops and bandwidth have changed places.": lambda f, b, c: right * b / (c * f),
+            "flops and bandwidth have changed places.": 2 * ITEM * b / (c * f),
             "products has to be below the line: the more the other machine takes over, the sooner "
-            "it pays.": lambda f, b, c: right * f * c / b,
-            "the number of products is missing.": lambda f, b, c: right * f / b,
+            "it pays.": right * c**2,
+            "the number of products is missing.": right * c,
             "it is the square. A batch's work grows with n squared and its message with n: divide "
-            "one by the other first.": lambda f, b, c: (right * f / (c * b)) ** 2,
+            "one by the other first.": right**2,
             "it is the square root. One n of the n squared of the work is in the message too.": (
-                lambda f, b, c: math.sqrt(right * f / (c * b))
+                math.sqrt(right)
             ),
-        },
-    )
+        }
 
-
-def _check(
-    name: str,
-    function: Callable[..., Any],
-    cases: Sequence[Sequence[float]],
-    rule: Rule,
-    mistakes: dict[str, Rule],
-) -> Verdict:
-    """Ask for every case, and compare all answers with those of the rule."""
-
-    def of(one: Rule) -> np.ndarray:
-        return np.array([one(*case) for case in cases])
-
-    answers = []
-    try:
-        for case in cases:
-            answer = ask(name.split("(")[0], function, *case)
-            if shape_of(answer) != ():
-                raise NotYet(f"{name} should return one number.")
-            answers.append(answer)
-    except NotYet as stop:
-        return stop.verdict
-    got = None if any(answer is None for answer in answers) else answers
-    return judge_with_mistakes(
-        name, got, of(rule), {}, {said: of(wrong) for said, wrong in mistakes.items()}
-    )
+    return judge_numbers("break_even(flops, bandwidth, products)", break_even, LINKS, rule)

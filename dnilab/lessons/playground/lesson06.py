@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
-from dnilab.exercises.asking import NotYet, ask, shape_of
-from dnilab.exercises.feedback import Verdict
+from dnilab.exercises import Function, NotYet, Verdict, ask, checker, shape_of
 
 FIRST_GOAL = 0.8  # asked for first: None here means that nothing has been written yet
 
 
-def check_epochs_to_reach(epochs_to_reach: Callable[..., Any]) -> Verdict:
+@checker
+def check_epochs_to_reach(epochs_to_reach: Function) -> Verdict:
     """Check ``epochs_to_reach(epoch, right, goal)`` -> the first epoch at which the goal is met.
 
     Shapes: epoch (n,), right (n,), goal one number; NaN if the goal is never met.
@@ -39,22 +36,15 @@ def check_epochs_to_reach(epochs_to_reach: Callable[..., Any]) -> Verdict:
             )
         return float(answer)
 
-    try:
-        got = at(FIRST_GOAL)
-        if got != 1.0:
-            hint = mistakes.get(got, "read the first epoch at which right is at least goal.")
-            return Verdict(False, f"{name} gives {got:g} where 1 is right: {hint}")
-        equal = at(0.9)
-        if equal != 4.0:
-            return Verdict(False, f"{name}: a curve that is exactly at the goal has reached it.")
-        at_once = at(0.1)
-        if at_once != 0.0:
-            return Verdict(False, f"{name}: the first report counts, too.")
-        never = at(0.99)
-    except NotYet as stop:
-        return stop.verdict
+    got = at(FIRST_GOAL)
+    if got != 1.0:
+        hint = mistakes.get(got, "read the first epoch at which right is at least goal.")
+        raise NotYet(f"{name} gives {got:g} where 1 is right: {hint}")
+    if at(0.9) != 4.0:
+        raise NotYet(f"{name}: a curve that is exactly at the goal has reached it.")
+    if at(0.1) != 0.0:
+        raise NotYet(f"{name}: the first report counts, too.")
+    never = at(0.99)
     if not np.isnan(never):
-        return Verdict(
-            False, f"{name}: return NaN where the goal is never met; yours is {never:g}."
-        )
+        raise NotYet(f"{name}: return NaN where the goal is never met; yours is {never:g}.")
     return Verdict(True, f"{name} finds the first epoch, and says NaN where there is none.")

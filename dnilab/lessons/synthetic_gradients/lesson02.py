@@ -2,68 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes, shape_of
-from dnilab.exercises.feedback import Verdict
+from dnilab.exercises import Function, NotYet, Verdict, ask, checker, judge, require, shape_of
 from dnilab.network.layers import sigmoid
 
 BATCH, WIDTH = 6, 4
+FACTORS = {"the batch size. The contract sums over the batch": BATCH}
 
 
-def _pair(name: str, answer: Any, words: str) -> tuple[Any, Any]:
+class _Flight(NamedTuple):
+    """One batch, forward and back, as it should be; ``grad`` is None without parameters."""
+
+    x: np.ndarray
+    y: np.ndarray
+    dy: np.ndarray
+    dx: np.ndarray
+    grad: np.ndarray | None = None
+
+
+def _pair(call: str, function: Function, given: np.ndarray, words: str) -> Any:
     """The two things that a call returned; raises NotYet if there are not two."""
+    answer = ask(call, function, given)
     if answer is None:
-        raise NotYet(f"{name} returns None. Replace it with your own code, then run again.")
+        raise NotYet(f"{call} returns None. Replace it with your own code, then run again.")
     if not isinstance(answer, tuple) or len(answer) != 2:
-        raise NotYet(f"{name} returns {type(answer).__name__}; it should return {words}.")
+        raise NotYet(f"{call} returns {type(answer).__name__}; it should return {words}.")
     return answer
 
 
-def _must(verdict: Verdict) -> None:
-    if not verdict:
-        raise NotYet(verdict.message)
+def _forward(name: str, layer: Function, x: np.ndarray) -> Any:
+    return _pair(f"{name}(x)", layer, x.copy(), "the pair y, pullback")
 
 
-def _pull(pullback: Any, dy: np.ndarray) -> tuple[Any, Any]:
-    return _pair("pullback(dy)", ask("pullback", pullback, dy), "the pair dx, grad")
+def _back(pullback: Any, dy: np.ndarray) -> Any:
+    return _pair("pullback(dy)", pullback, dy, "the pair dx, grad")
 
 
-def _forward(name: str, layer: Callable[..., Any], x: np.ndarray, y: np.ndarray) -> Any:
-    got, pullback = _pair(f"{name}(x)", ask(name, layer, x), "the pair y, pullback")
-    _must(judge_with_mistakes("y", got, y, {}, {}))
-    return pullback
-
-
-def _both(
-    answer: tuple[Any, Any],
-    dx: np.ndarray,
-    grad: np.ndarray | None,
-    mistakes_dx: Mapping[str, np.ndarray] | None = None,
-    mistakes_grad: Mapping[str, np.ndarray] | None = None,
+def _require_layer(
+    name: str,
+    layer: Function,
+    flights: Sequence[_Flight],
+    of_dx: Mapping[str, np.ndarray],
+    of_grad: Mapping[str, np.ndarray],
 ) -> None:
-    """Raise NotYet unless dx and grad, as pulled back, are right."""
-    factors = {"the batch size. The contract sums over the batch": float(BATCH)}
-    _must(judge_with_mistakes("dx", answer[0], dx, factors, mistakes_dx or {}))
-    if grad is not None:
-        _must(judge_with_mistakes("grad", answer[1], grad, factors, mistakes_grad or {}))
-    elif answer[1] is not None:
-        raise NotYet("This layer has no parameters, so grad should be None: return dx, None.")
+    """Raise NotYet unless the layer is right for the first batch, and for all of them in flight.
 
+    ``of_dx`` and ``of_grad``: known mistakes, for the first batch.
+    """
 
-Flight = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]
+    def forward(flight: _Flight) -> Any:
+        y, pullback = _forward(name, layer, flight.x)
+        require(judge("y", y, flight.y))
+        return pullback
 
+    def compare(answer: Any, flight: _Flight) -> None:
+        dx, grad = answer
+        require(judge("dx", dx, flight.dx, of_dx, FACTORS))
+        if flight.grad is not None:
+            require(judge("grad", grad, flight.grad, of_grad, FACTORS))
+        elif grad is not None:
+            raise NotYet("This layer has no parameters, so grad should be None: return dx, None.")
 
-def _two_in_flight(name: str, layer: Callable[..., Any], flights: Sequence[Flight]) -> None:
-    """Two calls, then two pullbacks.  A flight is x, y, dy, dx and grad (or None)."""
-    pullbacks = [_forward(name, layer, x.copy(), y) for x, y, *_ in flights]
-    for pullback, (_, _, dy, dx, grad) in zip(pullbacks, flights, strict=True):
-        answer = _pull(pullback, dy)
+    first = flights[0]
+    compare(_back(forward(first), first.dy), first)
+    pullbacks = [forward(flight) for flight in flights]
+    for pullback, flight in zip(pullbacks, flights, strict=True):
+        answer = _back(pullback, flight.dy)
         try:
-            _both(answer, dx, grad)
+            compare(answer, flight)
         except NotYet as stop:
             raise NotYet(
                 "Right for one batch, but wrong when a second batch goes forward before the "
@@ -80,50 +90,45 @@ def _overflows(answer: Any) -> bool:
     return array.dtype.kind == "f" and not np.isfinite(array).all()
 
 
-def check_softplus(softplus: Callable[..., Any]) -> Verdict:
+@checker
+def check_softplus(softplus: Function) -> Verdict:
     """Check ``y, pullback = softplus(x)`` with y = log(1 + exp(x)).
 
     Shapes: x, y, dy and dx are all (batch, width); ``pullback(dy)`` returns dx and None.
     """
     rng = np.random.default_rng(2)
     xs, dys = rng.normal(size=(2, BATCH, WIDTH)), rng.normal(size=(2, BATCH, WIDTH))
-    ys, dxs = np.logaddexp(0, xs), dys * sigmoid(xs)
-    y = ys[0]
+    flights = [
+        _Flight(x, np.logaddexp(0, x), dy, dy * sigmoid(x)) for x, dy in zip(xs, dys, strict=True)
+    ]
+    x, y, dy, _, _ = flights[0]
     mistakes = {
-        "dy is missing: the slope has to be multiplied by it.": sigmoid(xs[0]),
-        "the slope is missing: dx = dy * slope.": dys[0],
-        "the slope was computed from y instead of x.": dys[0] * sigmoid(y),
+        "dy is missing: the slope has to be multiplied by it.": sigmoid(x),
+        "the slope is missing: dx = dy * slope.": dy,
+        "the slope was computed from y instead of x.": dy * sigmoid(y),
         "the slope is that of the sigmoid itself, not that of softplus.": (
-            dys[0] * sigmoid(xs[0]) * (1 - sigmoid(xs[0]))
+            dy * sigmoid(x) * (1 - sigmoid(x))
         ),
     }
-    try:
-        pullback = _forward("softplus", softplus, xs[0].copy(), y)
-        _both(_pull(pullback, dys[0]), dxs[0], None, mistakes)
-        flights: list[Flight] = [(*flight, None) for flight in zip(xs, ys, dys, dxs, strict=True)]
-        _two_in_flight("softplus", softplus, flights)
-        large = np.array([[-1000.0, 0.0, 1000.0]])
-        with np.errstate(over="ignore", invalid="ignore"):
-            got, pullback = _pair(
-                "softplus(x)", ask("softplus", softplus, large), "the pair y, pullback"
-            )
-            slope, _ = _pull(pullback, np.ones_like(large))
-        if _overflows(got) or _overflows(slope):
-            return Verdict(
-                False,
-                "Right for moderate x, but x = 1000 gives NaN or infinity. np.logaddexp(0, x), "
-                "and 0.5 * (1 + np.tanh(0.5 * x)) for the slope, do not overflow.",
-            )
-        _must(judge_with_mistakes("y for x = -1000, 0, 1000", got, np.logaddexp(0, large), {}, {}))
-        _must(judge_with_mistakes("dx for x = -1000, 0, 1000", slope, sigmoid(large), {}, {}))
-    except NotYet as stop:
-        return stop.verdict
+    _require_layer("softplus", softplus, flights, mistakes, {})
+    large = np.array([[-1000.0, 0.0, 1000.0]])
+    with np.errstate(over="ignore", invalid="ignore"):
+        got, pullback = _forward("softplus", softplus, large)
+        slope, _ = _back(pullback, np.ones_like(large))
+    if _overflows(got) or _overflows(slope):
+        raise NotYet(
+            "Right for moderate x, but x = 1000 gives NaN or infinity. np.logaddexp(0, x), and "
+            "0.5 * (1 + np.tanh(0.5 * x)) for the slope, do not overflow."
+        )
+    require(judge("y for x = -1000, 0, 1000", got, np.logaddexp(0, large)))
+    require(judge("dx for x = -1000, 0, 1000", slope, sigmoid(large)))
     return Verdict(
         True, "y and dx agree with the true values, for two batches in flight and for large x too."
     )
 
 
-def check_scale(Scale: Callable[..., Any]) -> Verdict:
+@checker
+def check_scale(Scale: Function) -> Verdict:
     """Check the class ``Scale(theta)``, a layer y = x * theta, one factor a column.
 
     Shapes: theta (width,), x, y, dy and dx (batch, width).  ``pullback(dy) -> dx, grad`` with
@@ -132,26 +137,20 @@ def check_scale(Scale: Callable[..., Any]) -> Verdict:
     rng = np.random.default_rng(3)
     theta = rng.normal(size=WIDTH)
     xs, dys = rng.normal(size=(2, BATCH, WIDTH)), rng.normal(size=(2, BATCH, WIDTH))
-    mistakes_dx = {"theta is missing: dx = dy * theta.": dys[0]}
-    mistakes_grad = {
+    layer = ask("Scale", Scale, theta.copy())
+    held: Any = getattr(layer, "theta", None)
+    if not np.array_equal(held, theta):
+        raise NotYet("Scale(theta).theta should be the parameters: self.theta = theta.")
+    flights = [
+        _Flight(x, x * theta, dy, dy * theta, (dy * x).sum(axis=0))
+        for x, dy in zip(xs, dys, strict=True)
+    ]
+    of_dx = {"theta is missing: dx = dy * theta.": dys[0]}
+    of_grad = {
         "x is missing: multiply dy by x before the sum over the batch.": dys[0].sum(axis=0),
         "dy is missing: multiply x by dy before the sum over the batch.": xs[0].sum(axis=0),
     }
-    try:
-        layer = ask("Scale", Scale, theta.copy())
-        held: Any = getattr(layer, "theta", None)
-        if not np.array_equal(held, theta):
-            raise NotYet("Scale(theta).theta should be the parameters: self.theta = theta.")
-        flights: list[Flight] = [
-            (x, x * theta, dy, dy * theta, (dy * x).sum(axis=0))
-            for x, dy in zip(xs, dys, strict=True)
-        ]
-        x, y, dy, dx, grad = flights[0]
-        pullback = _forward("layer", layer, x.copy(), y)
-        _both(_pull(pullback, dy), dx, grad, mistakes_dx, mistakes_grad)
-        _two_in_flight("layer", layer, flights)
-    except NotYet as stop:
-        return stop.verdict
+    _require_layer("layer", layer, flights, of_dx, of_grad)
     return Verdict(
         True, "y, dx and grad agree with the true values, for two batches in flight too."
     )

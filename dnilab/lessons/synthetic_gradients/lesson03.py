@@ -6,20 +6,17 @@ slope has to be found anew.  The generator is linear and sees h and y side by si
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
-from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes, shape_of
-from dnilab.exercises.feedback import Verdict
+from dnilab.exercises import Function, NotYet, Verdict, ask, checker, judge, judge_call, shape_of
 
 BATCH, N_IN, N_OUT, OUTPUTS = 8, 5, 4, 3  # all different, so that a wrong shape shows
 
 FACTORS = {"the batch size. Only the step of the weights is a mean over the batch": BATCH}
 
 
-def check_message_below(message_below: Callable[..., Any]) -> Verdict:
+@checker
+def check_message_below(message_below: Function) -> Verdict:
     """Check ``message_below(x, y, W, b, M)`` -> what a module of ReLU units sends down.
 
     Shapes: x (batch, n_in), y (batch, outputs), W (n_in, n_out), b (n_out,),
@@ -32,29 +29,23 @@ def check_message_below(message_below: Callable[..., Any]) -> Verdict:
     a = x @ W + b
     h = np.maximum(a, 0)
     g_hat = np.hstack([h, y]) @ M
-    try:
-        got = ask("message_below", message_below, x, y, W, b, M)
-    except NotYet as stop:
-        return stop.verdict
-    return judge_with_mistakes(
-        "message_below(x, y, W, b, M)",
-        got,
-        (g_hat * (a > 0)) @ W.T,
-        FACTORS,
-        {
-            "the slope dh/da is missing: where a is below 0, nothing may pass.": g_hat @ W.T,
-            "the slope is that of tanh; these units are ReLUs.": (g_hat * (1 - h**2)) @ W.T,
-            "the slope is taken twice or is not a slope: multiply by 1 where a > 0, not by a.": (
-                (g_hat * h) @ W.T
-            ),
-            "h goes into the generator before the ReLU is applied.": (
-                ((np.hstack([a, y]) @ M) * (a > 0)) @ W.T
-            ),
-        },
-    )
+    call, given = "message_below(x, y, W, b, M)", (x, y, W, b, M)
+    right = (g_hat * (a > 0)) @ W.T
+    mistakes = {
+        "the slope dh/da is missing: where a is below 0, nothing may pass.": g_hat @ W.T,
+        "the slope is that of tanh; these units are ReLUs.": (g_hat * (1 - h**2)) @ W.T,
+        "the slope is taken twice or is not a slope: multiply by 1 where a > 0, not by a.": (
+            (g_hat * h) @ W.T
+        ),
+        "h goes into the generator before the ReLU is applied.": (
+            ((np.hstack([a, y]) @ M) * (a > 0)) @ W.T
+        ),
+    }
+    return judge_call(call, message_below, given, right, mistakes, FACTORS)
 
 
-def check_fitted_generator(fitted_generator: Callable[..., Any]) -> Verdict:
+@checker
+def check_fitted_generator(fitted_generator: Function) -> Verdict:
     """Check ``fitted_generator(M, s, g, rate)`` -> M after one step towards the target g.
 
     Shapes: M (n_s, n_out), s (batch, n_s), g (batch, n_out); answer like M.  The *step* is what
@@ -64,33 +55,26 @@ def check_fitted_generator(fitted_generator: Callable[..., Any]) -> Verdict:
     s, g = rng.normal(size=(BATCH, N_OUT + OUTPUTS)), rng.normal(size=(BATCH, N_OUT))
     M = rng.normal(size=(N_OUT + OUTPUTS, N_OUT))
     rate = 3.0
-    try:
-        got = ask("fitted_generator", fitted_generator, M, s, g, rate)
-    except NotYet as stop:
-        return stop.verdict
-    name = "The step of M"
+    call = "fitted_generator(M, s, g, rate)"
+    got = ask(call, fitted_generator, M, s, g, rate)
     if shape_of(got) != M.shape or np.iscomplexobj(got):
-        return judge_with_mistakes("fitted_generator(M, s, g, rate)", got, M, {}, {})
-    step = -(rate / BATCH) * (s.T @ (s @ M - g))
+        return judge(call, got, M)
     try:
         taken = np.asarray(got, dtype=float) - M
     except (TypeError, ValueError):
-        return judge_with_mistakes("fitted_generator(M, s, g, rate)", got, M, {}, {})
+        return judge(call, got, M)
     if not taken.any():
-        return Verdict(False, "fitted_generator returns M as it was. Subtract the step from it.")
-    return judge_with_mistakes(
-        name,
-        taken,
-        step,
-        {
-            "the step is the mean over the batch: divide it by the batch size, once": BATCH,
-            "the rate": rate,
-        },
-        {
-            "the target is divided by the batch size. Leave g as it is.": (
-                -(rate / BATCH) * (s.T @ (s @ M - g / BATCH))
-            ),
-            "the step is returned without M: return M minus the step.": step - M,
-            "it has the wrong sign, and M is left out.": -step - M,
-        },
-    )
+        raise NotYet("fitted_generator returns M as it was. Subtract the step from it.")
+    step = -(rate / BATCH) * (s.T @ (s @ M - g))
+    factors = {
+        "the step is the mean over the batch: divide it by the batch size, once": BATCH,
+        "the rate": rate,
+    }
+    mistakes = {
+        "the target is divided by the batch size. Leave g as it is.": (
+            -(rate / BATCH) * (s.T @ (s @ M - g / BATCH))
+        ),
+        "the step is returned without M: return M minus the step.": step - M,
+        "it has the wrong sign, and M is left out.": -step - M,
+    }
+    return judge("The step of M", taken, step, mistakes, factors)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 
-from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes
-from dnilab.exercises.feedback import Verdict
+from dnilab.exercises import Function, Verdict, checker, judge_call
 
 BATCH, N_IN, WIDTH, N_OUT, STEPS = 7, 3, 5, 2, 4  # all different, so that a wrong shape shows
 FACTORS = {"the batch size. A gradient here is that of the summed loss": BATCH}
 
 
-def check_back_one_step(back_one_step: Callable[..., Any]) -> Verdict:
+@checker
+def check_back_one_step(back_one_step: Function) -> Verdict:
     """Check ``back_one_step(h_before, x, W, U, b, dh)`` -> the gradient at the state before.
 
     h = tanh(x W + h_before U + b).  Shapes: h_before and dh (batch, width), x (batch, n_in),
@@ -26,27 +25,20 @@ def check_back_one_step(back_one_step: Callable[..., Any]) -> Verdict:
     U = rng.normal(size=(WIDTH, WIDTH))
     h = np.tanh(x @ W + h_before @ U + b)
     da = dh * (1 - h**2)
-    try:
-        got = ask("back_one_step", back_one_step, h_before, x, W, U, b, dh)
-    except NotYet as stop:
-        return stop.verdict
-    return judge_with_mistakes(
-        "back_one_step(h_before, x, W, U, b, dh)",
-        got,
-        da @ U.T,
-        FACTORS,
-        {
-            "U is not transposed. It is square, so no shape gives that away.": da @ U,
-            "the slope of the tanh is missing.": dh @ U.T,
-            "the slope is taken at the state before: it is that of the new state, 1 - h^2.": (
-                (dh * (1 - h_before**2)) @ U.T
-            ),
-            "it is the gradient before the product with U: dh times the slope.": da,
-        },
-    )
+    call, given = "back_one_step(h_before, x, W, U, b, dh)", (h_before, x, W, U, b, dh)
+    mistakes = {
+        "U is not transposed. It is square, so no shape gives that away.": da @ U,
+        "the slope of the tanh is missing.": dh @ U.T,
+        "the slope is taken at the state before: it is that of the new state, 1 - h^2.": (
+            (dh * (1 - h_before**2)) @ U.T
+        ),
+        "it is the gradient before the product with U: dh times the slope.": da,
+    }
+    return judge_call(call, back_one_step, given, da @ U.T, mistakes, FACTORS)
 
 
-def check_target_of_the_guess(target_of_the_guess: Callable[..., Any]) -> Verdict:
+@checker
+def check_target_of_the_guess(target_of_the_guess: Function) -> Verdict:
     """Check ``target_of_the_guess(dhs, slopes, U, g_hat)`` -> the target of the guess at the cut
     before these steps.
 
@@ -61,39 +53,31 @@ def check_target_of_the_guess(target_of_the_guess: Callable[..., Any]) -> Verdic
     U = rng.normal(size=(WIDTH, WIDTH)) / 2
     g_hat = rng.normal(size=(BATCH, WIDTH))
 
-    def back(last: np.ndarray, direct: np.ndarray, order: Any) -> np.ndarray:
+    def back(last: np.ndarray, direct: np.ndarray, order: Iterable[int]) -> np.ndarray:
         g = last
         for t in order:
             g = ((g + direct[t]) * slopes[t]) @ U.T
         return g
 
     backwards = range(STEPS - 1, -1, -1)
-    nothing = np.zeros_like(g_hat)
+    nothing = 0 * g_hat
     right = back(g_hat, dhs, backwards)
-    try:
-        got = ask("target_of_the_guess", target_of_the_guess, dhs, slopes, U, g_hat)
-    except NotYet as stop:
-        return stop.verdict
-    return judge_with_mistakes(
-        "target_of_the_guess(dhs, slopes, U, g_hat)",
-        got,
-        right,
-        FACTORS,
-        {
-            "the segment's own guess at its end is missing: without it the target ends at the next "
-            "cut, and no credit ever comes from further away.": back(nothing, dhs, backwards),
-            "only the guess is carried back: the losses of the segment itself are missing.": back(
-                g_hat, np.zeros_like(dhs), backwards
-            ),
-            "the steps are taken from the first to the last. Go backwards in time.": back(
-                g_hat, dhs, range(STEPS)
-            ),
-            "the guess is added at the start of the segment. It stands at its end, and has to be "
-            "carried back through the segment.": back(nothing, dhs, backwards) + g_hat,
-            "it is the difference to the guess. The target is what comes out at the first state.": (
-                right - g_hat
-            ),
-            "it ends at the state after the first step: one more step, through its slope and U, "
-            "leads to the state before it.": back(g_hat, dhs, backwards[:-1]) + dhs[0],
-        },
-    )
+    call, given = "target_of_the_guess(dhs, slopes, U, g_hat)", (dhs, slopes, U, g_hat)
+    mistakes = {
+        "the segment's own guess at its end is missing: without it the target ends at the next "
+        "cut, and no credit ever comes from further away.": back(nothing, dhs, backwards),
+        "only the guess is carried back: the losses of the segment itself are missing.": (
+            back(g_hat, 0 * dhs, backwards)
+        ),
+        "the steps are taken from the first to the last. Go backwards in time.": (
+            back(g_hat, dhs, range(STEPS))
+        ),
+        "the guess is added at the start of the segment. It stands at its end, and has to be "
+        "carried back through the segment.": back(nothing, dhs, backwards) + g_hat,
+        "it is the difference to the guess. The target is what comes out at the first state.": (
+            right - g_hat
+        ),
+        "it ends at the state after the first step: one more step, through its slope and U, "
+        "leads to the state before it.": back(g_hat, dhs, backwards[:-1]) + dhs[0],
+    }
+    return judge_call(call, target_of_the_guess, given, right, mistakes, FACTORS)

@@ -2,56 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
-from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes, shape_of
-from dnilab.exercises.feedback import Verdict
-from dnilab.orderings import IllegalProgram, Program, Step, check, sequential
+from dnilab.exercises import Function, NotYet, Verdict, checker, judge_numbers
+from dnilab.orderings import Groups, IllegalProgram, Program, Step, check, sequential
 
 MODULES = 4
 
 
+@checker
 def check_red_box(steps: Any) -> Verdict:
     """Check a list of Steps: one batch of the Red Box, for four modules.
 
     Whether it can run at all is asked of ``orderings.check``, whose answer is passed on.
     """
-    try:
-        given = _steps_of(steps)
-    except NotYet as stop:
-        return stop.verdict
+    given = _steps_of(steps)
     for step in given:
         if step.op not in ("forward_update", "fit"):
-            return Verdict(
-                False, f"{step}: the Red Box is made of forward_update and fit, nothing else."
-            )
+            raise NotYet(f"{step}: the Red Box is made of forward_update and fit, nothing else.")
         if step.batch != 0 or step.alone:
-            return Verdict(
-                False, f"{step}: in the Red Box all is of batch 0, and nothing runs alone."
-            )
+            raise NotYet(f"{step}: in the Red Box all is of batch 0, and nothing runs alone.")
     try:
         check(Program("your Red Box", MODULES, (given,)))
     except IllegalProgram as fault:
-        return Verdict(False, f"this order can't run. {fault}.")
+        raise NotYet(f"this order can't run. {fault}.") from fault
     except ValueError as fault:  # a module that does not exist
-        return Verdict(False, f"{fault}.")
-    right = sequential(MODULES).workers[0]
-    missing = [step for step in right if step not in given]
-    if missing:
-        return Verdict(
-            False, f"it can run, but something is left out: {missing[0].op} of module "
-            f"{missing[0].module}."
-        )  # fmt: skip
-    for place, step in enumerate(given):
-        if step.op == "fit" and given[place - 1] != Step("forward_update", step.module + 1):
-            return Verdict(
-                False,
+        raise NotYet(f"{fault}.") from fault
+    for step in sequential(MODULES).workers[0]:
+        if step not in given:
+            raise NotYet(
+                f"it can run, but something is left out: {step.op} of module {step.module}."
+            )
+    for before, step in pairwise(given):
+        if step.op == "fit" and before != Step("forward_update", step.module + 1):
+            raise NotYet(
                 f"it can run, and gives the same numbers. But fit of module {step.module} comes "
                 "later than it could: its target is there as soon as module "
-                f"{step.module + 1} has had its forward_update.",
+                f"{step.module + 1} has had its forward_update."
             )
     return Verdict(True, "it can run, and each generator is fitted as soon as its target is there.")
 
@@ -70,56 +59,36 @@ def _steps_of(steps: Any) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-CASES: tuple[tuple[tuple[float, ...], tuple[tuple[int, ...], ...]], ...] = (
+CASES: tuple[tuple[tuple[float, ...], Groups], ...] = (
     ((4.0, 3.0, 1.0), ((1,), (2, 3))),
     ((2.0, 7.0, 3.0, 1.0), ((1, 2), (3,), (4,))),
     ((1.0, 1.0, 2.0, 5.0, 4.0), ((1, 2, 3), (4, 5))),
 )
 
 
-def check_greatest_speed_up(greatest_speed_up: Callable[..., Any]) -> Verdict:
+@checker
+def check_greatest_speed_up(greatest_speed_up: Function) -> Verdict:
     """Check ``greatest_speed_up(times, groups)`` -> how many times as fast a pipeline can be.
 
     ``times``: what the steps of each module take, first module first; ``groups``: the modules of
     each worker, as ((1,), (2, 3)).  There are as many cores as workers, and staleness enough.
     """
 
-    def of(rule: Callable[[list[float], list[float]], float]) -> np.ndarray:
-        """The answers that a rule for (times, sums of the groups) gives."""
-        sums = [[sum(times[k - 1] for k in group) for group in groups] for times, groups in CASES]
-        return np.array([rule(list(times), s) for (times, _), s in zip(CASES, sums, strict=True)])
+    def rule(times: Sequence[float], groups: Groups) -> tuple[float, dict[str, float]]:
+        work, sums = sum(times), [sum(times[k - 1] for k in group) for group in groups]
+        return work / max(sums), {
+            "it is upside down: the work of all over the work of the slowest group.": (
+                max(sums) / work
+            ),
+            "it divides by the slowest module; a worker has to do all modules of its group.": (
+                work / max(times)
+            ),
+            "it is the number of groups, which is right only where the work is even.": len(groups),
+            "it divides by the quickest group; the others wait for the slowest.": work / min(sums),
+            "it is the time of a batch. How many times as fast is that as all work in a row?": (
+                max(sums)
+            ),
+        }
 
-    answers = []
-    try:
-        for times, groups in CASES:
-            answer = ask("greatest_speed_up", greatest_speed_up, times, groups)
-            if shape_of(answer) != ():
-                raise NotYet("greatest_speed_up(times, groups) should return one number.")
-            answers.append(answer)
-    except NotYet as stop:
-        return stop.verdict
     name = "greatest_speed_up(times, groups)"
-    got = None if any(answer is None for answer in answers) else answers
-    return judge_with_mistakes(
-        name,
-        got,
-        of(lambda times, sums: sum(times) / max(sums)),
-        {},
-        {
-            "it is upside down: the work of all over the work of the slowest group.": of(
-                lambda times, sums: max(sums) / sum(times)
-            ),
-            "it divides by the slowest module; a worker has to do all modules of its group.": of(
-                lambda times, sums: sum(times) / max(times)
-            ),
-            "it is the number of groups, which is right only where the work is even.": of(
-                lambda times, sums: len(sums)
-            ),
-            "it divides by the quickest group; the others wait for the slowest.": of(
-                lambda times, sums: sum(times) / min(sums)
-            ),
-            "it is the time of a batch. How many times as fast is that as all work in a row?": of(
-                lambda times, sums: max(sums)
-            ),
-        },
-    )
+    return judge_numbers(name, greatest_speed_up, CASES, rule)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from dnilab.checks import real_number, whole_number
-from dnilab.exercises.asking import NotYet, ask, judge_with_mistakes
-from dnilab.exercises.feedback import Verdict
+from dnilab.exercises import Function, NotYet, Verdict, ask, checker, judge_numbers
 from dnilab.orderings import IllegalProgram, Program, Step, check
 
 TURNS = ((4, (2,)), (4, (3, 1)), (4, (1, 2)), (5, (5, 3, 4)), (3, ()), (4, (4, 1, 3, 2)))
 """Modules, and which of them update, in which order."""
 
 
-def check_sparse_turn(sparse_turn: Callable[..., Any]) -> Verdict:
+@checker
+def check_sparse_turn(sparse_turn: Function) -> Verdict:
     """Check ``sparse_turn(modules, chosen)`` -> the steps of a turn, a list of ``Step``.
 
     All modules go forward; those below the top guess.  Each module in ``chosen`` updates once, in
@@ -24,13 +21,10 @@ def check_sparse_turn(sparse_turn: Callable[..., Any]) -> Verdict:
     that the module above a fit answers with its message.
     """
     for modules, chosen in TURNS:
-        try:
-            got = ask("sparse_turn", sparse_turn, modules, chosen)
-        except NotYet as stop:
-            return stop.verdict
+        got = ask("sparse_turn", sparse_turn, modules, chosen)
         wrong = _what_is_wrong(got, modules, chosen)
         if wrong:
-            return Verdict(False, f"sparse_turn({modules}, {chosen}) {wrong}")
+            raise NotYet(f"sparse_turn({modules}, {chosen}) {wrong}")
     return Verdict(True, "every turn can run, and does what was drawn and nothing else.")
 
 
@@ -99,38 +93,22 @@ def reached_share(k: int, modules: int, p: float) -> float:
     return real_number("p", p, 0, 1) ** (modules - k + 1)
 
 
-def check_reached(reached: Callable[..., Any]) -> Verdict:
+@checker
+def check_reached(reached: Function) -> Verdict:
     """Check ``reached(k, modules, p)``, the share of batches on which module k updates."""
     cases = [(k, modules, p) for modules in (4, 5) for p in (0.1, 0.3) for k in range(1, modules)]
-    try:
-        got = [ask("reached", reached, *case) for case in cases]
-    except NotYet as stop:
-        return stop.verdict
-    if any(value is None for value in got):
-        return Verdict(False, "reached is None. Replace it with your own code, then run again.")
 
-    def every(share: Callable[[int, int, float], float]) -> np.ndarray:
-        return np.array([share(*case) for case in cases])
-
-    return judge_with_mistakes(
-        "reached(k, modules, p)",
-        got,
-        every(reached_share),
-        {},
-        {
+    def rule(k: int, modules: int, p: float) -> tuple[float, dict[str, float]]:
+        through = modules - k + 1
+        return reached_share(k, modules, p), {
             "it is p for every module. That is so with synthetic gradients; here the gradient "
-            "has to come down through the modules above.": every(lambda k, modules, p: p),
-            "it counts from the wrong end: the gradient comes from the top.": every(
-                lambda k, modules, p: p**k
-            ),
-            "it forgets that module k itself has to take part.": every(
-                lambda k, modules, p: p ** (modules - k)
-            ),
-            "it counts one module too many.": every(lambda k, modules, p: p ** (modules - k + 2)),
-            "it asks that all modules take part, those below k as well.": every(
-                lambda k, modules, p: p**modules
-            ),
+            "has to come down through the modules above.": p,
+            "it counts from the wrong end: the gradient comes from the top.": p**k,
+            "it forgets that module k itself has to take part.": p ** (through - 1),
+            "it counts one module too many.": p ** (through + 1),
+            "it asks that all modules take part, those below k as well.": p**modules,
             "it multiplies p by the number of modules: probabilities of independent draws "
-            "multiply each other.": every(lambda k, modules, p: p * (modules - k + 1)),
-        },
-    )
+            "multiply each other.": p * through,
+        }
+
+    return judge_numbers("reached(k, modules, p)", reached, cases, rule)

@@ -16,14 +16,7 @@ import numpy as np
 
 from dnilab.experiments import Settings
 from dnilab.experiments.compare import stream
-from dnilab.experiments.timing import (
-    cores,
-    medians,
-    middle,
-    rounds_of,
-    runner,
-    step_times,
-)
+from dnilab.experiments.timing import cores, medians, middle, rounds_of, runner, step_times
 from dnilab.orderings import (
     Program,
     Slot,
@@ -173,12 +166,8 @@ def measure(
     if WAYS[way][0] == "pipeline" and workers < values["workers"]:
         notes.append(f"There are {modules} modules, so {workers} workers at most.")
     name, executor = WAYS[way]
-    settings = base.but(
-        ordering=name,
-        executor=executor,
-        workers=workers,
-        staleness=values["staleness"],
-    )
+    late = values["staleness"]
+    settings = base.but(ordering=name, executor=executor, workers=workers, staleness=late)
     data = base.data()
     program = settings.program(data)
     widths = (data.inputs, *base.hidden, data.outputs)
@@ -189,8 +178,8 @@ def measure(
     }
     per_batch = medians(rounds_of(contestants, rounds=rounds, seconds=seconds))
     times: dict[tuple[str, int], float] = {}
-    late = pipeline((range(1, modules + 1),), guess_again=True)
-    for one in (sequential(modules), backprop(modules), late):  # all steps of all ways
+    again = pipeline((range(1, modules + 1),), guess_again=True)
+    for one in (sequential(modules), backprop(modules), again):  # all steps of all ways
         times |= step_times(runner(widths, size, one)(20))
     spans = tuple(middle(contestants[way](30)))
     found = Measured(
@@ -231,30 +220,28 @@ def _settings(values: dict[str, Any]) -> Settings:
 
 def verdict(found: Measured, here: int) -> str:
     """What was measured, in words; ``here`` is the number of cores of this machine."""
-    threaded = WAYS[found.way][1] == "threads"
+    where, ideal = f"Measured here, {_cores(here)}", _cores(found.ideal_cores)
     if found.way == RED:
         text = "This is the Red Box in line, which all others are compared with."
+    elif found.speed >= 1:
+        ratio = ratio_words(found.speed)
+        text = f"{where}: {found.way} is {ratio} times as fast as the Red Box in line."
     else:
-        faster = found.speed >= 1
-        ratio = found.speed if faster else 1 / found.speed
-        how = "as fast" if faster else "as long for a batch"
+        ratio = ratio_words(1 / found.speed)
         text = (
-            f"Measured here, {here} core{'s' * (here > 1)}: {found.way} takes "
-            if not faster
-            else f"Measured here, {here} core{'s' * (here > 1)}: {found.way} is "
+            f"{where}: {found.way} takes {ratio} times as long for a batch as the Red Box in line."
         )
-        text += f"{ratio_words(ratio)} times {how} as the Red Box in line."
-    if here == 1 and threaded:
+    if here == 1 and WAYS[found.way][1] == "threads":
         text += (
             " With one core threads can't win: they only take turns on it. The ideal timeline "
             "still matters. It says what this ordering allows where there are more cores."
         )
-    ideal = found.ideal_speed(found.ideal_cores)
-    text += (
-        f" Ideal on {found.ideal_cores} core{'s' * (found.ideal_cores > 1)}: "
-        f"{ratio_words(ideal)} times as fast."
-    )
-    return f"{text} {found.note}".strip()
+    allowed = ratio_words(found.ideal_speed(found.ideal_cores))
+    return f"{text} Ideal on {ideal}: {allowed} times as fast. {found.note}".strip()
+
+
+def _cores(count: int) -> str:
+    return f"{count} core{'s' * (count > 1)}"
 
 
 def picture_of(found: Measured) -> Picture:
@@ -264,10 +251,8 @@ def picture_of(found: Measured) -> Picture:
     if found.program.races:
         names = ["main thread", *(f"fits of {k}" for k in range(1, found.program.modules))]
     alone = found.program.races and WAYS[found.way][1] != "one thread"
-    measured = timeline(
-        bars_of_spans(found.spans, names),
-        title="Measured: four batches in the middle of a run",
-    )
+    title = "Measured: four batches in the middle of a run"
+    measured = timeline(bars_of_spans(found.spans, names), title=title)
     if alone:
         measured.sentence += " A fit's bar is the time to start it; it runs elsewhere."
     slots = ideal_timeline(
@@ -276,14 +261,13 @@ def picture_of(found: Measured) -> Picture:
     some = middle([_as_span(slot) for slot in slots])
     ideal = timeline(
         bars_of_spans(some, names),
-        title=f"Ideal on {found.ideal_cores} core{'s' * (found.ideal_cores > 1)}: same steps, "
-        "nothing else in the way",
+        title=f"Ideal on {_cores(found.ideal_cores)}: same steps, nothing else in the way",
         measured=False,
     )
     counts = sorted({1, 2, 4, 8, found.ideal_cores})
     speeds = ratios(
-        {f"measured here ({cores()} core{'s' * (cores() > 1)})": found.speed},
-        {f"ideal on {n} core{'s' * (n > 1)}": found.ideal_speed(n) for n in counts},
+        {f"measured here ({_cores(cores())})": found.speed},
+        {f"ideal on {_cores(n)}": found.ideal_speed(n) for n in counts},
         title=f"Speed of: {found.way}",
     )
     parts = [measured, ideal, speeds]
@@ -308,8 +292,7 @@ def _convergence(found: Measured) -> Picture:
         lines,
         xlabel="seconds" if in_seconds else "batches",
         ylabel="test loss",
-        title="Convergence on addition"
-        + ("; seconds are batches × time of one" if in_seconds else ""),
+        title="Convergence on addition" + in_seconds * "; seconds are batches × time of one",
         better="lower",
         labels="legend",
         size=(700, 300),
@@ -333,6 +316,6 @@ def ordering_panel() -> Panel[Measured]:
         },
         measure,
         Redrawn(picture_of),
-        title=f"Orderings, timed on this machine ({cores()} core{'s' * (cores() > 1)})",
+        title=f"Orderings, timed on this machine ({_cores(cores())})",
         name="05-orderings",
     )

@@ -85,7 +85,7 @@ def test_pooling_trains(downsampling: str) -> None:
     assert result.curve("class_error")[-1] < 0.5 * result.curve("class_error")[0]
 
 
-def test_even_groups_know_that_early_modules_work_most() -> None:
+def test_modules_are_divided_among_workers() -> None:
     data = SMALL.data()
     assert SMALL.but(hidden=(16, 32, 64), workers=2).groups(data) in (
         ((1,), (2, 3, 4)), ((1, 2), (3, 4)),

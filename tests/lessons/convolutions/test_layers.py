@@ -52,7 +52,7 @@ def test_it_is_the_sum_of_the_definition(
     x = rng.standard_normal((2, height, width, 2))
     y, _ = conv(x)
     expected = by_hand(x, conv.W, conv.b, stride, padding)
-    assert y.shape == expected.shape == (2, *conv.output_shape(height, width))
+    assert y.shape == expected.shape
     assert relative_error(y, expected) < 1e-13
     assert contract.same([conv.predict(x)], [y])
 
@@ -120,9 +120,8 @@ class TestPooling:
         assert pullback(np.ones((1, 1, 1, 1)))[0].ravel().tolist() == [1, 0, 0, 0]
 
     def test_what_no_window_reaches_gets_nothing(self) -> None:
-        pool = MeanPool2D(2)
-        y, pullback = pool(np.ones((1, 3, 5, 2)))
-        assert y.shape == (1, 1, 2, 2) == (1, *pool.output_shape(3, 5, 2))
+        y, pullback = MeanPool2D(2)(np.ones((1, 3, 5, 2)))
+        assert y.shape == (1, 1, 2, 2)
         dx, _ = pullback(np.ones_like(y))
         assert dx[:, 2].any() == dx[:, :, 4].any() == False  # noqa: E712
 

@@ -8,13 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import float_type, one_of, random_generator, true_or_false, whole_numbers
+from dnilab.checks import (
+    float_type,
+    one_of,
+    random_generator,
+    true_or_false,
+    whole_number,
+    whole_numbers,
+)
 from dnilab.lessons.convolutions.network.layers import ChannelNorm, Conv2D, check_image
 from dnilab.lessons.convolutions.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage
 from dnilab.network.layers import Chain, Dense, Layer, Pullback, ReLU
 from dnilab.network.layers import activation as activation_named
 from dnilab.network.losses import Loss
-from dnilab.network.normalisation import normalise
 from dnilab.network.signals import Generator, check_context, joined_context
 from dnilab.network.stack import Module, Stack
 
@@ -67,6 +73,8 @@ class ImageGenerator(Generator):
     ``shape``: (height, width, channels) of h.  As with every generator, ``g_hat, pullback =
     generator(h, x, y)`` with x (batch, inputs) and y (batch, outputs) as rows, and ``_, grads =
     pullback(error)``.
+
+    Raises ValueError, naming h, at the call for an h of another shape.
     """
 
     shape: Shape
@@ -77,13 +85,6 @@ class ImageGenerator(Generator):
         """The context as the first layer sees it."""
         raise NotImplementedError
 
-    def _check(self, h: np.ndarray) -> None:
-        if h.shape[1:] != self.shape:
-            wanted = ", ".join(map(str, self.shape))
-            raise ValueError(
-                f"h has shape {h.shape}; it accepts an array of shape (batch, {wanted})"
-            )
-
     def __call__(
         self,
         h: np.ndarray,
@@ -91,46 +92,30 @@ class ImageGenerator(Generator):
         y: np.ndarray | None = None,
         error: np.ndarray | None = None,
     ) -> tuple[np.ndarray, Pullback]:
+        if h.shape[1:] != self.shape:
+            wanted = ", ".join(map(str, self.shape))
+            raise ValueError(
+                f"h has shape {h.shape}; it accepts an array of shape (batch, {wanted})"
+            )
         return self.body(self.joined(h, x, y))
 
 
 class DenseImageGenerator(ImageGenerator):
     """A dense generator of images: h as a row, with y and x beside it.
 
-    Every pixel of the guess has weights of its own to every part of the context.  ``hidden``:
-    widths of hidden ReLU layers; none makes it linear.  The last layer starts at zero.
-
-    Raises ValueError as ``Generator`` does, and at the call for an h of another shape.
+    Every pixel of the guess has weights of its own to every part of the context.  All arguments
+    but ``shape`` are those of ``Generator``, and it raises ValueError as ``Generator`` does.
     """
 
-    def __init__(
-        self,
-        shape: Shape,
-        context: Sequence[str] = ("h",),
-        *,
-        inputs: int = 0,
-        outputs: int = 0,
-        hidden: Sequence[int] = (),
-        rng: np.random.Generator | None = None,
-        dtype: Any = np.float64,
-    ) -> None:
+    def __init__(self, shape: Shape, context: Sequence[str] = ("h",), **options: Any) -> None:
         self.shape = check_shape("shape", shape)
-        super().__init__(
-            int(np.prod(self.shape)),
-            context,
-            inputs=inputs,
-            outputs=outputs,
-            hidden=hidden,
-            rng=rng,
-            dtype=dtype,
-        )
+        super().__init__(int(np.prod(self.shape)), context, **options)
         self.body = Chain([*self.body.layers, ToImage(*self.shape)])
 
     def joined(
         self, h: np.ndarray, x: np.ndarray | None = None, y: np.ndarray | None = None
     ) -> np.ndarray:
         """The parts of the context side by side, (batch, sum of widths)."""
-        self._check(h)
         return joined_context(self.context, h.reshape(len(h), -1), x, y)
 
 
@@ -164,58 +149,40 @@ class ConvGenerator(ImageGenerator):
     ) -> None:
         self.shape = check_shape("shape", shape)
         self.context = check_context(context)
-        self.image = None if image is None else check_shape("image", image)
-        self.width = int(np.prod(self.shape))
-        self.size = size
-        height, width, channels = self.shape
-        planes = 0
-        for part in self.context:
-            if part == "y":
-                planes += whole_numbers("outputs", (outputs,), 1)[0]
-            elif part == "x":
-                if self.image is None:
-                    raise ValueError(
-                        "image is None; the context 'x' accepts (height, width, channels)"
-                    )
-                planes += fold(np.zeros((1, *self.image)), height, width).shape[3]
-            else:
-                planes += channels
+        self.needs = tuple(part for part in ("x", "y") if part in self.context)
         if size % 2 == 0:
             raise ValueError(f"size is {size}; it accepts odd numbers: the guess keeps h's size")
+        if "y" in self.needs:
+            whole_number("outputs", outputs, 1)
+        if image is not None:
+            self.image = check_shape("image", image)
+        elif "x" in self.needs:
+            raise ValueError("image is None; the context 'x' accepts (height, width, channels)")
+        one_x = np.zeros((1, int(np.prod(image or ()))))
+        planes = self.joined(np.zeros((1, *self.shape)), one_x, np.zeros((1, outputs))).shape[3]
+        same = {"padding": size // 2, "dtype": dtype}  # the image keeps its size
         layers: list[Layer] = []
         for n in whole_numbers("hidden", hidden, 1):
-            layers.append(
-                Conv2D(planes, n, size, rng, padding=size // 2, gain=ReLU.gain, dtype=dtype)
-            )
-            layers.append(ReLU())
+            layers += [Conv2D(planes, n, size, rng, gain=ReLU.gain, **same), ReLU()]
             planes = n
-        layers.append(Conv2D(planes, channels, size, padding=size // 2, gain=0, dtype=dtype))
-        self.needs = tuple(part for part in ("x", "y") if part in self.context)
-        self.body = Chain(layers)
+        self.body = Chain([*layers, Conv2D(planes, self.shape[2], size, gain=0, **same)])
 
     def joined(
         self, h: np.ndarray, x: np.ndarray | None = None, y: np.ndarray | None = None
     ) -> np.ndarray:
         """The planes of the context, (batch, height, width, sum of channels)."""
-        self._check(h)
-        if self.context == ("h",):
-            return h
-        height, width, channels = self.shape
-        planes = []
-        for part in self.context:
-            if part == "h":
-                planes.append(h)
-            elif part == "h_norm":
-                planes.append(normalise(h.reshape(-1, channels))[0].reshape(h.shape))
-            elif part == "y" and y is not None:
-                planes.append(label_planes(y, height, width))
-            elif part == "x" and x is not None and self.image is not None:
-                planes.append(fold(x.reshape(len(x), *self.image), height, width))
-            else:
-                raise ValueError(
-                    f"{part} is None, but the generator's context {self.context} asks for it"
-                )
-        return np.concatenate(planes, axis=3)
+        height, width, _ = self.shape
+        if "x" in self.needs and x is not None:
+            x = as_rows(fold(x.reshape(len(x), *self.image), height, width))
+        if "y" in self.needs and y is not None:
+            y = as_rows(label_planes(y, height, width))
+        pixels = joined_context(self.context, as_rows(h), x, y)
+        return pixels.reshape(*h.shape[:3], -1)
+
+
+def as_rows(image: np.ndarray) -> np.ndarray:
+    """Every pixel a row: (batch, height, width, channels) -> (their product, channels)."""
+    return image.reshape(-1, image.shape[3])
 
 
 GENERATORS = ("dense", "convolutional")
@@ -259,63 +226,42 @@ def build_convolutional(
     if whole_numbers("size", (size,), 1)[0] % 2 == 0:
         raise ValueError(f"size is {size}; it accepts odd numbers")
     pool = DOWNSAMPLING[one_of("downsampling", downsampling, tuple(DOWNSAMPLING))]
+    halvings = min(image[:2]).bit_length() - 1
+    if pool is not None and len(channels) > halvings:
+        raise ValueError(
+            f"channels is {channels}; images of {image[0]} x {image[1]} pixels can be halved "
+            f"{halvings} times by pooling"
+        )
     one_of("generator", generator, GENERATORS)
     random_generator("rng", rng)
     dtype = float_type("dtype", dtype)
     true_or_false("batch_norm", batch_norm)
     squash = activation_named(activation)
-    shapes: list[Shape] = [image]
+    how: dict[str, Any] = {"padding": size // 2, "gain": squash.gain, "dtype": dtype}
+    inputs = int(np.prod(image))
+    h = np.zeros((2, inputs), dtype)  # goes through, to see the shapes
+    shapes: list[Shape] = []
     bodies: list[Chain] = []
     for c_in, c_out in pairwise((image[2], *channels)):
-        conv = Conv2D(
-            c_in,
-            c_out,
-            size,
-            rng,
-            stride=2 if pool is None else 1,
-            padding=size // 2,
-            gain=squash.gain,
-            dtype=dtype,
-        )
         layers: list[Layer] = [] if bodies else [ToImage(*image)]
-        layers.append(conv)
+        layers.append(Conv2D(c_in, c_out, size, rng, stride=2 if pool is None else 1, **how))
         if batch_norm:
             layers.append(ChannelNorm(c_out, dtype=dtype))
         layers.append(squash)
-        shape = conv.output_shape(*shapes[-1][:2])
         if pool is not None:
-            if min(shape[:2]) < 2:
-                raise ValueError(
-                    f"channels is {channels}; images of {image[0]} x {image[1]} pixels can be "
-                    f"halved {len(bodies)} times by pooling"
-                )
             layers.append(pool(2))
-            shape = pool(2).output_shape(*shape)
-        shapes.append(shape)
         bodies.append(Chain(layers))
-    bodies.append(Chain([Flatten(), Dense(int(np.prod(shapes[-1])), outputs, rng, dtype=dtype)]))
-    generators: list[Generator | None] = [None] * len(bodies)
-    if context is not None:
-        for k, shape in enumerate(shapes[1:]):
-            if generator == "dense":
-                generators[k] = DenseImageGenerator(
-                    shape,
-                    context,
-                    inputs=int(np.prod(image)),
-                    outputs=outputs,
-                    hidden=generator_hidden,
-                    rng=rng,
-                    dtype=dtype,
-                )
-            else:
-                generators[k] = ConvGenerator(
-                    shape,
-                    context,
-                    image=image,
-                    outputs=outputs,
-                    hidden=generator_hidden,
-                    size=size,
-                    rng=rng,
-                    dtype=dtype,
-                )
-    return Stack([Module(*pair) for pair in zip(bodies, generators, strict=True)], loss)
+        h, _ = bodies[-1](h)
+        shapes.append(h.shape[1:])
+    top = Module(Chain([Flatten(), Dense(h[0].size, outputs, rng, dtype=dtype)]))
+
+    def signal(shape: Shape) -> ImageGenerator | None:
+        given = {"outputs": outputs, "hidden": generator_hidden, "rng": rng, "dtype": dtype}
+        if context is None:
+            return None
+        if generator == "dense":
+            return DenseImageGenerator(shape, context, inputs=inputs, **given)
+        return ConvGenerator(shape, context, image=image, size=size, **given)
+
+    pairs = zip(bodies, shapes, strict=True)
+    return Stack([*(Module(body, signal(shape)) for body, shape in pairs), top], loss)

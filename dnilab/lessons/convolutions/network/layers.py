@@ -27,11 +27,6 @@ def check_image(name: str, x: np.ndarray, channels: int | None = None) -> None:
         )
 
 
-def windows_along(length: int, size: int, stride: int = 1, padding: int = 0) -> int:
-    """How many windows fit along ``length`` pixels with ``padding`` zeros at either end."""
-    return max((length + 2 * padding - size) // stride + 1, 0)
-
-
 def cut_windows(x: np.ndarray, size: int, stride: int = 1, padding: int = 0) -> np.ndarray:
     """Every window of size by size pixels, ``stride`` pixels apart, in a frame of zeros.
 
@@ -123,13 +118,6 @@ class Conv2D(Layer):
         self.theta = theta
         self.W = theta[:cut].reshape(self.size, self.size, self.channels_in, self.channels_out)
         self.b = theta[cut:]
-
-    def output_shape(self, height: int, width: int) -> tuple[int, int, int]:
-        """(rows, columns, channels_out) of y for images of this height and width."""
-        rows, columns = (
-            windows_along(n, self.size, self.stride, self.padding) for n in (height, width)
-        )
-        return rows, columns, self.channels_out
 
     def _windows(self, x: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
         """The windows of x as rows of a matrix, and the shape of y."""

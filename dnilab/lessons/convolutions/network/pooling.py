@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dnilab.checks import whole_number
-from dnilab.lessons.convolutions.network.layers import (
-    add_windows,
-    check_image,
-    cut_windows,
-    windows_along,
-)
+from dnilab.lessons.convolutions.network.layers import add_windows, check_image, cut_windows
 from dnilab.network.layers import Back, Layer, Pullback, check_width
+
+Shares = Callable[[np.ndarray], np.ndarray]
+"""From dy to what each pixel of each window has of it, shaped like the windows."""
 
 
 class _Pool2D(Layer):
@@ -28,39 +28,30 @@ class _Pool2D(Layer):
         self.size = whole_number("size", size, 1)
         self.stride = self.size if stride is None else whole_number("stride", stride, 1)
 
-    def output_shape(self, height: int, width: int, channels: int) -> tuple[int, int, int]:
-        """(rows, columns, channels) of y for images of this shape."""
-        rows, columns = (windows_along(n, self.size, self.stride) for n in (height, width))
-        return rows, columns, channels
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """y alone."""
+    def _pooled(self, windows: np.ndarray) -> tuple[np.ndarray, Shares]:
+        """y, (batch, rows, columns, channels), and the way back to the windows."""
         raise NotImplementedError
 
-
-class MeanPool2D(_Pool2D):
-    __doc__ = f"""The mean of each window.\n{_Pool2D.__doc__}"""
-
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]:
-        y = self.predict(x)
+        y, shares_of = self._pooled(cut_windows(x, self.size, self.stride))
         height, width = x.shape[1:3]
 
         def pullback(dy: np.ndarray, want_dx: bool = True) -> Back:
             if not want_dx:
                 return None, []
-            batch, rows, columns, channels = dy.shape
-            shares = np.broadcast_to(
-                (dy / self.size**2)[:, :, :, None, None],
-                (batch, rows, columns, self.size, self.size, channels),
-            )
-            return add_windows(shares, height, width, self.stride), []
+            return add_windows(shares_of(dy), height, width, self.stride), []
 
         return y, pullback
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """y alone."""
-        mean: np.ndarray = cut_windows(x, self.size, self.stride).mean(axis=(3, 4))
-        return mean
+
+class MeanPool2D(_Pool2D):
+    __doc__ = f"""The mean of each window.\n{_Pool2D.__doc__}"""
+
+    def _pooled(self, windows: np.ndarray) -> tuple[np.ndarray, Shares]:
+        def shares_of(dy: np.ndarray) -> np.ndarray:
+            return np.broadcast_to((dy / self.size**2)[:, :, :, None, None], windows.shape)
+
+        return windows.mean(axis=(3, 4)), shares_of
 
 
 class MaxPool2D(_Pool2D):
@@ -68,46 +59,33 @@ class MaxPool2D(_Pool2D):
         _Pool2D.__doc__
     }"""
 
-    def _flat(self, x: np.ndarray) -> np.ndarray:
-        """Windows (batch, rows, columns, size^2, channels)."""
-        windows = cut_windows(x, self.size, self.stride)
-        return windows.reshape(*windows.shape[:3], self.size**2, -1)
+    def _pooled(self, windows: np.ndarray) -> tuple[np.ndarray, Shares]:
+        flat = windows.reshape(*windows.shape[:3], self.size**2, -1)
+        first = flat.argmax(axis=3)[:, :, :, None]
+
+        def shares_of(dy: np.ndarray) -> np.ndarray:
+            shares = np.zeros(flat.shape, dy.dtype)
+            np.put_along_axis(shares, first, dy[:, :, :, None], axis=3)
+            return shares.reshape(windows.shape)
+
+        return np.take_along_axis(flat, first, axis=3)[:, :, :, 0], shares_of
+
+
+class _Reshaped(Layer):
+    """The same numbers in another shape, which ``predict`` gives them."""
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]:
-        flat = self._flat(x)
-        height, width = x.shape[1:3]
-        first = flat.argmax(axis=3)[:, :, :, None]
-        y = np.take_along_axis(flat, first, axis=3)[:, :, :, 0]
-
         def pullback(dy: np.ndarray, want_dx: bool = True) -> Back:
-            if not want_dx:
-                return None, []
-            windows = np.zeros(flat.shape, dy.dtype)
-            np.put_along_axis(windows, first, dy[:, :, :, None], axis=3)
-            windows = windows.reshape(*dy.shape[:3], self.size, self.size, dy.shape[3])
-            return add_windows(windows, height, width, self.stride), []
+            return (dy.reshape(x.shape) if want_dx else None), []
 
-        return y, pullback
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """y alone."""
-        largest: np.ndarray = self._flat(x).max(axis=3)
-        return largest
+        return self.predict(x), pullback
 
 
-class Flatten(Layer):
+class Flatten(_Reshaped):
     """From images to rows: x (batch, height, width, channels), y (batch, their product).
 
     Raises ValueError, naming x, for anything that is not a batch of images.
     """
-
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]:
-        y = self.predict(x)
-
-        def pullback(dy: np.ndarray, want_dx: bool = True) -> Back:
-            return (dy.reshape(x.shape) if want_dx else None), []
-
-        return y, pullback
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """y alone."""
@@ -115,7 +93,7 @@ class Flatten(Layer):
         return x.reshape(len(x), -1)
 
 
-class ToImage(Layer):
+class ToImage(_Reshaped):
     """From rows to images: x (batch, height * width * channels), y (batch, height, width,
     channels).
 
@@ -128,14 +106,6 @@ class ToImage(Layer):
             whole_number("width", width, 1),
             whole_number("channels", channels, 1),
         )
-
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]:
-        y = self.predict(x)
-
-        def pullback(dy: np.ndarray, want_dx: bool = True) -> Back:
-            return (dy.reshape(len(dy), -1) if want_dx else None), []
-
-        return y, pullback
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """y alone."""

@@ -59,17 +59,17 @@ def one_by_one(many: Iterable[Settings]) -> Iterable[float]:
 
 def fill(cells: Cells, seeds: Sequence[int], measure: Measure) -> Table:
     """Run every cell with every seed and put the errors in their places."""
-    jobs = [
-        (row, column, settings.but(seed=seed))
-        for row, columns in cells.items()
-        for column, settings in columns.items()
+    every = [
+        settings.but(seed=seed)
+        for columns in cells.values()
+        for settings in columns.values()
         for seed in seeds
     ]
-    table: Table = {row: {column: [] for column in columns} for row, columns in cells.items()}
-    errors = measure([settings for _, _, settings in jobs])
-    for (row, column, _), error in zip(jobs, errors, strict=True):
-        table[row][column].append(error)
-    return table
+    errors = iter(measure(every))
+    return {
+        row: {column: [next(errors) for _ in seeds] for column in columns}
+        for row, columns in cells.items()
+    }
 
 
 def by_depth(

@@ -68,13 +68,13 @@ class Record:
     """
 
     variant: Variant
+    majority: float
     printed_error: np.ndarray
     true_error: np.ndarray
     bit_accuracy: np.ndarray
     train_bit_accuracy: np.ndarray
     saturation: np.ndarray
     generator_size: np.ndarray
-    majority: float
 
 
 class _Layer:
@@ -155,7 +155,7 @@ def run_published(
     rng = np.random.default_rng(seed)
     widths = (data.inputs, *hidden, data.outputs)
     layers = [_Layer(n_in, n_out, data.outputs, variant, rng) for n_in, n_out in pairwise(widths)]
-    rows = np.zeros((epochs, 6))
+    rows = []
 
     def output_for(x: np.ndarray) -> np.ndarray:
         for layer in layers:
@@ -165,7 +165,7 @@ def run_published(
     def right(output: np.ndarray, y: np.ndarray) -> float:
         return float(((output > 0.5) == (y > 0.5)).mean())
 
-    for epoch in range(epochs):
+    for _ in range(epochs):
         printed = true = 0.0
         for batch in batches(rng, len(data.x_train), batch_size):
             x, y = data.x_train[batch], data.y_train[batch]
@@ -179,10 +179,7 @@ def run_published(
             saturation = (4 * test * (1 - test)).mean()
         largest = max(float(np.abs(layer.S).max()) for layer in layers)
         accuracies = right(test, data.y_test), right(train, data.y_train[:_JUDGED])
-        rows[epoch] = printed, true, *accuracies, saturation, largest
+        rows.append((printed, true, *accuracies, saturation, largest))
     frequent = (data.y_train.mean(axis=0) > 0.5).astype(float)
     majority = float((frequent == data.y_test).mean())
-    printed_error, true_error, test_share, train_share, undecided, size = rows.T
-    return Record(
-        variant, printed_error, true_error, test_share, train_share, undecided, size, majority
-    )
+    return Record(variant, majority, *np.array(rows).T)
