@@ -93,7 +93,7 @@ class Settings(SettingsTable):
     test_examples: int = setting(1_000, whole(1), when=_SUMS)  # unseen sums
     inputs: str = setting("centred", among(("centred", "binary")), when=_SUMS)  # -1, +1; or 0, 1
     # the network
-    hidden: tuple[int, ...] = setting((128, 64), WIDTHS)  # one module each
+    hidden: tuple[int, ...] = setting((128, 64), WIDTHS)  # of the hidden layers: one module each
     activation: str = setting("tanh", among(ACTIVATIONS), "Activation", [*ACTIVATIONS])
     batch_norm: bool = setting(False, true_or_false, "Batch normalisation")
     # None: the cross-entropy that fits the task

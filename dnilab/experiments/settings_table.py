@@ -32,6 +32,11 @@ def above(low: float, high: float = math.inf) -> Check:
     return partial(real_number, low=low, high=high, above=True)
 
 
+def between(low: float, high: float = math.inf) -> Check:
+    """Accepts a number from ``low`` to ``high``."""
+    return partial(real_number, low=low, high=high)
+
+
 def among(choices: Iterable[Any]) -> Check:
     """Accepts one of the choices."""
     return partial(one_of, choices=tuple(choices))
