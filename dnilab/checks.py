@@ -1,102 +1,131 @@
-"""Checks of arguments: each error names the argument, what it got and what it accepts."""
+"""Checks of arguments: each error names the argument, what it got and what it accepts.
+
+A check returns what it was given as Python's own: NumPy's numbers, words and arrays become plain.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-
-def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """Return ``value`` as an int; raise ValueError unless it is whole and within [low, high]."""
-    accepts = f"a whole number of at least {low}" if high is None else f"{low} to {high}"
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise ValueError(f"{name} is {value!r}; it accepts {accepts}")
-    if value < low or (high is not None and value > high):
-        raise ValueError(f"{name} is {value}; it accepts {accepts}")
-    return int(value)
+LARGEST = 2**63 - 1  # whole number: no size, count or seed needs a larger one
 
 
-def whole_numbers(name: str, value: Any, low: int) -> tuple[int, ...]:
-    """Return ``value`` as a tuple of ints; raise ValueError unless it is several whole numbers."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError(
-            f"{name} is {value!r}; it accepts several whole numbers, for instance (128, 64)"
-        )
-    return tuple(whole_number(name, number, low) for number in value)
+def refuse(name: str, value: Any, accepts: str, given: str = "") -> NoReturn:
+    """Raise ValueError: what ``name`` is, and what it ``accepts``, given something else."""
+    raise ValueError(
+        f"{name} is {shown(value)}; {f'{given} it' if given else 'it'} accepts {accepts}"
+    )
 
 
-def real_number(
-    name: str, value: Any, low: float, high: float = math.inf, *, above: bool = False
-) -> float:
-    """Return ``value`` as a float within [low, high], or (low, high] when ``above``."""
-    accepts = f"a number {'above' if above else 'of at least'} {low:g}"
-    if high < math.inf:
-        accepts += f" and at most {high:g}"
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ValueError(f"{name} is {value!r}; it accepts {accepts}")
+def shown(value: Any, most: int = 100) -> str:
+    """What an error repeats of a value: its ``repr``, shortened."""
     try:
-        number = float(value)
-    except OverflowError:  # an int that is larger than any float
-        number = math.inf
-    inside = low < number <= high if above else low <= number <= high
-    if not (math.isfinite(number) and inside):
-        raise ValueError(f"{name} is {value}; it accepts {accepts}")
-    return number
+        text = repr(value)
+    except Exception:  # Python does not write whole numbers of more than 4300 digits
+        text = f"of type {type(value).__name__}, too long to be written"
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def one_of(name: str, value: Any, choices: Collection[Any]) -> Any:
-    """Return ``value``; raise ValueError unless it is one of ``choices``."""
-    if not isinstance(value, (str, int, float, bool, type(None))) or value not in choices:
-        listed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name} is {value!r}; it accepts one of {listed}")
+def plain(value: Any) -> Any:
+    """NumPy's numbers, words and arrays as Python's; anything else as it is."""
+    # Spans of time stay what they are: some of them would become whole numbers.
+    known = isinstance(value, np.generic | np.ndarray) and value.dtype.kind not in "mM"
+    return value.tolist() if known else value
+
+
+def instance_of(name: str, value: Any, kind: type, accepts: str = "") -> Any:
+    """Return ``value``; raise ValueError unless it is a ``kind``."""
+    if not isinstance(value, kind):
+        refuse(name, value, accepts or kind.__name__)
     return value
 
 
 def true_or_false(name: str, value: Any) -> bool:
     """Return ``value``; raise ValueError unless it is True or False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name} is {value!r}; it accepts True or False")
-    return bool(value)
-
-
-def file_path(name: str, value: Any, example: str = "run.npz") -> Path:
-    """Return ``value`` as the path of a file; raise ValueError unless its folder is there."""
-    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
-        raise ValueError(f"{name} is {value!r}; it accepts the path of a file, as {example!r}")
-    path = Path(value)
-    if not path.parent.is_dir() or path.is_dir():
-        raise ValueError(f"{name} is {str(path)!r}; it accepts a file in a folder that exists")
-    return path
+    return bool(instance_of(name, plain(value), bool, "True or False"))
 
 
 def random_generator(name: str, value: Any) -> np.random.Generator:
     """Return ``value``; raise ValueError unless it is a numpy.random.Generator."""
-    if not isinstance(value, np.random.Generator):
-        raise ValueError(
-            f"{name} is {value!r}; it accepts a numpy.random.Generator, "
-            "for instance numpy.random.default_rng(0)"
-        )
+    accepts = "a numpy.random.Generator, for instance numpy.random.default_rng(0)"
+    return instance_of(name, value, np.random.Generator, accepts)
+
+
+def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """Return ``value`` as an int; raise ValueError unless it is whole and within [low, high]."""
+    value = plain(value)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if high is None and whole and value > LARGEST:
+        high = LARGEST
+    if not whole or value < low or (high is not None and value > high):
+        accepts = f"a whole number of at least {low}" if high is None else f"{low} to {high}"
+        refuse(name, value, accepts)
     return value
+
+
+def real_number(
+    name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, above: bool = False
+) -> float:
+    """Return ``value`` as a finite float within [low, high], or (low, high] when ``above``."""
+    value = plain(value)
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):  # an int that is larger than any float
+            number = float(value)
+    inside = low < number <= high if above else low <= number <= high
+    if not (math.isfinite(number) and inside):
+        accepts = f"a number {'above' if above else 'of at least'} {low:g}"
+        accepts = "a finite number" if low == -math.inf else accepts
+        refuse(name, value, accepts + (f" and at most {high:g}" if high < math.inf else ""))
+    return number
+
+
+def one_of(name: str, value: Any, choices: Iterable[Any]) -> Any:
+    """Return the one of ``choices`` that equals ``value``; raise ValueError if none does."""
+    known = {choice: choice for choice in choices}
+    try:
+        return known[value]
+    except (KeyError, TypeError):  # TypeError: a list is no key
+        refuse(name, value, f"one of {', '.join(map(repr, known))}")
+
+
+def several(name: str, value: Any, accepts: str) -> list[Any]:
+    """Return the parts of ``value``; raise ValueError if it is text, or has no parts."""
+    value = plain(value)
+    if isinstance(value, str | bytes | bytearray) or not isinstance(value, Iterable):
+        refuse(name, value, accepts)
+    return [plain(part) for part in value]
+
+
+def whole_numbers(name: str, value: Any, low: int) -> tuple[int, ...]:
+    """Return ``value`` as a tuple of ints; raise ValueError unless it is several whole numbers."""
+    numbers = several(name, value, "several whole numbers, for instance (128, 64)")
+    return tuple(whole_number(name, number, low) for number in numbers)
+
+
+def file_path(name: str, value: Any, example: str = "run.npz") -> Path:
+    """Return ``value`` as the path of a file; raise ValueError unless its folder is there."""
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value) or "\0" in str(value):
+        refuse(name, value, f"the path of a file, as {example!r}")
+    path = Path(value)
+    if not path.parent.is_dir() or path.is_dir():
+        refuse(name, str(path), "a file in a folder that exists")
+    return path
 
 
 def float_type(name: str, value: Any) -> np.dtype[Any]:
     """Return ``value`` as a dtype; raise ValueError unless it is float32 or float64."""
-    known: dict[str, np.dtype[Any]] = {
-        "float32": np.dtype(np.float32),
-        "float64": np.dtype(np.float64),
-    }
-    if isinstance(value, (type, np.dtype)):
-        called = np.dtype(value).name
-    else:
-        called = value if isinstance(value, str) else ""
-    if called not in known:
-        raise ValueError(f"{name} is {value!r}; it accepts float32 or float64")
-    return known[called]
+    called = np.dtype(value).name if isinstance(value, type | np.dtype) else value
+    if not isinstance(called, str) or called not in ("float32", "float64"):
+        refuse(name, value, "float32 or float64")
+    return np.dtype(called)
 
 
 def matrix(name: str, value: Any, *, rows: int | None = None, columns: int | None = None) -> Any:
@@ -108,12 +137,8 @@ def matrix(name: str, value: Any, *, rows: int | None = None, columns: int | Non
             f"{name} has rows of different lengths; it accepts an array of two dimensions"
         ) from None
     wanted = f"({'rows' if rows is None else rows}, {'columns' if columns is None else columns})"
-    if (
-        array.ndim != 2
-        or (rows is not None and array.shape[0] != rows)
-        or (columns is not None and array.shape[1] != columns)
-        or array.size == 0
-    ):
+    sizes = zip(array.shape, (rows, columns), strict=False)
+    if array.ndim != 2 or array.size == 0 or any(want not in (None, size) for size, want in sizes):
         raise ValueError(f"{name} has shape {array.shape}; it accepts an array of shape {wanted}")
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name} has dtype {array.dtype}; it accepts numbers")

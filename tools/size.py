@@ -29,7 +29,8 @@ SILENT = {
 }
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
-# A Red Box run, traced: prints the functions it enters as `file:line`, and what it imported.
+# A Red Box run, traced from train() on: prints the functions it enters as `file:line`, and before
+# that what was imported.
 RED_BOX = """
 import sys
 from dnilab.training import train
@@ -47,9 +48,10 @@ def note(frame, event, argument):
             entered.add((code.co_filename, code.co_firstlineno))
 data = binary_addition(np.random.default_rng(0), 200, n_test=50)
 rng = np.random.default_rng(1)
-sys.setprofile(note)
 stack = Stack.build((24, 16, 8, 12), BinaryCrossEntropy(), rng, context=("h",))
-for _ in train(stack, data, sequential(3), optimiser=SGD(1e-2), epochs=2):
+program = sequential(3)
+sys.setprofile(note)
+for _ in train(stack, data, program, optimiser=SGD(1e-2), epochs=2):
     pass
 sys.setprofile(None)
 for name, line in sorted(entered):

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dnilab.checks import one_of, real_number, true_or_false, whole_number, whole_numbers
+from dnilab.checks import true_or_false, whole_number
 from dnilab.data import Dataset, binary_addition, digits, mnist
+from dnilab.experiments.settings_table import (
+    WIDTHS,
+    SettingsTable,
+    above,
+    among,
+    or_none,
+    setting,
+    whole,
+)
 from dnilab.network import Optimiser, Stack, loss_named, optimiser_named
 from dnilab.network.layers import ACTIVATIONS
 from dnilab.network.losses import LOSSES
@@ -33,16 +41,18 @@ from dnilab.orderings import (
 )
 from dnilab.training import EXECUTORS, Event, train
 
-ORDERINGS = (
-    "backprop",
-    "sequential",
-    "blue box",
-    "pipeline",
-    "sparse",
-    "complete unlock",
-    "sparse backprop",
-    "last layer only",
-)
+# What a panel calls an ordering, and its name.
+_ORDERINGS = {
+    "backpropagation": "backprop",
+    "sequential (Red Box)": "sequential",
+    "threaded as published (Blue Box)": "blue box",
+    "pipeline, a thread per worker": "pipeline",
+    "sparse updates": "sparse",
+    "complete unlock": "complete unlock",
+    "sparse backpropagation": "sparse backprop",
+    "last layer only": "last layer only",
+}
+ORDERINGS = tuple(_ORDERINGS.values())
 # These train on synthetic gradients.
 DECOUPLED = ("sequential", "blue box", "pipeline", "sparse", "complete unlock")
 # These have a worker for each group of modules.
@@ -55,135 +65,110 @@ _OWN_EXECUTOR = {
 }
 OWN = "own arrays"  # the rows are the reader's, handed in beside the settings
 TASKS = ("addition", "digits", "mnist", OWN)
+_TASKS = {"your arrays": OWN, "binary addition": "addition", "scanned digits": "digits"}
+
+# When a setting changes anything.
+_SUMS = {"task": ("addition",)}
+_GUESSES = {"ordering": DECOUPLED}
+_GROUPS = {"ordering": GROUPED}
+_SPARSE = {"ordering": ("sparse", "sparse backprop")}
+_UNLOCK = {"ordering": ("complete unlock",)}
+
+
+def _context(_: str, value: Any) -> tuple[str, ...]:
+    return check_context(value)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(SettingsTable):
     """One experiment, complete: equal settings and an equal seed give equal numbers.
 
     Raises ValueError, naming the field, what it got and what it accepts.
     """
 
     # the task
-    task: str = "addition"
-    bits: int = 12  # of each number and of the sum; addition only
-    examples: int = 10_000  # training sums; addition only
-    test_examples: int = 1_000  # unseen sums; addition only
-    inputs: str = "centred"  # "centred" (-1, +1) or "binary" (0, 1); addition only
+    task: str = setting("addition", among(TASKS), "Task", _TASKS)
+    # of each number and of the sum
+    bits: int = setting(12, whole(2, 64), "Bits of each number", (4, 24, 1), _SUMS)
+    examples: int = setting(10_000, whole(1), "Training sums", (100, 20_000, 100), _SUMS)
+    test_examples: int = setting(1_000, whole(1), when=_SUMS)  # unseen sums
+    inputs: str = setting("centred", among(("centred", "binary")), when=_SUMS)  # -1, +1; or 0, 1
     # the network
-    hidden: tuple[int, ...] = (128, 64)  # widths of the hidden layers: one module each
-    activation: str = "tanh"
-    batch_norm: bool = False
-    loss: str | None = None  # None: the cross-entropy that fits the task
-    dtype: str = "float64"
-    # the generators
-    context: tuple[str, ...] = ("h", "y")  # what they see; unused by other orderings
-    generator_hidden: tuple[int, ...] = ()  # widths of their hidden layers; none: linear
-    input_hidden: tuple[int, ...] = (128,)  # hidden layers of input models; complete unlock only
+    hidden: tuple[int, ...] = setting((128, 64), WIDTHS)  # of the hidden layers: one module each
+    activation: str = setting("tanh", among(ACTIVATIONS), "Activation", [*ACTIVATIONS])
+    batch_norm: bool = setting(False, true_or_false, "Batch normalisation")
+    # None: the cross-entropy that fits the task
+    loss: str | None = setting(None, among((None, *LOSSES)))
+    dtype: str = setting("float64", among(("float32", "float64")))
+    # the generators: what they see, and widths of their hidden layers; none: linear
+    context: tuple[str, ...] = setting(("h", "y"), _context, when=_GUESSES)
+    generator_hidden: tuple[int, ...] = setting((), WIDTHS, when=_GUESSES)
+    input_hidden: tuple[int, ...] = setting((128,), WIDTHS, when=_UNLOCK)  # of input models
     # the training
-    ordering: str = "sequential"
-    workers: int = 2  # groups of modules with a worker each; pipeline and complete unlock
-    staleness: int = 1  # batches that a fit comes late; pipeline and complete unlock
-    guess_again: bool | None = None  # None: late fits do where it matters; see orderings.pipeline
-    batches_per_turn: int = 1  # batches between two visits to a queue; pipeline only
-    p: float = 0.5  # chance that a module updates on a batch; sparse, sparse backprop
-    executor: str | None = None  # None: threads where the ordering has several workers
-    optimiser: str = "adam"
-    rate: float = 3e-3
-    generator_rate: float | None = None  # None: the same as rate
-    batch_size: int = 32
-    epochs: int = 20
-    seed: int = 0  # of the weights, of the data that is drawn and of the shuffling
-    probe_rows: int = 0  # training rows on which synthetic and true gradients are compared
+    ordering: str = setting("sequential", among(ORDERINGS), "Ordering", _ORDERINGS)
+    # groups of modules with a worker each
+    workers: int = setting(2, whole(1), "Workers", (1, 9, 1), _GROUPS)
+    # that a fit comes late
+    staleness: int = setting(1, whole(0), "Staleness", (0, 16, 1), _GROUPS, "batches")
+    # None: late fits do where it matters; see orderings.pipeline
+    guess_again: bool | None = setting(None, or_none(true_or_false), when=_GROUPS)
+    # between two visits to a queue
+    batches_per_turn: int = setting(1, whole(1), when={"ordering": ("pipeline",)})
+    p: float = setting(0.5, above(0, 1), "Chance p of an update", (0.05, 1.0, 0.05), _SPARSE)
+    # None: threads where the ordering has several workers
+    executor: str | None = setting(None, among((None, *EXECUTORS)))
+    optimiser: str = setting("adam", among(OPTIMISERS), "Optimiser", [*OPTIMISERS])
+    rate: float = setting(3e-3, above(0), "Learning rate", (1e-5, 10.0))
+    # None: the same as rate
+    generator_rate: float | None = setting(
+        None, or_none(above(0)), "Learning rate of the generators", (1e-5, 10.0), _GUESSES
+    )
+    batch_size: int = setting(32, whole(1), "Batch size", (1, 1000, 1))
+    epochs: int = setting(20, whole(1), "Epochs", (1, 200, 1))
+    seed: int = setting(0, whole(0))  # of the weights, of the data that is drawn, of the shuffling
+    probe_rows: int = setting(0, whole(0))  # on which synthetic and true gradients are compared
 
-    def __post_init__(self) -> None:
-        # What the checks return is kept: a plain int, float or bool, also where NumPy's was given.
-        keep = partial(object.__setattr__, self)
-        one_of("task", self.task, TASKS)
-        keep("bits", whole_number("bits", self.bits, 2, 64))
-        keep("examples", whole_number("examples", self.examples, 1))
-        keep("test_examples", whole_number("test_examples", self.test_examples, 1))
+    def check_together(self) -> None:
+        """Raise ValueError for settings that are accepted one by one, but not together."""
+        self._check_task()
+        self._check_ordering()
+        self._check_batches()
+
+    def _check_task(self) -> None:
         pairs = 4 ** (self.bits - 1)
         if self.task == "addition" and self.examples + self.test_examples > pairs:
             raise ValueError(
                 f"examples is {self.examples} and test_examples is {self.test_examples}; with "
                 f"bits={self.bits} they accept {pairs} together: there are no more different sums"
             )
-        one_of("inputs", self.inputs, ("centred", "binary"))
-        keep("hidden", whole_numbers("hidden", self.hidden, 1))
-        one_of("activation", self.activation, tuple(ACTIVATIONS))
-        keep("batch_norm", true_or_false("batch_norm", self.batch_norm))
-        one_of("loss", self.loss, (None, *LOSSES))
         if self.task == "addition" and self.loss == "softmax cross-entropy":
-            raise ValueError(
-                "loss is 'softmax cross-entropy'; the bits of addition accept 'squared error' or "
-                "'binary cross-entropy', for several of them can be 1"
-            )
-        one_of("dtype", self.dtype, ("float32", "float64"))
-        keep("context", check_context(self.context))
-        keep("generator_hidden", whole_numbers("generator_hidden", self.generator_hidden, 1))
-        keep("input_hidden", whole_numbers("input_hidden", self.input_hidden, 1))
-        one_of("ordering", self.ordering, ORDERINGS)
-        keep("workers", whole_number("workers", self.workers, 1))
+            accepts = "'squared error' or 'binary cross-entropy', for several of them can be 1"
+            raise ValueError(f"loss is {self.loss!r}; the bits of addition accept {accepts}")
+
+    def _check_ordering(self) -> None:
         modules = len(self.hidden) + 1
         if self.ordering in GROUPED and self.workers > modules:
-            raise ValueError(
-                f"workers is {self.workers}; it accepts 1 to {modules}, the number of modules"
-            )
-        soonest = 1 if self.ordering == "complete unlock" else 0
-        keep("staleness", whole_number("staleness", self.staleness, soonest))
-        if self.guess_again is not None:
-            keep("guess_again", true_or_false("guess_again", self.guess_again))
-        keep("batches_per_turn", whole_number("batches_per_turn", self.batches_per_turn, 1))
+            self.refuse("workers", f"1 to {modules}, the number of modules")
+        if self.ordering == "complete unlock":
+            whole_number("staleness", self.staleness, 1)
         if self.ordering == "pipeline" and 1 < self.batches_per_turn > self.staleness:
-            raise ValueError(
-                f"batches_per_turn is {self.batches_per_turn}; it accepts 1 to {self.staleness}, "
-                "the staleness"
-            )
-        keep("p", real_number("p", self.p, 0, 1, above=True))
-        one_of("executor", self.executor, (None, *EXECUTORS))
-        for_blue_box = self.executor in ("thread per fit", "process per fit")
-        if self.executor not in (None, "one thread") and (
-            for_blue_box != (self.ordering == "blue box")
-        ):
-            raise ValueError(
-                f"executor is {self.executor!r}; with the ordering {self.ordering!r} it accepts "
-                f"None, 'one thread' or {'threads' if for_blue_box else 'thread per fit'!r}"
-            )
-        one_of("optimiser", self.optimiser, tuple(OPTIMISERS))
-        keep("rate", real_number("rate", self.rate, 0, above=True))
-        if self.generator_rate is not None:
-            keep(
-                "generator_rate", real_number("generator_rate", self.generator_rate, 0, above=True)
-            )
-        keep("batch_size", whole_number("batch_size", self.batch_size, 1))
+            self.refuse("batches_per_turn", f"1 to {self.staleness}, the staleness")
+        if self.executor not in (None, "one thread"):
+            for_blue_box = self.executor in ("thread per fit", "process per fit")
+            if for_blue_box != (self.ordering == "blue box"):
+                other = "threads" if for_blue_box else "thread per fit"
+                given = f"with the ordering {self.ordering!r}"
+                self.refuse("executor", f"None, 'one thread' or {other!r}", given)
+
+    def _check_batches(self) -> None:
         if self.task == "addition" and self.batch_size > self.examples:
-            raise ValueError(
-                f"batch_size is {self.batch_size}; it accepts 1 to {self.examples}, the number "
-                "of examples"
-            )
+            self.refuse("batch_size", f"1 to {self.examples}, the number of examples")
+        if self.task == "addition" and self.probe_rows > self.examples:
+            self.refuse("probe_rows", f"0 to {self.examples}, the number of examples")
         if (self.batch_norm or "h_norm" in self.context) and self.batch_size < 2:
             raise ValueError("batch_size is 1; batch normalisation and h_norm accept 2 or more")
-        keep("epochs", whole_number("epochs", self.epochs, 1))
-        keep("seed", whole_number("seed", self.seed, 0))
-        keep("probe_rows", whole_number("probe_rows", self.probe_rows, 0))
-        if self.task == "addition" and self.probe_rows > self.examples:
-            raise ValueError(
-                f"probe_rows is {self.probe_rows}; it accepts 0 to {self.examples}, the number of "
-                "examples"
-            )
         if self.batch_norm and self.probe_rows == 1:
-            raise ValueError("probe_rows is 1; with batch normalisation it accepts 0, or 2 or more")
-
-    def but(self, /, **changes: Any) -> Settings:
-        """The same settings with some fields changed."""
-        unknown = set(changes) - set(self.__dataclass_fields__)
-        if unknown:
-            raise ValueError(
-                f"{sorted(unknown)[0]} is not a setting; Settings accepts "
-                + ", ".join(self.__dataclass_fields__)
-            )
-        return replace(self, **changes)
+            self.refuse("probe_rows", "0, or 2 or more", "with batch normalisation")
 
     @property
     def decoupled(self) -> bool:

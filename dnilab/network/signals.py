@@ -10,12 +10,12 @@ feedback carries the error at the top down at random.  A module without any is t
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 
-from dnilab.checks import whole_number, whole_numbers
+from dnilab.checks import refuse, several, whole_number, whole_numbers
 from dnilab.network.layers import Chain, Dense, Layer, Pullback, ReLU
 from dnilab.network.losses import Loss
 from dnilab.network.normalisation import normalise
@@ -26,16 +26,11 @@ CONTEXTS = ("h", "y", "x", "h_norm")
 
 def check_context(context: Sequence[str]) -> tuple[str, ...]:
     """Return ``context`` as a tuple; raise ValueError unless it is a mix of ``CONTEXTS``."""
-    if isinstance(context, str):
-        parts: tuple[str, ...] = (context,)
-    else:
-        parts = tuple(context) if isinstance(context, Iterable) else ()
-    wrong = [part for part in parts if part not in CONTEXTS]
-    if not parts or wrong or len(set(parts)) < len(parts):
-        raise ValueError(
-            f"context is {context!r}; it accepts one or more of {', '.join(CONTEXTS)}, each once"
-        )
-    return parts
+    accepts = f"one or more of {', '.join(CONTEXTS)}, each once"
+    parts = [context] if isinstance(context, str) else several("context", context, accepts)
+    if not parts or any(part not in CONTEXTS for part in parts) or len(set(parts)) < len(parts):
+        refuse("context", context, accepts)
+    return tuple(map(str, parts))
 
 
 def joined_context(

@@ -8,7 +8,6 @@ Python value.
 from __future__ import annotations
 
 import math
-import sys
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,8 @@ from typing import Any
 
 import ipywidgets as widgets
 
-
-def _check_number(name: str, value: Any) -> None:
-    # Compared, since a whole number can be too large to become a float.
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (number and -sys.float_info.max <= value <= sys.float_info.max):
-        raise ValueError(f"{name}: got {value!r}, need a finite number")
+from dnilab.checks import instance_of, one_of, real_number, refuse, true_or_false, whole_number
+from dnilab.experiments.settings_table import Row
 
 
 @dataclass(frozen=True)
@@ -48,14 +43,9 @@ class Slider:
     log: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("min", "max", "step", "value"):
-            _check_number(name, getattr(self, name))
-        if not self.min < self.max:
-            raise ValueError(f"min, max: got {self.min} and {self.max}, need min below max")
-        if self.step <= 0:
-            raise ValueError(f"step: got {self.step}, need a number above 0")
-        if self.log and self.min <= 0:
-            raise ValueError(f"min: got {self.min}, need a number above 0 for a log slider")
+        real_number("min", self.min, 0 if self.log else -math.inf, above=True)
+        real_number("max", self.max, self.min, above=True)
+        real_number("step", self.step, 0, above=True)
         self.check("value", self.value)
 
     @property
@@ -66,14 +56,15 @@ class Slider:
 
     def check(self, name: str, value: Any) -> float:
         """``value`` as the slider's type; an error that names ``name`` if it lies outside."""
-        _check_number(name, value)
-        if not self.min <= value <= self.max:
-            raise ValueError(f"{name}: got {value}, need a number from {self.min} to {self.max}")
-        if self.whole:
-            if value != int(value):
-                raise ValueError(f"{name}: got {value}, need a whole number")
-            return int(value)
-        return float(value)
+        if not self.whole:
+            return real_number(name, value, self.min, self.max)
+        if isinstance(value, float):
+            refuse(name, value, f"a whole number from {self.min} to {self.max}")
+        return whole_number(name, value, int(self.min), int(self.max))
+
+    def words(self, value: float) -> str:
+        """``value`` as a sentence says it."""
+        return f"{value:g} {self.unit}".strip()
 
     def tidy(self, value: float) -> float:
         """What a slider's handle at ``value`` means: within bounds, without 1.0999999."""
@@ -83,6 +74,30 @@ class Slider:
             value = float(f"{value:.9g}")
         bounded = min(max(value, self.min), self.max)
         return int(bounded) if self.whole else float(bounded)
+
+    def place(self, value: float) -> int:
+        """The number of the handle's place nearest to ``value``, to which the browser moves it."""
+        if self.log:
+            return round(100 * math.log10(value / self.min) / math.log10(self.max / self.min))
+        return round((value - self.min) / self.step)
+
+    def parts(self, label: str, value: Any) -> list[Any]:
+        """The widgets: the slider and its number box."""
+        name = f"{label} ({self.unit})" if self.unit else label
+        common = {"tooltip": f"{name}: {self.min:g} to {self.max:g}", "style": _STYLE}
+        handle = {"description": name, "readout": False, **common}
+        limits = {"min": self.min, "max": self.max, "value": value}
+        # The box repeats the label for screen readers; the style sheet hides it from view.
+        box = {"description": f"{name}, number", **limits, **common}
+        if self.log:
+            low, high = math.log10(self.min), math.log10(self.max)
+            powers = {"base": 10, "min": low, "max": high, "step": (high - low) / 100}
+            slider = widgets.FloatLogSlider(value=value, **powers, **handle)
+            return [slider, widgets.BoundedFloatText(**box)]
+        kinds = widgets.FloatSlider, widgets.BoundedFloatText
+        if self.whole:
+            kinds = widgets.IntSlider, widgets.BoundedIntText
+        return [kinds[0](step=self.step, **limits, **handle), kinds[1](step=self.step, **box)]
 
 
 @dataclass(frozen=True)
@@ -103,7 +118,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         if not self.options:
-            raise ValueError("options: got none, need at least one")
+            refuse("options", self.options, "at least one option")
         self.check("value", self.value)
 
     @property
@@ -115,10 +130,17 @@ class Choice:
 
     def check(self, name: str, value: Any) -> Any:
         """``value``, or an error that names ``name`` and lists the options."""
-        values = [v for _, v in self.pairs]
-        if value not in values:
-            raise ValueError(f"{name}: got {value!r}, need one of {', '.join(map(repr, values))}")
-        return value
+        return one_of(name, value, [option for _, option in self.pairs])
+
+    def words(self, value: Any) -> str:
+        """``value`` as a sentence says it."""
+        return next(words for words, option in self.pairs if option == value)
+
+    def parts(self, label: str, value: Any) -> list[Any]:
+        """The widget: a list to choose from."""
+        # Without a tooltip the label's own reads "null".
+        common = {"description": label, "tooltip": label, "style": _STYLE}
+        return [widgets.Dropdown(options=self.pairs, value=value, **common)]
 
 
 @dataclass(frozen=True)
@@ -133,9 +155,15 @@ class Toggle:
 
     def check(self, name: str, value: Any) -> bool:
         """``value``, or an error that names ``name``."""
-        if not isinstance(value, bool):
-            raise ValueError(f"{name}: got {value!r}, need True or False")
-        return value
+        return true_or_false(name, value)
+
+    def words(self, value: bool) -> str:
+        """``value`` as a sentence says it."""
+        return "yes" if value else "no"
+
+    def parts(self, label: str, value: bool) -> list[Any]:
+        """The widget: a box to tick."""
+        return [widgets.Checkbox(value=value, description=label, tooltip=label, indent=False)]
 
 
 @dataclass(frozen=True)
@@ -151,14 +179,33 @@ class Words:
 
     def check(self, name: str, value: Any) -> str:
         """``value``, or an error that names ``name``."""
-        if not isinstance(value, str):
-            raise ValueError(f"{name}: got {value!r}, need text")
+        return str(instance_of(name, value, str, "text"))
+
+    def words(self, value: str) -> str:
+        """``value`` as a sentence says it."""
         return value
+
+    def parts(self, label: str, value: str) -> list[Any]:
+        """The widget: a field to type in."""
+        placeholder = self.placeholder or "\u200b"  # never the widget's own
+        more = {"tooltip": label, "continuous_update": False, "style": _STYLE}
+        return [widgets.Text(value=value, description=label, placeholder=placeholder, **more)]
 
 
 Spec = Slider | Choice | Toggle | Words
 
-_DESCRIPTION = {"description_width": "initial"}
+_STYLE = {"description_width": "initial"}
+_CLASSES = {Words: "dnilab-words", Toggle: "dnilab-toggle"}  # in the style sheet
+
+
+def spec_of(row: Row, value: Any) -> Spec:
+    """The control of a setting, by its row in the settings' table."""
+    if row.offers is None:
+        return Toggle(value, row.label)
+    if not isinstance(row.offers, tuple):
+        return Choice(row.offers, value, row.label)
+    low, high, *step = row.offers
+    return Slider(low, high, step[0] if step else 1.0, value, row.label, row.unit, not step)
 
 
 class Control:
@@ -176,11 +223,7 @@ class Control:
     """
 
     def __init__(
-        self,
-        name: str,
-        spec: Spec,
-        changed: Callable[[str], None],
-        lock: Any = None,
+        self, name: str, spec: Spec, changed: Callable[[str], None], lock: Any = None
     ) -> None:
         self.name = name
         self.spec = spec
@@ -198,13 +241,10 @@ class Control:
         """The widget: a slider and its number box, a list to choose from, or a check box."""
         with self._lock:
             if self._widget is None:
-                self._parts = self._make_parts()
-                self._widget = widgets.Box(self._parts)
-                self._widget.add_class("dnilab-control")
-                if isinstance(self.spec, Words):
-                    self._widget.add_class("dnilab-words")
-                if isinstance(self.spec, Toggle):
-                    self._widget.add_class("dnilab-toggle")
+                self._parts = self.spec.parts(self.label, self._value)
+                self._widget = widgets.Box(self._parts).add_class("dnilab-control")
+                if type(self.spec) in _CLASSES:
+                    self._widget.add_class(_CLASSES[type(self.spec)])
                 for part in self._parts:
                     part.disabled = not self._enabled
                     part.observe(self._seen, names="value")
@@ -216,62 +256,6 @@ class Control:
         _ = self.widget
         return tuple(self._parts)
 
-    def _make_parts(self) -> list[Any]:
-        spec = self.spec
-        if isinstance(spec, Choice):
-            return [
-                widgets.Dropdown(
-                    options=spec.pairs,
-                    value=self._value,
-                    description=self.label,
-                    tooltip=self.label,  # without one the label's own tooltip reads "null"
-                    style=_DESCRIPTION,
-                )
-            ]
-        if isinstance(spec, Words):
-            return [
-                widgets.Text(
-                    value=self._value,
-                    description=self.label,
-                    tooltip=self.label,
-                    placeholder=spec.placeholder or "\u200b",  # never the widget's own
-                    continuous_update=False,
-                    style=_DESCRIPTION,
-                )
-            ]
-        if isinstance(spec, Toggle):
-            return [
-                widgets.Checkbox(
-                    value=self._value, description=self.label, tooltip=self.label, indent=False
-                )
-            ]
-        words = f"{self.label} ({spec.unit})" if spec.unit else self.label
-        tip = f"{words}: {spec.min:g} to {spec.max:g}"
-        limits = {"min": spec.min, "max": spec.max, "value": self._value}
-        common = {
-            "readout": False,
-            "description": words,
-            "tooltip": tip,
-            "style": _DESCRIPTION,
-        }
-        # The box repeats the label for screen readers; the style sheet hides it from view.
-        box = {"description": f"{words}, number", "tooltip": tip, "style": _DESCRIPTION, **limits}
-        if spec.whole:
-            return [
-                widgets.IntSlider(step=spec.step, **limits, **common),
-                widgets.BoundedIntText(step=spec.step, **box),
-            ]
-        if spec.log:
-            low, high = math.log10(spec.min), math.log10(spec.max)
-            slider = widgets.FloatLogSlider(
-                base=10, min=low, max=high, step=(high - low) / 100, value=self._value, **common
-            )
-            return [slider, widgets.BoundedFloatText(**box)]
-        return [
-            widgets.FloatSlider(step=spec.step, **limits, **common),
-            widgets.BoundedFloatText(step=spec.step, **box),
-        ]
-
     @property
     def value(self) -> Any:
         """The value now: ``int``, ``float``, ``bool`` or the value of the chosen option."""
@@ -279,7 +263,7 @@ class Control:
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._take(self.spec.check(self.name, value), source=None)
+        self._take(self.spec.check(self.name, value))
 
     @property
     def enabled(self) -> bool:
@@ -296,51 +280,26 @@ class Control:
     @property
     def words(self) -> str:
         """The label and the value, as a sentence says them."""
-        if isinstance(self.spec, Choice):
-            shown = next(words for words, value in self.spec.pairs if value == self._value)
-        elif isinstance(self.spec, Words):
-            shown = self._value
-        elif isinstance(self.spec, Toggle):
-            shown = "yes" if self._value else "no"
-        else:
-            shown = f"{self._value:g}" + (f" {self.spec.unit}" if self.spec.unit else "")
-        return f"{self.label} {shown}"
-
-    def _nearest(self, value: float) -> int:
-        """The number of the handle's place nearest to ``value``.
-
-        The browser moves the handle there, and sends that place back.
-        """
-        spec = self.spec
-        assert isinstance(spec, Slider)
-        if spec.log:
-            return round((math.log10(value) - math.log10(spec.min)) / self._parts[0].step)
-        return round((value - spec.min) / spec.step)
+        return f"{self.label} {self.spec.words(self._value)}"
 
     def _seen(self, change: Any) -> None:
         """A part was moved. The other part follows; the panel hears of it once."""
         with self._lock:
-            value = change["new"]
-            if isinstance(self.spec, Slider):
+            spec, value = self.spec, change["new"]
+            if isinstance(spec, Slider) and change["owner"] is self._parts[0]:
                 # The handle moves in steps; the box may hold any value in between.
-                from_slider = change["owner"] is self._parts[0]
-                value = self.spec.tidy(value) if from_slider else self.spec.check("value", value)
-                if from_slider and self._nearest(value) == self._nearest(self._value):
+                value = spec.tidy(value)
+                if spec.place(value) == spec.place(self._value):
                     return  # an echo of a value that came from the box or from code
-            self._take(value, source=change["owner"])
+            self._take(spec.check("value", value), source=change["owner"])
 
-    def _take(self, value: Any, source: Any) -> None:
+    def _take(self, value: Any, source: Any = None) -> None:
+        """Take the value over, and set those parts to it that it did not come from."""
         with self._lock:
-            if value == self._value and source is not None:
+            if value == self._value:
                 return
-            changed = value != self._value
             self._value = value
             for part in self._parts:
                 if part is not source:
-                    part.unobserve(self._seen, names="value")
-                    try:
-                        part.value = value
-                    finally:
-                        part.observe(self._seen, names="value")
-        if changed:
-            self._changed(self.name)
+                    part.value = value
+        self._changed(self.name)

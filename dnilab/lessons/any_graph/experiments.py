@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from dnilab.checks import one_of, real_number, whole_number, whole_numbers
+from dnilab.checks import one_of, real_number, whole_number
 from dnilab.data import Dataset, batches, digits
 from dnilab.experiments import Run
+from dnilab.experiments.settings_table import WIDTHS, SettingsTable, above, among, setting, whole
 from dnilab.lessons.any_graph.data import COUNTED, Counting
 from dnilab.lessons.any_graph.network.graph import Graph, Part
 from dnilab.lessons.any_graph.network.watcher import Watcher
@@ -108,54 +107,32 @@ def graph_errors(
 
 
 @dataclass(frozen=True)
-class ClockSettings:
+class ClockSettings(SettingsTable):
     """Two networks with different clocks, complete: equal settings and seed give equal numbers.
 
     Raises ValueError, naming the field, what it got and what it accepts.
     """
 
-    what: str = "odd digits"  # that B is asked to count: see data.clocks.COUNTED
-    period: int = 5  # ticks of A for one of B
-    method: str = "DNI(message, label)"
-    lag: int = 0  # windows between a message and B's work on it
-    features: int = 32  # of A's eye
-    width: int = 32  # of A's recurrent core
-    message: int = 16  # numbers in the message
-    hidden: tuple[int, ...] = ()  # of B; none: one dense layer
-    generator_hidden: tuple[int, ...] = ()  # none: a linear generator
-    rate: float = 2e-3
-    batch_size: int = 32
-    windows: int = 2000
-    report_every: int = 100
-    unseen: int = 1000  # windows of unseen images that a report is measured on
-    seed: int = 0
+    what: str = setting("odd digits", among(COUNTED))  # that B is asked to count
+    period: int = setting(5, whole(1, 40))  # ticks of A for one of B
+    method: str = setting("DNI(message, label)", among(CLOCK_METHODS))
+    lag: int = setting(0, whole(0))  # windows between a message and B's work on it
+    features: int = setting(32, whole(1))  # of A's eye
+    width: int = setting(32, whole(1))  # of A's recurrent core
+    message: int = setting(16, whole(1))  # numbers in the message
+    hidden: tuple[int, ...] = setting((), WIDTHS)  # of B; none: one dense layer
+    generator_hidden: tuple[int, ...] = setting((), WIDTHS)  # none: a linear generator
+    rate: float = setting(2e-3, above(0))
+    batch_size: int = setting(32, whole(1))
+    windows: int = setting(2000, whole(1))
+    report_every: int = setting(100, whole(1))
+    unseen: int = setting(1000, whole(1))  # windows of unseen images that a report is measured on
+    seed: int = setting(0, whole(0))
 
-    def __post_init__(self) -> None:
-        keep = partial(object.__setattr__, self)
-        one_of("what", self.what, tuple(COUNTED))
-        keep("period", whole_number("period", self.period, 1, 40))
-        one_of("method", self.method, CLOCK_METHODS)
-        keep("lag", whole_number("lag", self.lag, 0))
+    def check_together(self) -> None:
+        """Raise ValueError for settings that are accepted one by one, but not together."""
         if self.lag and self.method == "exact":
             raise ValueError(f"lag is {self.lag}; with the method 'exact' A waits: it accepts 0")
-        for name in ("features", "width", "message", "batch_size", "windows"):
-            keep(name, whole_number(name, getattr(self, name), 1))
-        for name in ("hidden", "generator_hidden"):
-            keep(name, whole_numbers(name, getattr(self, name), 1))
-        for name in ("report_every", "unseen"):
-            keep(name, whole_number(name, getattr(self, name), 1))
-        keep("rate", real_number("rate", self.rate, 0, above=True))
-        keep("seed", whole_number("seed", self.seed, 0))
-
-    def but(self, /, **changes: Any) -> ClockSettings:
-        """The same settings with some fields changed."""
-        unknown = set(changes) - set(self.__dataclass_fields__)
-        if unknown:
-            raise ValueError(
-                f"{sorted(unknown)[0]} is not a setting; ClockSettings accepts "
-                + ", ".join(self.__dataclass_fields__)
-            )
-        return replace(self, **changes)
 
     def make_task(self) -> Counting:
         """The task."""

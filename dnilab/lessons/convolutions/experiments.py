@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import one_of, whole_number
+from dnilab.checks import whole_number
 from dnilab.data import Dataset
-from dnilab.experiments.settings import Settings
+from dnilab.experiments.settings import DECOUPLED, Settings
+from dnilab.experiments.settings_table import among, setting, whole
 from dnilab.lessons.convolutions.network.build import DOWNSAMPLING, GENERATORS, build_convolutional
 from dnilab.network import Chain, Stack, loss_named
 from dnilab.training import Report
@@ -32,37 +33,32 @@ class ConvolutionSettings(Settings):
     Raises ValueError, naming the field, what it got and what it accepts.
     """
 
-    task: str = "digits"
+    task: str = setting("digits", among(_HALVINGS))
     hidden: tuple[int, ...] = (16, 32, 64)  # channels of the convolutions: one module each
     activation: str = "relu"
     batch_norm: bool = True
     dtype: str = "float32"
     rate: float = 2e-3
     epochs: int = 30
-    size: int = 3  # pixels of a window each way; odd
-    downsampling: str = "stride"  # or "max" or "mean" pooling
-    generator: str = "dense"  # or "convolutional"; unused by orderings without generators
+    size: int = setting(3, whole(1))  # pixels of a window each way; odd
+    downsampling: str = setting("stride", among(DOWNSAMPLING))  # or "max" or "mean" pooling
+    generator: str = setting("dense", among(GENERATORS), when={"ordering": DECOUPLED})
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of("task", self.task, tuple(_HALVINGS))
+    def check_together(self) -> None:
+        """Raise ValueError for settings that are accepted one by one, but not together."""
+        super().check_together()
         if not self.hidden:
             raise ValueError("hidden is (); it accepts the channels of one convolution or more")
         if self.ordering == "complete unlock":
             raise ValueError(
                 "ordering is 'complete unlock'; convolutions accept orderings without input models"
             )
-        object.__setattr__(self, "size", whole_number("size", self.size, 1))
         if self.size % 2 == 0:
-            raise ValueError(f"size is {self.size}; it accepts odd numbers")
-        one_of("downsampling", self.downsampling, tuple(DOWNSAMPLING))
-        one_of("generator", self.generator, GENERATORS)
+            self.refuse("size", "odd numbers")
         deepest = _HALVINGS[self.task]
         if self.downsampling != "stride" and len(self.hidden) > deepest:
-            raise ValueError(
-                f"hidden is {self.hidden}; with pooling it accepts up to {deepest} numbers, for "
-                "the images can be halved no more often"
-            )
+            why = "for the images can be halved no more often"
+            self.refuse("hidden", f"up to {deepest} numbers, {why}", "with pooling")
 
     @property
     def name(self) -> str:

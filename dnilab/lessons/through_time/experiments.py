@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from dnilab.checks import one_of, real_number, true_or_false, whole_number, whole_numbers
+from dnilab.checks import true_or_false, whole_number
 from dnilab.data import Dataset
 from dnilab.experiments import run
+from dnilab.experiments.settings_table import (
+    WIDTHS,
+    SettingsTable,
+    above,
+    among,
+    between,
+    or_none,
+    setting,
+    whole,
+)
 from dnilab.lessons.through_time.data import SEQUENCE_TASKS, SequenceTask, sequence_task
 from dnilab.lessons.through_time.network import RecurrentNet
 from dnilab.lessons.through_time.training import through_time, train_sequences
@@ -25,96 +33,69 @@ METHODS = ("BPTT", "DNI(state)", "DNI(state, targets)", "frozen")
 
 
 @dataclass(frozen=True)
-class RecurrentSettings:
+class RecurrentSettings(SettingsTable):
     """One experiment through time, complete: equal settings and seed give equal numbers.
 
     Raises ValueError, naming the field, what it got and what it accepts.
     """
 
     # the task
-    task: str = "recall"  # "recall", "echo" or "copy"
-    delay: int = 16  # steps of distraction; steps to the echo; bits to copy (at the start)
-    symbols: int = 2  # recall only
-    curriculum: bool = False  # one step more each time the task is solved
+    task: str = setting("recall", among(SEQUENCE_TASKS))
+    delay: int = setting(16, whole(0))  # steps of distraction, or to the echo; bits to copy
+    symbols: int = setting(2, whole(2, 64), when={"task": ("recall",)})
+    curriculum: bool = setting(False, true_or_false)  # one step more each time it is solved
     # the network
-    cell: str = "GRU"  # "tanh", "GRU" or "LSTM"
-    width: int = 32
-    gate_bias: float = 1.0  # of the gate that keeps the state; not for "tanh"
-    joint_fan_in: bool = True  # draw W and U as one layer over x and h: inputs written weakly
-    dtype: str = "float32"
+    cell: str = setting("GRU", among(CELLS))
+    width: int = setting(32, whole(1))
+    # of the gate that keeps the state
+    gate_bias: float = setting(1.0, between(-10, 10), when={"cell": ("GRU", "LSTM")})
+    # draw W and U as one layer over x and h: inputs written weakly
+    joint_fan_in: bool = setting(True, true_or_false)
+    dtype: str = setting("float32", among(("float32", "float64")))
     # how the gradient gets past the cut
-    method: str = "DNI(state)"
-    unroll: int | None = 4  # steps between two cuts; None: whole sequences
-    horizon: int | None = None  # upcoming targets that are seen; None: all that are of use
-    generator_hidden: tuple[int, ...] = ()  # none: a linear generator
-    auxiliary: float = 0.0  # weight of the auxiliary task: predict the next guess; 0: without
+    method: str = setting("DNI(state)", among(METHODS))
+    unroll: int | None = setting(4, or_none(whole(1)))  # steps between two cuts; None: no cut
+    # upcoming targets that are seen; None: all that are of use
+    horizon: int | None = setting(None, or_none(whole(1)))
+    generator_hidden: tuple[int, ...] = setting((), WIDTHS)  # none: a linear generator
+    # weight of the auxiliary task, to predict the next guess; 0: without
+    auxiliary: float = setting(0.0, between(0))
     # the training
-    optimiser: str = "adam"
-    rate: float = 2e-3
-    generator_rate: float | None = None  # None: the same as rate
-    batch_size: int = 32
-    updates: int = 10_000  # segments
-    report_every: int = 500  # updates
-    solved_below: float = 0.15  # bits
-    stop_when_solved: bool = False
-    seed: int = 0  # of the weights and of the sequences
+    optimiser: str = setting("adam", among(OPTIMISERS))
+    rate: float = setting(2e-3, above(0))
+    generator_rate: float | None = setting(None, or_none(above(0)))  # None: the same as rate
+    batch_size: int = setting(32, whole(1))
+    updates: int = setting(10_000, whole(1))  # segments
+    report_every: int = setting(500, whole(1))  # updates
+    solved_below: float = setting(0.15, between(0))  # bits
+    stop_when_solved: bool = setting(False, true_or_false)
+    seed: int = setting(0, whole(0))  # of the weights and of the sequences
 
-    def __post_init__(self) -> None:
-        keep = partial(object.__setattr__, self)
-        one_of("task", self.task, SEQUENCE_TASKS)
-        keep("delay", whole_number("delay", self.delay, 0 if self.task == "recall" else 1))
-        keep("symbols", whole_number("symbols", self.symbols, 2, 64))
-        if self.symbols != 2 and self.task != "recall":
-            raise ValueError(f"symbols is {self.symbols}; the task {self.task!r} accepts 2")
-        keep("curriculum", true_or_false("curriculum", self.curriculum))
-        one_of("cell", self.cell, tuple(CELLS))
-        keep("width", whole_number("width", self.width, 1))
-        keep("gate_bias", real_number("gate_bias", self.gate_bias, -10, 10))
-        keep("joint_fan_in", true_or_false("joint_fan_in", self.joint_fan_in))
-        one_of("dtype", self.dtype, ("float32", "float64"))
-        one_of("method", self.method, METHODS)
-        if self.unroll is not None:
-            keep("unroll", whole_number("unroll", self.unroll, 1))
-        elif self.task == "echo":
+    def check_together(self) -> None:
+        """Raise ValueError for settings that are accepted one by one, but not together."""
+        if self.task != "recall":
+            whole_number("delay", self.delay, 1)
+            if self.symbols != 2:
+                raise ValueError(f"symbols is {self.symbols}; the task {self.task!r} accepts 2")
+        if self.unroll is None and self.task == "echo":
             raise ValueError("unroll is None; the echo task never ends and accepts 1 or more")
+        self._check_horizon()
+        if self.auxiliary and not self.decoupled:
+            raise ValueError(
+                f"auxiliary is {self.auxiliary:g}; the method {self.method!r} accepts 0"
+            )
+        if self.stop_when_solved and self.curriculum:
+            self.refuse("stop_when_solved", "False", "with a curriculum")
+
+    def _check_horizon(self) -> None:
         if self.horizon is not None:
             most = {"echo": self.delay, "recall": 1, "copy": None}[self.task]
-            keep("horizon", whole_number("horizon", self.horizon, 1, most))
+            whole_number("horizon", self.horizon, 1, most)
         elif self.curriculum and self.method == "DNI(state, targets)" and self.task != "recall":
             raise ValueError(
                 "horizon is None; with a curriculum it accepts a whole number, for the generator's "
                 "width cannot grow"
             )
-        keep("generator_hidden", whole_numbers("generator_hidden", self.generator_hidden, 1))
-        keep("auxiliary", real_number("auxiliary", self.auxiliary, 0))
-        if self.auxiliary and not self.decoupled:
-            raise ValueError(
-                f"auxiliary is {self.auxiliary:g}; the method {self.method!r} accepts 0"
-            )
-        one_of("optimiser", self.optimiser, tuple(OPTIMISERS))
-        keep("rate", real_number("rate", self.rate, 0, above=True))
-        if self.generator_rate is not None:
-            keep(
-                "generator_rate", real_number("generator_rate", self.generator_rate, 0, above=True)
-            )
-        keep("batch_size", whole_number("batch_size", self.batch_size, 1))
-        keep("updates", whole_number("updates", self.updates, 1))
-        keep("report_every", whole_number("report_every", self.report_every, 1))
-        keep("solved_below", real_number("solved_below", self.solved_below, 0))
-        keep("stop_when_solved", true_or_false("stop_when_solved", self.stop_when_solved))
-        if self.stop_when_solved and self.curriculum:
-            raise ValueError("stop_when_solved is True; with a curriculum it accepts False")
-        keep("seed", whole_number("seed", self.seed, 0))
-
-    def but(self, /, **changes: Any) -> RecurrentSettings:
-        """The same settings with some fields changed."""
-        unknown = set(changes) - set(self.__dataclass_fields__)
-        if unknown:
-            raise ValueError(
-                f"{sorted(unknown)[0]} is not a setting; RecurrentSettings accepts "
-                + ", ".join(self.__dataclass_fields__)
-            )
-        return replace(self, **changes)
 
     @property
     def decoupled(self) -> bool:

@@ -6,15 +6,17 @@ whatever else is moved.  A line-up is written as one line of text that a classma
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar, Self
 
-from dnilab.checks import whole_number
+from dnilab.checks import instance_of, one_of, several
 from dnilab.experiments.settings import Settings
+from dnilab.experiments.settings_table import SettingsTable, setting, whole
 
 MOST_SEEDS = 20
+BY_THE_RUN = ("seed", "probe_rows")  # settings that a run of a line-up sets itself
 
 
 def _decoupled(context: tuple[str, ...]) -> Callable[[Settings], Settings]:
@@ -54,43 +56,47 @@ class Entry:
     look: int
 
 
+def _beside(name: str, value: Any) -> tuple[str, ...]:
+    """Some of BESIDE, in the order of BESIDE, so that equal line-ups are equal."""
+    accepts = f"a tuple of {', '.join(BESIDE)}"
+    names = [value] if isinstance(value, str) else several(name, value, accepts)
+    chosen = [one_of(name, one, BESIDE) for one in names]
+    return tuple(one for one in BESIDE if one in chosen)
+
+
 @dataclass(frozen=True)
-class Lineup:
+class Lineup(SettingsTable):
     """One setting, how many seeds, and the names in :data:`BESIDE` of what runs beside it.
 
     Raises ValueError, naming the field, what it got and what it accepts.
     """
 
-    settings: Settings = field(default_factory=Settings)
-    seeds: int = 5
-    beside: tuple[str, ...] = ()
+    example: ClassVar[str] = "dnilab(epochs=12, seeds=3, beside=('backprop', 'DNI(h)'))"
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.settings, Settings):
-            raise ValueError(f"settings is {self.settings!r}; it accepts Settings")
-        whole_number("seeds", self.seeds, 1, MOST_SEEDS)
-        names = (self.beside,) if isinstance(self.beside, str) else self.beside
-        if not isinstance(names, tuple | list):
-            raise ValueError(f"beside is {names!r}; it accepts a tuple of {', '.join(BESIDE)}")
-        for name in names:
-            if not isinstance(name, str) or name not in BESIDE:
-                raise ValueError(f"beside is {name!r}; it accepts {', '.join(BESIDE)}")
-        # The order is that of BESIDE, so that equal line-ups are equal.
-        object.__setattr__(self, "beside", tuple(n for n in BESIDE if n in names))
+    settings: Settings = setting(Settings(), partial(instance_of, kind=Settings))  # noqa: RUF009
+    seeds: int = setting(5, whole(1, MOST_SEEDS), "Seeds", (1, MOST_SEEDS, 1))
+    beside: tuple[str, ...] = setting((), _beside)
+
+    def but(self, /, **changes: Any) -> Self:
+        """The same line-up with some fields changed, its own or those of its settings."""
+        own = {name: changes.pop(name) for name in ("seeds", "beside") if name in changes}
+        return replace(self, settings=self.settings.but(**changes), **own)
+
+    def changed(self) -> dict[str, Any]:
+        """What is not as in ``Lineup()``, by name; a run sets its seed and probe rows itself."""
+        own = super().changed()
+        settings = own.pop("settings", Settings()).changed()
+        return {name: x for name, x in settings.items() if name not in BY_THE_RUN} | own
 
     @property
     def main(self) -> Entry:
         """The setting that the others stand beside."""
-        return next(e for e in self.entries() if e.settings == self.settings)
+        return self.entries()[-1]
 
     def entries(self) -> tuple[Entry, ...]:
         """The settings to train, each once, those beside first, with different names and looks."""
-        found: dict[Settings, str] = {}
-        for name in self.beside:
-            other = BESIDE[name](self.settings)
-            if other != self.settings and other not in found:
-                found[other] = name
-        chosen = {**found, self.settings: ""}
+        others = dict.fromkeys(BESIDE[name](self.settings) for name in self.beside)
+        chosen = [*(other for other in others if other != self.settings), self.settings]
         names: list[str] = []
         for settings in chosen:
             name = settings.name
@@ -107,37 +113,6 @@ class Lineup:
             for name, settings, look in zip(distinct(names), chosen, looks, strict=True)
         )
 
-    @property
-    def text(self) -> str:
-        """The line-up as one line: what is not as in ``Lineup()``."""
-        parts = [f"{name}={value!r}" for name, value in changed(self.settings).items()]
-        if self.seeds != 5:
-            parts.append(f"seeds={self.seeds}")
-        if self.beside:
-            parts.append(f"beside={self.beside!r}")
-        return f"dnilab({', '.join(parts)})"
-
-    @classmethod
-    def from_text(cls, text: str) -> Lineup:
-        """The line-up that :attr:`text` describes.  Nothing in the text is executed.
-
-        Raises ValueError if the text is none, or asks for a setting that there is not.
-        """
-        hint = f"a text such as {PRESETS[FIRST].text}"
-        try:
-            call = ast.parse(text.strip(), mode="eval").body
-            if not isinstance(call, ast.Call) or call.args:
-                raise ValueError
-            if not isinstance(call.func, ast.Name) or call.func.id != "dnilab":
-                raise ValueError
-            given = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            shown = text.strip()
-            shown = shown if len(shown) <= 60 else shown[:57] + "..."
-            raise ValueError(f"the settings string is {shown!r}; it accepts {hint}") from None
-        seeds, beside = given.pop("seeds", 5), given.pop("beside", ())
-        return cls(Settings().but(**given), seeds, beside)
-
 
 def distinct(names: list[str]) -> list[str]:
     """The names, with a number after one that is there already.
@@ -153,17 +128,6 @@ def distinct(names: list[str]) -> list[str]:
             unused = f"{name} ({count})"
         found.append(unused)
     return found
-
-
-def changed(settings: Settings) -> dict[str, Any]:
-    """The fields that are not as in ``Settings()``, by name; the seed is left out."""
-    return {
-        one.name: getattr(settings, one.name)
-        for one in fields(settings)
-        if one.default is not MISSING
-        and one.name not in ("seed", "probe_rows")
-        and getattr(settings, one.name) != one.default
-    }
 
 
 SMALL = Settings(examples=2000, test_examples=500, epochs=12, dtype="float32", context=("h", "y"))

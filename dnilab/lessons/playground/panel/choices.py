@@ -1,32 +1,25 @@
-"""What can be chosen in the playground, and how the controls' values make a line-up."""
+"""What can be chosen in the playground, and how the controls' values make a line-up.
+
+The controls come from the rows of the settings' table.  A setting with a label there has a control
+of its own name; a few others are shown as several controls.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any
 
-from dnilab.experiments.settings import DECOUPLED, GROUPED, ORDERINGS, OWN, Settings
-from dnilab.lessons.playground.experiments.comparison import BESIDE, MOST_SEEDS, Lineup
-from dnilab.network.layers import ACTIVATIONS
-from dnilab.network.optimisers import OPTIMISERS
+from dnilab.checks import refuse, shown
+from dnilab.experiments.settings import DECOUPLED, OWN, Settings
+from dnilab.experiments.settings_table import Row
+from dnilab.lessons.playground.experiments.comparison import BESIDE, Lineup
 from dnilab.network.signals import CONTEXTS
-from dnilab.widgets.controls import Choice, Slider, Spec, Toggle, Words
+from dnilab.widgets.controls import Choice, Slider, Spec, Toggle, Words, spec_of
 
 MOST_HIDDEN = 8
-
-_ORDERING_WORDS = {
-    "backprop": "backpropagation",
-    "sequential": "sequential (Red Box)",
-    "blue box": "threaded as published (Blue Box)",
-    "pipeline": "pipeline, a thread per worker",
-    "sparse": "sparse updates",
-    "complete unlock": "complete unlock",
-    "sparse backprop": "sparse backpropagation",
-    "last layer only": "last layer only",
-}
-_SEES = {"h": "activation h", "y": "label y", "x": "input x", "h_norm": "h normalised"}
-_SPARSE = ("sparse", "sparse backprop")
+MOST_WIDE = 2000
 
 SHOWN: Mapping[str, Spec] = {
     "show": Choice({"share right": "right", "test loss": "test loss", "training loss": "loss"},
@@ -47,64 +40,15 @@ SHOWN: Mapping[str, Spec] = {
 """Controls that change how a run is shown, not the run."""
 
 
-def specs(lineup: Lineup, own: bool) -> dict[str, Spec]:
-    """The controls that make a run, set to ``lineup``; ``own``: the reader brought arrays."""
-    start = values_of(lineup)
-    tasks = {"binary addition": "addition", "scanned digits": "digits"}
-    if own:
-        tasks = {"your arrays": OWN, **tasks}
-    plain: dict[str, Spec] = {
-        "task": Choice(tasks, "addition", "Task"),
-        "bits": Slider(4, 24, 1, 12, "Bits of each number"),
-        "examples": Slider(100, 20_000, 100, 2000, "Training sums"),
-        "seeds": Slider(1, MOST_SEEDS, 1, 5, "Seeds"),
-        "depth": Slider(1, MOST_HIDDEN, 1, 2, "Hidden layers"),
-        "widths": Words("128, 64", "Width of each", "such as 128, 64"),
-        "activation": Choice(list(ACTIVATIONS), "tanh", "Activation"),
-        "batch_norm": Toggle(False, "Batch normalisation"),
-        "generator": Choice(["none", "linear", "hidden layer"], "linear", "Generator"),
-        "generator_width": Slider(4, 512, 1, 64, "Width of its hidden layer"),
-        **{f"sees {part}": Toggle(False, f"sees {_SEES[part]}") for part in CONTEXTS},
-        "ordering": Choice(
-            {_ORDERING_WORDS[name]: name for name in ORDERINGS}, "sequential", "Ordering"
-        ),
-        "workers": Slider(1, MOST_HIDDEN + 1, 1, 2, "Workers"),
-        "staleness": Slider(0, 16, 1, 1, "Staleness", "batches"),
-        "p": Slider(0.05, 1.0, 0.05, 0.5, "Chance p of an update"),
-        "optimiser": Choice(list(OPTIMISERS), "adam", "Optimiser"),
-        "rate": Slider(1e-5, 10.0, 0.1, 3e-3, "Learning rate", log=True),
-        "generator_rate": Slider(
-            1e-5, 10.0, 0.1, 3e-3, "Learning rate of the generators", log=True
-        ),
-        "batch_size": Slider(1, 1000, 1, 32, "Batch size"),
-        "epochs": Slider(1, 200, 1, 12, "Epochs"),
-        **{f"beside {name}": Toggle(False, name) for name in BESIDE},
-    }
-    return {name: replace(spec, value=start[name]) for name, spec in plain.items()}
-
-
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Ordering": ("ordering", "workers", "staleness", "p"),
-    "Generator": ("generator", "generator_width", *(f"sees {part}" for part in CONTEXTS)),
-    "Beside it": tuple(f"beside {name}" for name in BESIDE),
-    "Task": ("task", "bits", "examples", "seeds"),
-    "Network": ("depth", "widths", "activation", "batch_norm"),
-    "Training": ("epochs", "batch_size", "rate", "generator_rate", "optimiser"),
-}
-"""The controls in the order and under the headings in which they are shown."""
-
-
 def widths_of(text: str) -> tuple[int, ...]:
     """The widths in a text such as "128, 64"; ValueError if it is another."""
     words = text.replace(",", " ").split()
-    if not 1 <= len(words) <= MOST_HIDDEN or not all(w.isdecimal() and int(w) > 0 for w in words):
-        raise ValueError(
-            f"Width of each is {text!r}; it accepts 1 to {MOST_HIDDEN} whole numbers, such as "
-            "128, 64"
-        )
-    if any(int(word) > 2000 for word in words):
-        raise ValueError(f"Width of each is {text!r}; it accepts widths up to 2000")
-    return tuple(map(int, words))
+    widths = tuple(int(word) for word in words if word.isdecimal() and len(word) < 5)
+    fits = len(widths) == len(words) and all(1 <= width <= MOST_WIDE for width in widths)
+    if not (fits and 1 <= len(words) <= MOST_HIDDEN):
+        accepts = f"1 to {MOST_HIDDEN} whole numbers up to {MOST_WIDE}, such as 128, 64"
+        refuse("Width of each", text, accepts)
+    return widths
 
 
 def with_depth(text: str, depth: int) -> str:
@@ -116,11 +60,123 @@ def with_depth(text: str, depth: int) -> str:
     return ", ".join(map(str, (widths + (widths[-1],) * depth)[:depth]))
 
 
+def _context(*ticked: bool) -> tuple[str, ...]:
+    context = tuple(compress(CONTEXTS, ticked))
+    if not context:
+        raise ValueError("the generator sees nothing; it accepts at least one of h, y, x, h_norm")
+    return tuple(sorted(context, key=("x", *CONTEXTS).index))  # as the course writes them
+
+
+def _generator(hidden: tuple[int, ...]) -> tuple[str, int]:
+    if len(hidden) > 1:
+        raise ValueError(f"generator_hidden is {hidden}; the playground accepts one width at most")
+    return ("hidden layer", hidden[0]) if hidden else ("linear", 64)
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The controls that stand for one setting, by their names.
+
+    ``values(setting)``: of each of them.  ``setting(*values)``: what they stand for together.
+    """
+
+    specs: Mapping[str, Spec]
+    values: Callable[[Any], Iterable[Any]]
+    setting: Callable[..., Any]
+
+
+_SEES = {"h": "activation h", "y": "label y", "x": "input x", "h_norm": "h normalised"}
+_SEVERAL: dict[str, Controls] = {
+    "hidden": Controls(
+        {
+            "depth": Slider(1, MOST_HIDDEN, 1, 2, "Hidden layers"),
+            "widths": Words("128, 64", "Width of each", "such as 128, 64"),
+        },
+        lambda hidden: (len(hidden), ", ".join(map(str, hidden))),
+        lambda depth, widths: widths_of(widths),
+    ),
+    "generator_hidden": Controls(
+        {
+            "generator": Choice(["none", "linear", "hidden layer"], "linear", "Generator"),
+            "generator_width": Slider(4, 512, 1, 64, "Width of its hidden layer"),
+        },
+        _generator,
+        lambda generator, width: (width,) if generator == "hidden layer" else (),
+    ),
+    "context": Controls(
+        {f"sees {part}": Toggle(False, f"sees {_SEES[part]}") for part in CONTEXTS},
+        lambda context: [part in context for part in CONTEXTS],
+        _context,
+    ),
+    "beside": Controls(
+        {f"beside {name}": Toggle(False, name) for name in BESIDE},
+        lambda beside: [name in beside for name in BESIDE],
+        lambda *ticked: tuple(compress(BESIDE, ticked)),
+    ),
+}
+
+_DEFAULTS = {**vars(Settings(generator_rate=Settings.rate)), **vars(Lineup())}
+
+
+def _one(name: str, row: Row) -> Controls:
+    """The control of a setting, called as it is."""
+    return Controls(
+        {name: spec_of(row, _DEFAULTS[name])}, lambda value: (value,), lambda value: value
+    )
+
+
+CONTROLS: Mapping[str, Controls] = _SEVERAL | {
+    name: _one(name, row) for name, row in {**Settings.rows(), **Lineup.rows()}.items() if row.label
+}
+"""The controls of every setting that has some."""
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Ordering": ("ordering", "workers", "staleness", "p"),
+    "Generator": ("generator", "generator_width", *_SEVERAL["context"].specs),
+    "Beside it": tuple(_SEVERAL["beside"].specs),
+    "Task": ("task", "bits", "examples", "seeds"),
+    "Network": ("depth", "widths", "activation", "batch_norm"),
+    "Training": ("epochs", "batch_size", "rate", "generator_rate", "optimiser"),
+}
+"""The controls in the order and under the headings in which they are shown."""
+
+
+def specs(lineup: Lineup, own: bool) -> dict[str, Spec]:
+    """The controls that make a run, set to ``lineup``; ``own``: the reader brought arrays."""
+    every = {name: spec for one in CONTROLS.values() for name, spec in one.specs.items()}
+    if not own:
+        label, tasks = Settings.rows()["task"].label, Settings.rows()["task"].offers
+        tasks = {words: task for words, task in tasks.items() if task != OWN}
+        every["task"] = Choice(tasks, "addition", label)
+    start = values_of(lineup)
+    shown = [name for names in GROUPS.values() for name in names]
+    return {name: replace(every[name], value=start[name]) for name in shown}
+
+
+def values_of(lineup: Lineup) -> dict[str, Any]:
+    """The values of the controls that stand for ``lineup``.  ValueError if none can."""
+    settings = {**vars(lineup.settings), **vars(lineup)}
+    if settings["generator_rate"] is None:
+        settings["generator_rate"] = settings["rate"]
+    found: dict[str, Any] = {}
+    for name, one in CONTROLS.items():
+        found |= zip(one.specs, one.values(settings[name]), strict=True)
+    return found
+
+
+def _setting(name: str, values: Mapping[str, Any]) -> Any:
+    """The setting that the values of its controls stand for."""
+    return CONTROLS[name].setting(*(values[control] for control in CONTROLS[name].specs))
+
+
 def lineup_of(values: Mapping[str, Any]) -> Lineup:
     """The line-up that the values of the controls stand for.
 
-    Raises ValueError, in words, if they can't go together.
+    A setting that changes nothing stays at its default.  Raises ValueError, in words, if the
+    values can't go together.
     """
+    out = _idle(values)
+    found = {name: _setting(name, values) for name in CONTROLS if name not in out}
     ordering = values["ordering"]
     if values["generator"] == "none" and ordering in DECOUPLED:
         if ordering != "sequential":
@@ -128,115 +184,49 @@ def lineup_of(values: Mapping[str, Any]) -> Lineup:
                 f"the generator is 'none'; the ordering {ordering!r} accepts 'linear' and "
                 "'hidden layer'"
             )
-        ordering = "last layer only"  # nobody tells the modules below what to do
-    context = tuple(part for part in CONTEXTS if values[f"sees {part}"])
-    if not context:
-        raise ValueError("the generator sees nothing; it accepts at least one of h, y, x, h_norm")
-    if "h" in context and "x" in context:  # the order in which the course writes them
-        context = ("x", *(part for part in context if part != "x"))
-    rate, generator_rate = values["rate"], values["generator_rate"]
-    batch_size, examples = values["batch_size"], values["examples"]
-    bits = values["bits"]
-    room = 4 ** (bits - 1)
-    settings = Settings(
-        task=values["task"],
-        bits=bits,
-        examples=examples,
+        found["ordering"] = "last layer only"  # nobody tells the modules below what to do
+    if found.get("generator_rate") == found["rate"]:
+        del found["generator_rate"]
+    if "bits" in found:
         # Few bits leave fewer sums for testing; where there are none at all, Settings says so.
-        test_examples=max(1, min(500, room - examples)),
-        hidden=widths_of(values["widths"]),
-        activation=values["activation"],
-        batch_norm=values["batch_norm"],
-        dtype="float32",
-        context=context,
-        generator_hidden=(
-            (values["generator_width"],) if values["generator"] == "hidden layer" else ()
-        ),
-        ordering=ordering,
-        workers=values["workers"] if ordering in GROUPED else 2,
-        staleness=values["staleness"] if ordering in GROUPED else 1,
-        p=values["p"] if ordering in _SPARSE else 0.5,
-        optimiser=values["optimiser"],
-        rate=rate,
-        generator_rate=None if generator_rate == rate else generator_rate,
-        batch_size=batch_size,
-        epochs=values["epochs"],
-    )
-    return Lineup(
-        settings, values["seeds"], tuple(name for name in BESIDE if values[f"beside {name}"])
-    )
+        room = 4 ** (found["bits"] - 1) - found["examples"]
+        found["test_examples"] = max(1, min(500, room))
+    return Lineup().but(dtype="float32", **found)
 
 
-def values_of(lineup: Lineup) -> dict[str, Any]:
-    """The values of the controls that stand for ``lineup``."""
-    settings = lineup.settings
-    hidden = settings.generator_hidden
-    return {
-        "task": settings.task,
-        "bits": settings.bits,
-        "examples": settings.examples,
-        "seeds": lineup.seeds,
-        "depth": len(settings.hidden),
-        "widths": ", ".join(map(str, settings.hidden)),
-        "activation": settings.activation,
-        "batch_norm": settings.batch_norm,
-        "generator": "hidden layer" if hidden else "linear",
-        "generator_width": hidden[0] if hidden else 64,
-        **{f"sees {part}": part in settings.context for part in CONTEXTS},
-        "ordering": settings.ordering,
-        "workers": settings.workers,
-        "staleness": settings.staleness,
-        "p": settings.p,
-        "optimiser": settings.optimiser,
-        "rate": settings.rate,
-        "generator_rate": (
-            settings.rate if settings.generator_rate is None else settings.generator_rate
-        ),
-        "batch_size": settings.batch_size,
-        "epochs": settings.epochs,
-        **{f"beside {name}": name in lineup.beside for name in BESIDE},
-    }
+def _idle(values: Mapping[str, Any]) -> set[str]:
+    """The settings that change nothing as the others stand, neither alone nor in what is beside."""
+    deciding = {other for row in Settings.rows().values() for other in row.when} & set(CONTROLS)
+    try:
+        base = Settings(**{name: _setting(name, values) for name in deciding})
+        trained = [one.settings for one in Lineup(base, 1, _setting("beside", values)).entries()]
+    except ValueError:  # they can't go together: the run says so
+        return set()
+    return {n for n in Settings.rows() if not any(settings.applies(n) for settings in trained)}
 
 
 def idle(values: Mapping[str, Any]) -> set[str]:
     """The controls that change nothing as the others stand: they are greyed out."""
-    out: set[str] = set()
-    ordering = values["ordering"]
-    compared = any(values[f"beside {name}"] for name in BESIDE if name.startswith(("DNI", "Red")))
-    if ordering not in DECOUPLED and not compared:
-        out |= {"generator", "generator_rate", *(f"sees {part}" for part in CONTEXTS)}
-    if values["generator"] != "hidden layer" or "generator" in out:
+    out = {one for name in _idle(values) & set(CONTROLS) for one in CONTROLS[name].specs}
+    if values["generator"] != "hidden layer":
         out.add("generator_width")
-    if ordering not in GROUPED:
-        out |= {"workers", "staleness"}
-    if ordering not in _SPARSE:
-        out.add("p")
     if values["below"] != "network":
         out.add("moment")
-    if values["task"] != "addition":
-        out |= {"bits", "examples"}
     return out
 
 
 def unreachable(lineup: Lineup) -> str:
     """Why the controls cannot stand for ``lineup``, or ""."""
-    settings = lineup.settings
-    values = values_of(lineup)
-    for name, spec in specs(Lineup(), True).items():
-        try:
-            spec.check(name, values[name])
-        except ValueError as error:
-            return str(error)
-    if len(settings.generator_hidden) > 1:
-        return "generator_hidden: the playground accepts one hidden layer at most"
     try:
-        again = lineup_of(values)
+        values = values_of(lineup)
+        for name, spec in specs(Lineup(), True).items():
+            spec.check(name, values[name])
+        there = lineup_of(values).settings
     except ValueError as error:
         return str(error)
-    for name, value in vars(settings).items():
-        got = getattr(again.settings, name)
-        same = set(got) == set(value) if name == "context" else got == value
-        if not same and name not in ("seed", "dtype", "test_examples", "generator_rate", "workers",
-                                     "staleness", "p"):  # fmt: skip
-            return f"{name}: got {value!r}; the playground has {got!r} there, without a control"
+    free = {*CONTROLS, "seed", "dtype", "test_examples"}
+    for name, value in vars(lineup.settings).items():
+        if name not in free and getattr(there, name) != value:
+            accepts = f"the playground has no control for it and accepts {getattr(there, name)!r}"
+            return f"{name} is {shown(value)}; {accepts}"
     return ""

@@ -102,11 +102,9 @@ def sweep_plan(
 def _values(name: str, values: Iterable[Any]) -> list[Any]:
     if name == "seed":
         raise ValueError("grid names 'seed'; the seeds are handed over as seeds=(0, 1, 2)")
-    if name not in Settings.__dataclass_fields__:
-        raise ValueError(
-            f"grid names {name!r}, which is not a setting; it accepts "
-            + ", ".join(Settings.__dataclass_fields__)
-        )
+    if name not in Settings.rows():
+        accepts = ", ".join(Settings.rows())
+        raise ValueError(f"grid names {name!r}, which is not a setting; it accepts {accepts}")
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise ValueError(f"grid[{name!r}] is {values!r}; it accepts several values")
     found = list(values)

@@ -335,11 +335,11 @@ def test_a_pasted_string_sets_the_controls_and_runs(make):
     [
         ("rm -rf", "settings string"),
         ("dnilab(epochs=0)", "epochs is 0"),
-        ("dnilab(epochs=1" + 400 * "0" + ")", "epochs: got 1000"),
+        ("dnilab(epochs=1" + 400 * "0" + ")", "epochs is 1000"),
         ("dnilab(beside=5)", "beside is 5"),
         ("dnilab(beside=[[1]])", "beside is [1]"),
         ("dnilab(self=1)", "self"),
-        ("dnilab(epochs=5000)", "epochs: got 5000"),
+        ("dnilab(epochs=5000)", "epochs is 5000; it accepts 1 to 200"),
         ("dnilab(input_hidden=(3,))", "input_hidden"),
         ("dnilab(generator_hidden=(8, 4))", "generator_hidden"),
         ("dnilab(task='own arrays')", "arrays of your own"),
