@@ -28,11 +28,14 @@ DIGITS = Settings(
 
 
 def trainings(base: Settings) -> list[Settings]:
-    """The four ways that are compared."""
+    """The ways that are compared."""
     return [
         base.but(ordering="backprop"),
         base.but(context=("h",)),
         base.but(context=("h", "y")),
+        base.but(ordering="local loss"),
+        base.but(ordering="direct feedback"),
+        base.but(ordering="feedback alignment"),
         base.but(ordering="last layer only"),
     ]
 

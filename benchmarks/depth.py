@@ -6,7 +6,8 @@
 mean and standard deviation over seeds, fewer of them without batch normalisation and where
 updates are sparse.  Four parts:
 
-- depth: last layer only, backprop, DNI(h) and DNI(h, y), with and without batch normalisation;
+- depth: last layer only, backprop, DNI(h), DNI(h, y), a local loss and direct feedback, with batch
+  normalisation; backprop, DNI(h) and DNI(h, y) without;
 - sparse: four layers, each module updates with probability p, training time scaled by 1/p, and
   backprop that stops at a module that does not update, for the same time and for 60 epochs;
 - unlocked: four layers that predict their inputs as well, each with a worker of its own, fits

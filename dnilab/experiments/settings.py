@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from dnilab.checks import true_or_false, whole_number
+from dnilab.checks import refuse, true_or_false, whole_number, whole_numbers
 from dnilab.data import Dataset, binary_addition, digits, mnist
 from dnilab.experiments.settings_table import (
     WIDTHS,
@@ -30,8 +30,11 @@ from dnilab.orderings import (
     backprop,
     blue_box,
     complete_unlock,
+    direct_feedback,
+    even_cuts,
     even_groups,
     last_layer_only,
+    local_loss,
     module_times,
     multiplications,
     pipeline,
@@ -51,12 +54,21 @@ _ORDERINGS = {
     "complete unlock": "complete unlock",
     "sparse backpropagation": "sparse backprop",
     "last layer only": "last layer only",
+    "local loss, a readout for each module": "local loss",
+    "direct feedback alignment": "direct feedback",
+    "feedback alignment": "feedback alignment",
 }
 ORDERINGS = tuple(_ORDERINGS.values())
 # These train on synthetic gradients.
 DECOUPLED = ("sequential", "blue box", "pipeline", "sparse", "complete unlock")
+# Their fits may come late.
+LATE = ("pipeline", "complete unlock")
 # These have a worker for each group of modules.
-GROUPED = ("pipeline", "complete unlock")
+GROUPED = (*LATE, "local loss")
+# What tells a module below the top its gradient, where that is no generator: see Stack.build.
+_SIGNALS = {"local loss": "readout", "direct feedback": "feedback"}
+# Their readouts and random matrices are made for dense layers.
+MADE_OF_DENSE = (*_SIGNALS, "feedback alignment")
 # The others run on one thread.
 _OWN_EXECUTOR = {
     "pipeline": "threads",
@@ -71,12 +83,23 @@ _TASKS = {"your arrays": OWN, "binary addition": "addition", "scanned digits": "
 _SUMS = {"task": ("addition",)}
 _GUESSES = {"ordering": DECOUPLED}
 _GROUPS = {"ordering": GROUPED}
+_LATE = {"ordering": LATE}
 _SPARSE = {"ordering": ("sparse", "sparse backprop")}
 _UNLOCK = {"ordering": ("complete unlock",)}
 
 
 def _context(_: str, value: Any) -> tuple[str, ...]:
     return check_context(value)
+
+
+def _cuts(name: str, value: Any) -> int | tuple[int, ...] | None:
+    """None, how many modules there are, or the layers above which the network is cut."""
+    if value is None or isinstance(value, (int, np.integer)):
+        return None if value is None else whole_number(name, value, 1)
+    numbers = whole_numbers(name, value, 1)
+    if list(numbers) != sorted(set(numbers)):
+        refuse(name, value, "numbers of layers in order, each once; or how many modules; or None")
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -94,7 +117,10 @@ class Settings(SettingsTable):
     test_examples: int = setting(1_000, whole(1), when=_SUMS)  # unseen sums
     inputs: str = setting("centred", among(("centred", "binary")), when=_SUMS)  # -1, +1; or 0, 1
     # the network
-    hidden: tuple[int, ...] = setting((128, 64), WIDTHS)  # of the hidden layers: one module each
+    hidden: tuple[int, ...] = setting((128, 64), WIDTHS)  # of the hidden layers
+    # Into modules: how many, cut evenly by the cost model; or the layers that are cut above; None:
+    # a layer a module
+    cuts: int | tuple[int, ...] | None = setting(None, _cuts)
     activation: str = setting("tanh", among(ACTIVATIONS), "Activation", [*ACTIVATIONS])
     batch_norm: bool = setting(False, true_or_false, "Batch normalisation")
     # None: the cross-entropy that fits the task
@@ -104,14 +130,15 @@ class Settings(SettingsTable):
     context: tuple[str, ...] = setting(("h", "y"), _context, when=_GUESSES)
     generator_hidden: tuple[int, ...] = setting((), WIDTHS, when=_GUESSES)
     input_hidden: tuple[int, ...] = setting((128,), WIDTHS, when=_UNLOCK)  # of input models
+    readout_hidden: tuple[int, ...] = setting((), WIDTHS, when={"ordering": ("local loss",)})
     # the training
     ordering: str = setting("sequential", among(ORDERINGS), "Ordering", _ORDERINGS)
     # groups of modules with a worker each
     workers: int = setting(2, whole(1), "Workers", (1, 9, 1), _GROUPS)
     # that a fit comes late
-    staleness: int = setting(1, whole(0), "Staleness", (0, 16, 1), _GROUPS, "batches")
+    staleness: int = setting(1, whole(0), "Staleness", (0, 16, 1), _LATE, "batches")
     # None: late fits do where it matters; see orderings.pipeline
-    guess_again: bool | None = setting(None, or_none(true_or_false), when=_GROUPS)
+    guess_again: bool | None = setting(None, or_none(true_or_false), when=_LATE)
     # between two visits to a queue
     batches_per_turn: int = setting(1, whole(1), when={"ordering": ("pipeline",)})
     p: float = setting(0.5, above(0, 1), "Chance p of an update", (0.05, 1.0, 0.05), _SPARSE)
@@ -146,9 +173,13 @@ class Settings(SettingsTable):
             raise ValueError(f"loss is {self.loss!r}; the bits of addition accept {accepts}")
 
     def _check_ordering(self) -> None:
-        modules = len(self.hidden) + 1
-        if self.ordering in GROUPED and self.workers > modules:
-            self.refuse("workers", f"1 to {modules}, the number of modules")
+        layers = len(self.hidden) + 1
+        if isinstance(self.cuts, int) and self.cuts > layers:
+            self.refuse("cuts", f"1 to {layers} modules, as many as there are layers")
+        if isinstance(self.cuts, tuple) and self.cuts and self.cuts[-1] >= layers:
+            self.refuse("cuts", f"layers 1 to {layers - 1}: a cut is above a layer, below another")
+        if self.ordering in GROUPED and self.workers > self.modules:
+            self.refuse("workers", f"1 to {self.modules}, the number of modules")
         if self.ordering == "complete unlock":
             whole_number("staleness", self.staleness, 1)
         if self.ordering == "pipeline" and 1 < self.batches_per_turn > self.staleness:
@@ -178,10 +209,36 @@ class Settings(SettingsTable):
     @property
     def name(self) -> str:
         """A short name, as the field says it: "backprop", "DNI(h, y)", "DNI(h), pipeline"."""
-        if not self.decoupled:
-            return self.ordering
-        name = f"DNI({', '.join(self.context)})"
-        return name if self.ordering == "sequential" else f"{name}, {self.ordering}"
+        name = self.ordering
+        if self.decoupled:
+            name = f"DNI({', '.join(self.context)})"
+            name += "" if self.ordering == "sequential" else f", {self.ordering}"
+        modules = f", {self.modules} module{'s' if self.modules > 1 else ''}"
+        return name if self.cuts is None else name + modules
+
+    @property
+    def modules(self) -> int:
+        """How many modules the network is cut into."""
+        if self.cuts is None:
+            return len(self.hidden) + 1
+        return self.cuts if isinstance(self.cuts, int) else len(self.cuts) + 1
+
+    @property
+    def signal(self) -> str:
+        """What tells each module below the top its gradient: see ``Stack.build``."""
+        return "generator" if self.decoupled else _SIGNALS.get(self.ordering, "truth")
+
+    def _cut_above(self, widths: tuple[int, ...]) -> tuple[int, ...] | None:
+        """The layers above which a network of these widths is cut; None: all."""
+        if not isinstance(self.cuts, int):
+            return self.cuts
+        return even_cuts(widths, self.cuts, **self._of_signal)
+
+    @property
+    def _of_signal(self) -> dict[str, Any]:
+        """What the cost model has to know of the signals and input models."""
+        names = ("context", "generator_hidden", "input_hidden", "readout_hidden", "signal")
+        return {name: getattr(self, name) for name in names}
 
     def data(self) -> Dataset:
         """The dataset; drawn sums depend on the seed, the images do not.
@@ -205,24 +262,31 @@ class Settings(SettingsTable):
     def stack(self, data: Dataset) -> Stack:
         """A new network for this data; equal seeds give equal weights in every ordering."""
         fitting = {"bits": "binary cross-entropy", "classes": "softmax cross-entropy"}
+        widths = (data.inputs, *self.hidden, data.outputs)
         return Stack.build(
-            (data.inputs, *self.hidden, data.outputs),
+            widths,
             loss_named(self.loss or fitting[data.kind]),
             np.random.default_rng([self.seed, 2]),
             activation=self.activation,
             batch_norm=self.batch_norm,
-            context=self.context if self.decoupled else None,
+            cuts=self._cut_above(widths),
+            signals=self.signal,
+            context=self.context,
             generator_hidden=self.generator_hidden,
+            readout_hidden=self.readout_hidden,
+            fixed_feedback=self.ordering == "feedback alignment",
             input_hidden=self.input_hidden if self.ordering == "complete unlock" else None,
             dtype=np.dtype(self.dtype),
         )
 
     def program(self, data: Dataset | None = None) -> Program:
         """The ordering, written down for this network; ``data`` if it is drawn already."""
-        modules = len(self.hidden) + 1
+        modules = self.modules
         match self.ordering:
-            case "backprop":
-                return backprop(modules)
+            case "backprop" | "feedback alignment":
+                return replace(backprop(modules), name=self.ordering)
+            case "direct feedback":
+                return direct_feedback(modules)
             case "last layer only":
                 return last_layer_only(modules)
             case "blue box":
@@ -231,13 +295,15 @@ class Settings(SettingsTable):
                 return sparse(modules, p=self.p, seed=self.seed)
             case "sparse backprop":
                 return sparse_backprop(modules, p=self.p, seed=self.seed)
-            case "pipeline" | "complete unlock":
+            case "pipeline" | "complete unlock" | "local loss":
                 return self.in_groups(self.groups(self.data() if data is None else data))
             case _:
                 return sequential(modules)
 
     def in_groups(self, groups: Groups) -> Program:
-        """The ordering for these groups of modules: a pipeline, or a complete unlock."""
+        """The ordering for these groups of modules: a pipeline, say, or a complete unlock."""
+        if self.ordering == "local loss":
+            return local_loss(groups)
         late: dict[str, Any] = {"staleness": self.staleness, "guess_again": self.guess_again}
         if self.ordering == "complete unlock":
             return complete_unlock(groups, **late)
@@ -246,9 +312,8 @@ class Settings(SettingsTable):
     def groups(self, data: Dataset) -> Groups:
         """The modules of each worker, by the cost model, as even as can be."""
         widths = (data.inputs, *self.hidden, data.outputs)
-        costs = multiplications(widths, self.context, self.generator_hidden, self.input_hidden)
-        modules = len(widths) - 1
-        everything = (tuple(range(1, modules + 1)),)
+        costs = multiplications(widths, cuts=self._cut_above(widths), **self._of_signal)
+        everything = (tuple(range(1, self.modules + 1)),)
         return even_groups(module_times(self.in_groups(everything), costs), self.workers)
 
     def executor_name(self) -> str:

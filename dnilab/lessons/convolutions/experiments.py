@@ -10,7 +10,7 @@ import numpy as np
 
 from dnilab.checks import whole_number
 from dnilab.data import Dataset
-from dnilab.experiments.settings import DECOUPLED, Settings
+from dnilab.experiments.settings import DECOUPLED, MADE_OF_DENSE, Settings
 from dnilab.experiments.settings_table import among, setting, whole
 from dnilab.lessons.convolutions.network.build import DOWNSAMPLING, GENERATORS, build_convolutional
 from dnilab.network import Chain, Stack, loss_named
@@ -49,10 +49,13 @@ class ConvolutionSettings(Settings):
         super().check_together()
         if not self.hidden:
             raise ValueError("hidden is (); it accepts the channels of one convolution or more")
-        if self.ordering == "complete unlock":
+        if self.ordering == "complete unlock" or self.ordering in MADE_OF_DENSE:
             raise ValueError(
-                "ordering is 'complete unlock'; convolutions accept orderings without input models"
+                f"ordering is {self.ordering!r}; convolutions accept orderings without input "
+                "models, readouts and random feedback"
             )
+        if self.cuts is not None:
+            self.refuse("cuts", "None: every convolution is a module", "with convolutions")
         if self.size % 2 == 0:
             self.refuse("size", "odd numbers")
         deepest = _HALVINGS[self.task]

@@ -159,7 +159,7 @@ def measure(
     Yields after the timing, and then now and then as the training goes on.
     """
     base = _settings(values)
-    modules = len(base.hidden) + 1
+    modules = base.modules
     way = values["way"]
     workers = min(values["workers"], modules)
     notes = []

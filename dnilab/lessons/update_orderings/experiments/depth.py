@@ -16,8 +16,13 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
     "backprop": {"ordering": "backprop"},
     "DNI(h)": {"ordering": "sequential", "context": ("h",)},
     "DNI(h, y)": {"ordering": "sequential", "context": ("h", "y")},
+    "local loss": {"ordering": "local loss"},
+    "direct feedback": {"ordering": "direct feedback"},
 }
-"""The columns of the paper's table (section 3.1), and what each changes in the settings."""
+"""Ways of training, and what each changes in the settings.
+
+The first four are the columns of the paper's table (section 3.1); the others need no guess.
+"""
 
 DEPTHS = (3, 4, 5, 6)
 CHANCES = (1.0, 0.5, 0.2, 0.1)  # that a module updates on a batch
