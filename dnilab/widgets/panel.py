@@ -209,11 +209,11 @@ class Panel(Generic[S]):
         self._job: _Job | None = None
         self._stale: list[_Job] = []
         self._worker: threading.Thread | None = None
-        self._started = self._closed = False
+        self._closed = False
         self._said_at = -math.inf
         self.snapshot: S | None = None
-        self.sentence = ""
-        self.message = self._failure = ""
+        self.png = b""
+        self.sentence = self.message = self._failure = ""
         self.error: BaseException | None = None
 
         old = _open_panels.get(self.name)
@@ -223,7 +223,6 @@ class Panel(Generic[S]):
             key: Control(key, spec, self._moved, self._lock) for key, spec in controls.items()
         }
         self._widget: widgets.VBox | None = None
-        self._image_bytes = b""
         _open_panels[self.name] = self
 
     # -- what a reader sees ------------------------------------------------------------------
@@ -318,11 +317,6 @@ class Panel(Generic[S]):
         return "; ".join(control.words for control in self.controls.values())
 
     @property
-    def png(self) -> bytes:
-        """The picture shown now, or b"" before the first."""
-        return self._image_bytes
-
-    @property
     def running(self) -> bool:
         """Whether the worker is at it."""
         with self._lock:
@@ -354,7 +348,7 @@ class Panel(Generic[S]):
         """Make the widgets and begin, if it has not begun; displaying the panel does this."""
         _ = self.widget
         with self._lock:
-            if not self._started:
+            if self._job is None:
                 self._restart()
 
     def play(self) -> None:
@@ -421,7 +415,7 @@ class Panel(Generic[S]):
     def _moved(self, name: str) -> None:
         """A control has a new value: what runs is stale."""
         with self._lock:
-            if self._started:
+            if self._job is not None:
                 if name in self._redrawing:
                     self.redraw()
                 else:
@@ -451,7 +445,6 @@ class Panel(Generic[S]):
         """A new job for the values as they are. The lock is held."""
         if self._closed:
             return
-        self._started = True
         self._drop_job()
         self._job = _Job(self.values)
         self._allow(self._job)
@@ -549,7 +542,7 @@ class Panel(Generic[S]):
                 return
             job.drawn = True
             self.snapshot = snapshot
-            self._image_bytes = self._image.value = png
+            self.png = self._image.value = png
             self._image.layout.display = None
             self._image.remove_class("dnilab-old")
             if sentence is not None:
