@@ -10,15 +10,7 @@ import numpy as np
 
 from dnilab.checks import refuse, true_or_false, whole_number, whole_numbers
 from dnilab.data import Dataset, binary_addition, digits, mnist
-from dnilab.experiments.settings_table import (
-    WIDTHS,
-    SettingsTable,
-    above,
-    among,
-    or_none,
-    setting,
-    whole,
-)
+from dnilab.experiments.settings_table import WIDTHS, Table, above, among, or_none, setting, whole
 from dnilab.network import Optimiser, Stack, loss_named, optimiser_named
 from dnilab.network.layers import ACTIVATIONS
 from dnilab.network.losses import LOSSES
@@ -103,7 +95,7 @@ def _cuts(name: str, value: Any) -> int | tuple[int, ...] | None:
 
 
 @dataclass(frozen=True)
-class Settings(SettingsTable):
+class Settings(Table):
     """One experiment, complete: equal settings and an equal seed give equal numbers.
 
     Raises ValueError, naming the field, what it got and what it accepts.

@@ -1,6 +1,6 @@
 """Settings as one table: each field has a row that says all there is to know but its value.
 
-A class of settings is a frozen dataclass on top of :class:`SettingsTable`, its fields made by
+A class of settings is a frozen dataclass on top of :class:`Table`, its fields made by
 :func:`setting`.  From the rows follow the checks, the text that can be pasted, and a panel's
 controls: what they are called, what they offer, and when they change nothing.
 """
@@ -75,7 +75,7 @@ def setting(default: Any, check: Check, *row: Any, **more: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class SettingsTable:
+class Table:
     """What all classes of settings have in common.
 
     Raises ValueError, naming the field, what it got and what it accepts.

@@ -23,11 +23,14 @@ import threading
 import time
 import warnings
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import ipywidgets as widgets
 
+from dnilab.checks import one_of, real_number
 from dnilab.pictures import Picture, show
 from dnilab.widgets.controls import Control, Spec
 
@@ -65,11 +68,9 @@ class Budget:
         share: float = 0.25,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        if not rate > 0:
-            raise ValueError(f"rate: got {rate}, need frames a second above 0")
-        if not 0 < share <= 1:
-            raise ValueError(f"share: got {share}, need a number above 0 and at most 1")
-        self._period, self._share, self._clock = 1 / rate, share, clock
+        self._period = 1 / real_number("rate", rate, 0, above=True)
+        self._share = real_number("share", share, 0, 1, above=True)
+        self._clock = clock
         self._next = -math.inf
 
     def due(self) -> bool:
@@ -89,24 +90,31 @@ class Budget:
         self._next = self._start + max(self._period, cost / self._share)
 
 
+@dataclass(eq=False)
 class _Job:
-    """One run of one setting."""
+    """One run of one setting.
 
-    def __init__(self, number: int, values: dict[str, Any], allowed: float) -> None:
-        self.number = number
-        self.values = values
-        self.allowed = allowed
-        """Snapshots that may still be pulled; infinity while playing, 0 when paused."""
-        self.steps: Iterator[Any] | None = None
-        self.last: Any = None
-        self.pulled = False
-        self.drawn = self.undrawn = False
-        self.unsaid = False
-        self.over = self.failed = False
-        self.redraw = False
-        """Draw what is there again: a control changed how it is shown."""
-        self.seconds = 0.0
-        """Time spent running, for the estimate of what is left."""
+    ``allowed``: snapshots that may still be pulled; infinity while playing, 0 when paused.
+    ``pulled``, ``drawn``: whether one was asked for, and shown.  ``unsaid``: the last one is not
+    drawn yet, or its sentence not shown.  ``redraw``: a control changed how it is shown.
+    ``seconds``: time spent running, for the estimate of what is left.
+    """
+
+    values: dict[str, Any]
+    allowed: float = math.inf
+    steps: Iterator[Any] | None = None
+    last: Any = None
+    pulled: bool = False
+    drawn: bool = False
+    unsaid: bool = False
+    redraw: bool = False
+    over: bool = False
+    seconds: float = 0.0
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is something to pull, or to draw again."""
+        return (self.redraw and self.drawn) or (not self.over and self.allowed > 0)
 
     def close(self) -> None:
         close = getattr(self.steps, "close", None)
@@ -172,59 +180,49 @@ class Panel(Generic[S]):
         rate: float = 20.0,
         share: float = 0.25,
     ) -> None:
+        self._redrawing = frozenset(redraw)
         if not callable(run):
-            raise TypeError(f"run: got {run!r}, need a function of the values")
-        for method in ("update", "sentence"):
+            raise TypeError(f"run is {run!r}; it accepts a function of the values")
+        for method in ("update", "sentence", "choose")[: 3 if self._redrawing else 2]:
             if not callable(getattr(view, method, None)):
-                raise TypeError(f"view: got {view!r}, which has no method {method}(snapshot)")
+                raise TypeError(f"view is {view!r}, which has no method {method}")
         if not title:
-            raise ValueError("title: got an empty string, need a few words")
+            raise ValueError("title is empty; it accepts a few words")
         if not play and not player:
-            raise ValueError("play: got False without player=True, so nothing could start it")
+            raise ValueError("play is False; without player=True nothing could start it")
+        # Names are checked before any widget exists, so that an error leaves none behind.
+        for key, spec in controls.items():
+            if not isinstance(spec, Spec):
+                accepts = "Slider, Choice, Toggle or Words"
+                raise TypeError(f"controls[{key!r}] is {spec!r}; it accepts {accepts}")
+        for key in self._redrawing:
+            one_of("redraw", key, controls)
         self.title = title
         self.name = name or title
         self._run, self._view, self._progress = run, view, progress
         self._player = player
         self._playing = play
         self._budget = Budget(rate, share)
-        self._redrawing = frozenset(redraw)
+        # One lock for the run, the widgets and the controls, of which one may move another.
         self._lock = threading.RLock()
-        self._calm = threading.Condition(self._lock)
         self._drawing = threading.Lock()
-        self._building = threading.Lock()
-        self._number = 0
         self._job: _Job | None = None
         self._stale: list[_Job] = []
         self._worker: threading.Thread | None = None
-        self._started = self._closed = False
+        self._closed = False
         self._said_at = -math.inf
         self.snapshot: S | None = None
-        self.sentence = ""
-        self.message = self._failure = ""
+        self.png = b""
+        self.sentence = self.message = self._failure = ""
         self.error: BaseException | None = None
 
-        # Names are checked before any widget exists, so that an error leaves none behind.
-        for key, spec in controls.items():
-            if not isinstance(spec, Spec):
-                raise TypeError(
-                    f"controls[{key!r}]: got {spec!r}, need Slider, Choice, Toggle or Words"
-                )
-        unknown = self._redrawing - set(controls)
-        if unknown:
-            raise ValueError(f"redraw: got {sorted(unknown)[0]!r}, need names of controls")
-        if self._redrawing and not callable(getattr(view, "choose", None)):
-            raise TypeError(f"view: got {view!r}, which has no method choose(values)")
         old = _open_panels.get(self.name)
         if old is not None:
             old.close()
-        # One lock for all of them: a control may move another one.
-        self._controls_lock = threading.RLock()
         self.controls = {
-            key: Control(key, spec, self._moved, self._controls_lock)
-            for key, spec in controls.items()
+            key: Control(key, spec, self._moved, self._lock) for key, spec in controls.items()
         }
         self._widget: widgets.VBox | None = None
-        self._image_bytes = b""
         _open_panels[self.name] = self
 
     # -- what a reader sees ------------------------------------------------------------------
@@ -236,9 +234,7 @@ class Panel(Generic[S]):
         A still panel never asks: a notebook that is executed for its pages then holds no widget
         state.
         """
-        # A lock of its own: a control that is being moved holds its lock and asks for the
-        # panel's, so the panel's must not be held while the controls' widgets are made.
-        with self._building:
+        with self._lock:
             if self._widget is None:
                 if self._closed:
                     raise RuntimeError(f"The panel {self.title!r} is closed; make a new one.")
@@ -246,22 +242,16 @@ class Panel(Generic[S]):
             return self._widget
 
     def _build(self) -> widgets.VBox:
-        heading = widgets.HTML(f"<h3>{html.escape(self.title)}</h3>")
-        heading.add_class("dnilab-title")
-        style = widgets.HTML(f"<style>{STYLE}</style>")
-        style.add_class("dnilab-style")
-        grid = widgets.Box([control.widget for control in self.controls.values()])
-        grid.add_class("dnilab-controls")
+        hidden = {"display": "none"}
+        style = widgets.HTML(f"<style>{STYLE}</style>").add_class("dnilab-style")
+        title = widgets.HTML(f"<h3>{html.escape(self.title)}</h3>").add_class("dnilab-title")
+        parts = [control.widget for control in self.controls.values()]
+        rows: list[Any] = [style, title, widgets.Box(parts).add_class("dnilab-controls")]
         # No tooltip: ipywidgets 8.1 fails to show an Image that is made with one.
-        self._image = widgets.Image(format="png")
-        self._image.layout.display = "none"  # an image without data shows as broken
-        self._image.add_class("dnilab-picture")
-        self._sentence = widgets.HTML()
-        self._sentence.add_class("dnilab-sentence")
-        self._alert = widgets.HTML()
-        self._alert.add_class("dnilab-alert")
-        self._alert.layout.display = "none"
-        rows: list[Any] = [style, heading, grid]
+        # Hidden at first: an image without data shows as broken.
+        self._image = widgets.Image(format="png", layout=hidden).add_class("dnilab-picture")
+        self._sentence = widgets.HTML().add_class("dnilab-sentence")
+        self._alert = widgets.HTML(layout=hidden).add_class("dnilab-alert")
         if self._player:
             self._play_button = widgets.Button(icon="play", description="Play")
             self._step_button = widgets.Button(icon="step-forward", description="Step")
@@ -269,18 +259,14 @@ class Panel(Generic[S]):
             self._play_button.on_click(lambda _: self.pause() if self.playing else self.play())
             self._step_button.on_click(lambda _: self.step())
             self._reset_button.on_click(lambda _: self.reset())
-            buttons = widgets.Box([self._play_button, self._step_button, self._reset_button])
-            buttons.add_class("dnilab-buttons")
-            rows.append(buttons)
+            buttons = [self._play_button, self._step_button, self._reset_button]
+            rows.append(widgets.Box(buttons).add_class("dnilab-buttons"))
         if self._progress is not None:
             self._bar = widgets.FloatProgress(min=0, max=1, value=0)
             self._left = widgets.HTML()
-            bar = widgets.Box([self._bar, self._left])
-            bar.add_class("dnilab-progress")
-            rows.append(bar)
-        widget = widgets.VBox([*rows, self._alert, self._image, self._sentence])
-        widget.add_class("dnilab-panel")
-        return widget
+            rows.append(widgets.Box([self._bar, self._left]).add_class("dnilab-progress"))
+        rows += [self._alert, self._image, self._sentence]
+        return widgets.VBox(rows).add_class("dnilab-panel")
 
     def _ipython_display_(self) -> None:
         if self._closed:
@@ -299,12 +285,10 @@ class Panel(Generic[S]):
         For a page without a kernel. Errors of the run or the view are raised.
         """
         values = self.values
-        steps = self._run(values)
-        last, any_ = None, False
-        for last in steps:  # noqa: B007
-            any_ = True
-        if not any_:
+        ended = deque(self._run(values), maxlen=1)
+        if not ended:
             raise RuntimeError(f"The run of panel {self.title!r} gave no snapshot for {values}.")
+        last = ended[0]
         with self._drawing:
             self._tell_view()
             setting = self.setting_words
@@ -315,7 +299,7 @@ class Panel(Generic[S]):
                 width, height = drawn.pixels
                 png, sentence = drawn.page_png(), drawn.sentence
             else:
-                png, sentence = self._view.update(last), self._view.sentence(last)  # type: ignore[arg-type]
+                png, sentence = self._view.update(last), self._view.sentence(last)
                 width, height = struct.unpack(">II", png[16:24])
         alt = f"{self.title}: still picture, described in the text that follows"
         show(png, sentence + (note if setting else ""), alt=alt, width=width, height=height)
@@ -331,11 +315,6 @@ class Panel(Generic[S]):
     def setting_words(self) -> str:
         """The setting in words, for a page without controls."""
         return "; ".join(control.words for control in self.controls.values())
-
-    @property
-    def png(self) -> bytes:
-        """The picture shown now, or b"" before the first."""
-        return self._image_bytes
 
     @property
     def running(self) -> bool:
@@ -357,12 +336,11 @@ class Panel(Generic[S]):
         TimeoutError
             If it still runs after ``timeout`` seconds.
         """
-        with self._calm:
-            thread = self._worker
-            if not self._calm.wait_for(lambda: self._worker is None, timeout):
+        end = time.monotonic() + timeout
+        while (thread := self._worker) is not None:
+            thread.join(max(0.0, end - time.monotonic()))
+            if thread.is_alive():
                 raise TimeoutError(f"The panel {self.title!r} still runs after {timeout} s.")
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout)
 
     # -- what a reader or a test does --------------------------------------------------------
 
@@ -370,20 +348,25 @@ class Panel(Generic[S]):
         """Make the widgets and begin, if it has not begun; displaying the panel does this."""
         _ = self.widget
         with self._lock:
-            if not self._started:
+            if self._job is None:
                 self._restart()
 
     def play(self) -> None:
         """Go on; from the beginning if the run is over."""
+        self._go_on(playing=True)
+
+    def step(self) -> None:
+        """One step further, then pause; a step is one snapshot unless ``_step_size`` says more."""
+        self._go_on(playing=False)
+
+    def _go_on(self, *, playing: bool) -> None:
         _ = self.widget
         with self._lock:
-            self._playing = True
+            self._playing = playing
             if self._job is None or self._job.over:
                 self._restart()
             else:
-                self._job.allowed = math.inf
-                self._wake()
-            self._label_play()
+                self._allow(self._job)
 
     def pause(self) -> None:
         """Stop after the snapshot that is being computed; :meth:`play` goes on from there.
@@ -394,18 +377,6 @@ class Panel(Generic[S]):
             self._playing = False
             if self._job is not None:
                 self._job.allowed = 0 if self._job.pulled else 1
-            self._label_play()
-
-    def step(self) -> None:
-        """One step further, then pause; a step is one snapshot unless ``_step_size`` says more."""
-        _ = self.widget
-        with self._lock:
-            self._playing = False
-            if self._job is None or self._job.over:
-                self._restart()
-            else:
-                self._job.allowed = self._step_size(self._job)
-                self._wake()
             self._label_play()
 
     def reset(self) -> None:
@@ -444,12 +415,11 @@ class Panel(Generic[S]):
     def _moved(self, name: str) -> None:
         """A control has a new value: what runs is stale."""
         with self._lock:
-            if not self._started:
-                return
-            if name not in self._redrawing:
-                self._restart()
-            else:
-                self.redraw()
+            if self._job is not None:
+                if name in self._redrawing:
+                    self.redraw()
+                else:
+                    self._restart()
 
     def redraw(self) -> None:
         """Draw again what is there, as when something else is to be shown beside it."""
@@ -467,7 +437,6 @@ class Panel(Generic[S]):
 
     def _drop_job(self) -> None:
         """Make the current job stale at once; the worker closes it. The lock is held."""
-        self._number += 1
         if self._job is not None and not self._job.over:
             self._stale.append(self._job)
         self._job = None
@@ -476,11 +445,13 @@ class Panel(Generic[S]):
         """A new job for the values as they are. The lock is held."""
         if self._closed:
             return
-        self._started = True
         self._drop_job()
-        self._job = _Job(self._number, self.values, math.inf)
-        if not self._playing:
-            self._job.allowed = self._step_size(self._job)
+        self._job = _Job(self.values)
+        self._allow(self._job)
+
+    def _allow(self, job: _Job) -> None:
+        """Let ``job`` go on, to its end or for one step. The lock is held."""
+        job.allowed = math.inf if self._playing else self._step_size(job)
         self._label_play()
         self._wake()
 
@@ -501,70 +472,60 @@ class Panel(Generic[S]):
         while True:
             with self._lock:
                 stale, self._stale = self._stale, []
-                job = self._job
-                again = job if job is not None and job.redraw else None
-                if again is not None:
-                    again.redraw = False
-                if job is not None and (job.over or job.allowed <= 0):
-                    job = None
-                if job is None and again is None and not stale:
+                job = self._job if self._job is not None and self._job.waits else None
+                if job is None and not stale:
                     self._worker = None
-                    self._calm.notify_all()
                     return
             for old in stale:
                 # An error in the clean-up of a run that nobody looks at any more is not shown.
                 with contextlib.suppress(Exception):
                     old.close()
-            if again is not None and again.drawn and not again.failed:
-                self._draw_again(again)
             if job is not None:
-                self._advance(job)
+                try:
+                    self._advance(job)
+                except BaseException as error:  # also SystemExit: the controls stay alive
+                    self._fail(job, error)
 
     def _is_current(self, job: _Job) -> bool:
         """Whether ``job`` may still show anything. The lock is held."""
         return job is self._job and not self._closed
 
     def _advance(self, job: _Job) -> None:
-        """Pull snapshots until the job is stale, paused, over or broken."""
-        began = time.perf_counter()
-        before = job.seconds
-        try:
-            if job.steps is None:
-                self._budget.reset()
-                self._said_at = -math.inf
-                job.steps = iter(self._run(dict(job.values)))
-            while True:
-                with self._lock:
-                    if not self._is_current(job):
-                        return
-                    if job.allowed <= 0 or job.redraw:
-                        break
+        """Pull and draw snapshots until the job is stale, paused or over."""
+        began, before = time.perf_counter(), job.seconds
+        if job.steps is None and not job.over:
+            self._budget.reset()
+            self._said_at = -math.inf
+            job.steps = iter(self._run(dict(job.values)))
+        while True:
+            with self._lock:
+                if not self._is_current(job):
+                    return
+                again, job.redraw = job.redraw, False
+                more = not job.over and job.allowed > 0
+                if more:
                     job.allowed -= 1
                     job.pulled = True
-                try:
-                    job.last = next(job.steps)
-                except StopIteration:
-                    job.over = True
-                    break
-                job.undrawn = job.unsaid = True
-                job.seconds = before + time.perf_counter() - began
-                if self._budget.due():
-                    self._draw(job, last=False)
-            if (job.undrawn or job.unsaid) and not (job.redraw and not job.over):
+            if again and job.drawn:
                 self._draw(job, last=True)
-            if job.over and not job.drawn:
-                raise ValueError("It gave nothing to show.")
-            if job.over:
-                self._finish(job)
-        except BaseException as error:  # also SystemExit: the controls stay alive
-            self._fail(job, error)
-
-    def _draw_again(self, job: _Job) -> None:
-        """Draw the latest snapshot in another way; an error is told as one of the run."""
-        try:
+            if not more:
+                break
+            assert job.steps is not None
+            try:
+                job.last = next(job.steps)
+            except StopIteration:
+                job.over = True
+                break
+            job.unsaid = True
+            job.seconds = before + time.perf_counter() - began
+            if self._budget.due():
+                self._draw(job, last=False)
+        if job.unsaid:
             self._draw(job, last=True)
-        except BaseException as error:
-            self._fail(job, error)
+        if job.over and not job.drawn:
+            raise ValueError("It gave nothing to show.")
+        if job.over and more:
+            self._finish(job)
 
     def _draw(self, job: _Job, *, last: bool) -> None:
         """Draw the job's latest snapshot and publish it, if the job is still the current one."""
@@ -579,9 +540,9 @@ class Panel(Generic[S]):
         with self._lock:
             if not self._is_current(job):
                 return
-            job.drawn, job.undrawn = True, False
+            job.drawn = True
             self.snapshot = snapshot
-            self._image_bytes = self._image.value = png
+            self.png = self._image.value = png
             self._image.layout.display = None
             self._image.remove_class("dnilab-old")
             if sentence is not None:
@@ -623,7 +584,7 @@ class Panel(Generic[S]):
         with contextlib.suppress(Exception):  # the first error is the one to tell
             job.close()
         with self._lock:
-            job.over = job.failed = True
+            job.over, job.drawn = True, False  # it is not drawn again
             if not self._is_current(job):
                 return
             what = str(error) or type(error).__name__

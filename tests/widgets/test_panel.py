@@ -333,15 +333,15 @@ def test_a_run_that_gives_nothing_says_so(make):
 def test_wrong_arguments_are_refused_before_a_widget_is_made():
     spec = {"a": Toggle(True)}
     before = len(live_widgets)
-    with pytest.raises(TypeError, match="run: got 3"):
+    with pytest.raises(TypeError, match="run is 3"):
         Panel(spec, 3, TextView(), title="x")
     with pytest.raises(TypeError, match="no method update"):
         Panel(spec, count_up, object(), title="x")
-    with pytest.raises(ValueError, match="title: got an empty string"):
+    with pytest.raises(ValueError, match="title is empty"):
         Panel(spec, count_up, TextView(), title="")
-    with pytest.raises(ValueError, match="play: got False without player"):
+    with pytest.raises(ValueError, match="play is False; without player"):
         Panel(spec, count_up, TextView(), title="x", play=False)
-    with pytest.raises(TypeError, match=r"controls\['a'\]: got 5"):
+    with pytest.raises(TypeError, match=r"controls\['a'\] is 5"):
         Panel({"a": 5}, count_up, TextView(), title="x")
     assert len(live_widgets) == before
 
@@ -671,9 +671,9 @@ def test_dear_frames_take_their_share_of_the_time():
 
 
 def test_a_budget_that_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="rate: got 0"):
+    with pytest.raises(ValueError, match="rate is 0"):
         Budget(0)
-    with pytest.raises(ValueError, match=r"share: got 1\.5"):
+    with pytest.raises(ValueError, match=r"share is 1\.5"):
         Budget(20, 1.5)
 
 

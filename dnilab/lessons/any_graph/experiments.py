@@ -10,7 +10,7 @@ import numpy as np
 from dnilab.checks import one_of, real_number, whole_number
 from dnilab.data import Dataset, batches, digits
 from dnilab.experiments import Run
-from dnilab.experiments.settings_table import WIDTHS, SettingsTable, above, among, setting, whole
+from dnilab.experiments.settings_table import WIDTHS, Table, above, among, setting, whole
 from dnilab.lessons.any_graph.data import COUNTED, Counting
 from dnilab.lessons.any_graph.network.graph import Graph, Part
 from dnilab.lessons.any_graph.network.watcher import Watcher
@@ -107,7 +107,7 @@ def graph_errors(
 
 
 @dataclass(frozen=True)
-class ClockSettings(SettingsTable):
+class ClockSettings(Table):
     """Two networks with different clocks, complete: equal settings and seed give equal numbers.
 
     Raises ValueError, naming the field, what it got and what it accepts.

@@ -12,7 +12,7 @@ from dnilab.data import Dataset
 from dnilab.experiments import run
 from dnilab.experiments.settings_table import (
     WIDTHS,
-    SettingsTable,
+    Table,
     above,
     among,
     between,
@@ -33,7 +33,7 @@ METHODS = ("BPTT", "DNI(state)", "DNI(state, targets)", "frozen")
 
 
 @dataclass(frozen=True)
-class RecurrentSettings(SettingsTable):
+class RecurrentSettings(Table):
     """One experiment through time, complete: equal settings and seed give equal numbers.
 
     Raises ValueError, naming the field, what it got and what it accepts.

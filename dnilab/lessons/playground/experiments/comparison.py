@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 from dnilab.checks import instance_of, one_of, several
 from dnilab.experiments.settings import Settings
-from dnilab.experiments.settings_table import SettingsTable, setting, whole
+from dnilab.experiments.settings_table import Table, setting, whole
 
 MOST_SEEDS = 20
 BY_THE_RUN = ("seed", "probe_rows")  # settings that a run of a line-up sets itself
@@ -65,7 +65,7 @@ def _beside(name: str, value: Any) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Lineup(SettingsTable):
+class Lineup(Table):
     """One setting, how many seeds, and the names in :data:`BESIDE` of what runs beside it.
 
     Raises ValueError, naming the field, what it got and what it accepts.

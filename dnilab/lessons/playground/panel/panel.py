@@ -81,7 +81,7 @@ class Playground(Panel[Progress]):
         self.sweep = SweepPart(
             lambda: self.values, self._set_values, lambda: self.snapshot, own, name
         )
-        lock = self._controls_lock
+        lock = self._lock
         presets = [YOURS, *PRESETS]
         self.presets = Control("preset", Choice(presets, YOURS, "Preset"), self._chosen, lock)
         self.string = Control(
@@ -139,7 +139,7 @@ class Playground(Panel[Progress]):
 
     def _set_values(self, values: Mapping[str, Any]) -> None:
         """Set several controls at once, and run what they then stand for."""
-        with self._controls_lock:
+        with self._lock:
             self._linking = True
             try:
                 for name, value in values.items():
@@ -190,7 +190,7 @@ class Playground(Panel[Progress]):
         self.add(load(path))
 
     def _set_pins(self, pins: tuple[Pin, ...]) -> None:
-        with self._controls_lock:
+        with self._lock:
             self._pins = self._curves.pins = pins
             self._show_pins()
         self.redraw()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import product
 from typing import Any
 
-import numpy as np
-
-from dnilab.checks import whole_number, whole_numbers
+from dnilab.checks import plain, whole_number, whole_numbers
 from dnilab.experiments.settings import OWN, Settings
 
 Grid = Mapping[str, Iterable[Any]]
@@ -128,12 +127,9 @@ def _plain(value: Any) -> Any:
     """A value that nobody has checked, as something that JSON can hold."""
     if isinstance(value, Mapping):
         return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
+    value = plain(value)
     if isinstance(value, (list, tuple)):
         return tuple(_plain(one) for one in value)
-    if isinstance(value, float) and not np.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return repr(value)
     return value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)
