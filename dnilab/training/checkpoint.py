@@ -25,7 +25,7 @@ from dnilab.data import Dataset
 from dnilab.network import Optimiser, Stack
 from dnilab.network.optimisers import Memory
 from dnilab.orderings import Program
-from dnilab.training.state import Key, State, fitted_as_made, modules_of, pending_at
+from dnilab.training.state import Key, RunState, fitted_as_made, modules_of, pending_at
 
 FORMAT = "dnilab checkpoint"
 VERSION = 2
@@ -40,7 +40,7 @@ class Checkpoint:
     path: Path
     run: dict[str, Any]
     batch: int
-    state: State
+    state: RunState
 
 
 # ---- what a run is -------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def _form(value: Any) -> Any:
 
 
 def check_state(
-    checkpoint: Checkpoint, start: State, program: Program, batch_size: int, batches: int
+    checkpoint: Checkpoint, start: RunState, program: Program, batch_size: int, batches: int
 ) -> None:
     """Raise ValueError, naming what does not fit, unless the run can come to this state.
 
@@ -194,7 +194,7 @@ def check_state(
 # ---- on disk -------------------------------------------------------------------------------------
 
 
-def _put_down(state: State, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def _put_down(state: RunState, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """The state as JSON, in which each array stands as its name; the arrays go to ``arrays``."""
 
     def keep(array: np.ndarray) -> str:
@@ -217,7 +217,7 @@ def _put_down(state: State, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _take_up(told: Mapping[str, Any], array: Callable[[str], np.ndarray]) -> State:
+def _take_up(told: Mapping[str, Any], array: Callable[[str], np.ndarray]) -> RunState:
     """The state again: the other way round."""
 
     def memory(kept: Mapping[str, Any]) -> Memory:
@@ -226,7 +226,7 @@ def _take_up(told: Mapping[str, Any], array: Callable[[str], np.ndarray]) -> Sta
             for name, value in kept.items()
         }
 
-    return State(
+    return RunState(
         told["turn"],
         {(k, part): [array(name) for name in names] for k, part, names in told["thetas"]},
         {(k, part): memory(kept) for k, part, kept in told["memories"]},
@@ -238,7 +238,7 @@ def _take_up(told: Mapping[str, Any], array: Callable[[str], np.ndarray]) -> Sta
     )
 
 
-def save(path: Place, run: Mapping[str, Any], batch: int, state: State) -> None:
+def save(path: Place, run: Mapping[str, Any], batch: int, state: RunState) -> None:
     """Write a checkpoint at ``path``; what was there before stays until this one is whole.
 
     Raises OSError if it can't be written.

@@ -24,7 +24,7 @@ UNWRITABLE = ("pullback", "grads")
 
 
 @dataclass(frozen=True)
-class State:
+class RunState:
     """The modules of one worker, or of several, after ``turn`` turns.
 
     ``thetas``: the parameter vectors of each part.  ``memories``: what its optimiser keeps.
@@ -42,13 +42,13 @@ class State:
     made_with: dict[Key, list[np.ndarray]] = field(default_factory=dict)
 
 
-def merged(states: Iterable[State]) -> State:
+def merged(states: Iterable[RunState]) -> RunState:
     """The states of several workers as one.  Raises ValueError if their turns differ."""
     states = list(states)
     turns = {state.turn for state in states}
     if len(turns) != 1:
         raise ValueError(f"states are of turns {sorted(turns)}; merged accepts those of one turn")
-    whole = State(turns.pop())
+    whole = RunState(turns.pop())
     for state in states:
         whole.thetas.update(state.thetas)
         whole.memories.update(state.memories)

@@ -32,7 +32,7 @@ from dnilab.training.feed import Feed
 from dnilab.training.malloc import keep_freed_memory
 from dnilab.training.metrics import alignment, scores
 from dnilab.training.snapshot import Snapshot
-from dnilab.training.state import State, check_writable, merged
+from dnilab.training.state import RunState, check_writable, merged
 from dnilab.training.worker import ParametersExploded, Worker
 
 LOSS_ROWS = 2000  # training rows on which a report measures the loss: enough, and quick
@@ -182,7 +182,7 @@ class _Saver:
         """Write the state after ``batch`` batches; the workers are at rest."""
         state = merged(worker.state() for worker in self.workers)
         save(self.path, self.run, batch, state)
-        return Checkpoint(self.path, dict(self.run), batch, State(state.turn))
+        return Checkpoint(self.path, dict(self.run), batch, RunState(state.turn))
 
 
 def _where_to_go_on(known: Checkpoint | None) -> str:

@@ -45,7 +45,7 @@ from dnilab.orderings import (
 from dnilab.training import Report, train
 from dnilab.training.checkpoint import load, save
 from dnilab.training.feed import Feed
-from dnilab.training.state import State, merged
+from dnilab.training.state import RunState, merged
 from tests.training.by_hand import bits, small_data
 from tests.training.planted import DATA, FailingSGD, blas_threads, network, nothing_left
 from tests.training.test_threads import divisions, numbers
@@ -224,7 +224,7 @@ def test_a_checkpoint_with_each_report_and_at_the_end(
     written = []
     real = train_module.save
 
-    def noted(path: Path, run: Any, batch: int, state: State) -> None:
+    def noted(path: Path, run: Any, batch: int, state: RunState) -> None:
         written.append(batch)
         real(path, run, batch, state)
 
@@ -717,10 +717,10 @@ def test_how_often_is_checked(tmp_path: Path) -> None:
 
 def test_states_of_one_turn() -> None:
     theta = np.ones(2)
-    whole = merged([State(3, {(1, "body"): [theta]}), State(3, {(2, "body"): [theta]})])
+    whole = merged([RunState(3, {(1, "body"): [theta]}), RunState(3, {(2, "body"): [theta]})])
     assert whole.thetas.keys() == {(1, "body"), (2, "body")}
     with pytest.raises(ValueError, match=r"^states are of turns \[3, 4\]"):
-        merged([State(3), State(4)])
+        merged([RunState(3), RunState(4)])
 
 
 # ---- the parts -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dnilab.lessons.many_machines.training.messages import Outcome, Plan
 from dnilab.lessons.many_machines.training.remote_worker import Desk
 from dnilab.training.failures import Standing
 from dnilab.training.malloc import keep_freed_memory
-from dnilab.training.state import Key, State
+from dnilab.training.state import Key, RunState
 
 PATIENCE = 1.0  # seconds after which a question that has no answer yet is asked again
 
@@ -36,7 +36,7 @@ class Seat:
         """Run up to turn ``stop``; None for: ask again."""
         return await self.desk.advance(stop, PATIENCE)
 
-    async def state(self) -> State:
+    async def state(self) -> RunState:
         """Where the worker stands, once all of them have come to the same stop."""
         return self.desk.state()
 

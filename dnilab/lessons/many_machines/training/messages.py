@@ -11,7 +11,7 @@ from dnilab.data import Dataset
 from dnilab.network import Loss, Module, Optimiser
 from dnilab.orderings import Program
 from dnilab.training.events import Span
-from dnilab.training.state import State
+from dnilab.training.state import RunState
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Plan:
     optimiser: Optimiser
     generator_optimiser: Optimiser
     batches: int
-    state: State | None
+    state: RunState | None
     saving: bool
 
 

@@ -23,7 +23,7 @@ from dnilab.lessons.many_machines.training.sender import Outbox, Parcel
 from dnilab.training.blas import one_blas_thread
 from dnilab.training.failures import Standing
 from dnilab.training.feed import Feed
-from dnilab.training.state import Key, State
+from dnilab.training.state import Key, RunState
 from dnilab.training.threads import TURNS_AHEAD
 from dnilab.training.worker import ParametersExploded, Worker, users_of_values
 
@@ -108,7 +108,7 @@ class Desk:
         await asyncio.wait([running], timeout=patience)
         return running.result() if running.done() else None
 
-    def state(self) -> State:
+    def state(self) -> RunState:
         """Where the worker stands, once all of them have come to the same stop."""
         while not self.inbox.empty():
             item = self.inbox.get()
