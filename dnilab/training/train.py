@@ -16,15 +16,7 @@ from dnilab.data.batches import check_batch_size
 from dnilab.network import Optimiser, Stack
 from dnilab.orderings import Program, check
 from dnilab.training.blas import one_blas_thread
-from dnilab.training.checkpoint import (
-    Checkpoint,
-    Place,
-    check_fits,
-    check_state,
-    description,
-    load,
-    save,
-)
+from dnilab.training.checkpoint import Checkpoint, Place, check_fits, description, load, save
 from dnilab.training.compatibility import check_together
 from dnilab.training.events import Diverged, Event, Report
 from dnilab.training.failures import WorkerLost
@@ -188,11 +180,7 @@ class _Saver:
 def _where_to_go_on(known: Checkpoint | None) -> str:
     if known is None:
         return "There is no checkpoint; train(..., checkpoint=path) writes them"
-    path = str(known.path)
-    return (
-        f"The last checkpoint is {path!r}, at batch {known.batch}: train(..., resume={path!r}) "
-        "goes on from there"
-    )
+    return str(known)
 
 
 def make_workers(
@@ -252,7 +240,7 @@ def train(
     ``executor``: "one thread"; "threads", one for each worker of the program; and for the Blue
     Box as published "thread per fit" or "process per fit".  All but these last two give the same
     numbers to the last bit, and so does ``apart(client)``, with every worker in a process of its
-    own: see there.
+    own: see there.  They tell the same divergence too, but the weights that it leaves may differ.
 
     ``seed`` shuffles the batches.  ``generator_optimiser`` is ``optimiser`` if None.  With
     ``probe_rows`` above 0 and a decoupled stack, each report compares the synthetic gradients
@@ -267,7 +255,9 @@ def train(
 
     Raises ValueError at once, naming the argument, if something is out of range or does not go
     together, as a checkpoint of another run.  While it runs, an exception in a worker comes out
-    as ``WorkerFailed``, and a process that is gone as ``WorkerLost``.
+    as it is on one thread, and elsewhere as ``WorkerFailed``, with the step that raised it; a
+    process that is gone, or frozen, as ``WorkerLost``; a checkpoint that can't be written as
+    OSError.
     """
     owners = check(program)
     execute = _executor_for(executor, program)
@@ -288,13 +278,14 @@ def train(
     run: dict[str, Any] = {}
     if checkpoint is not None or resume is not None:
         run = description(
-            stack, data, program, optimiser, for_generators, batch_size, batches, seed
-        )
+            stack, data, program, optimiser=optimiser, generator_optimiser=for_generators,
+            batch_size=batch_size, epochs=batches // per_epoch, seed=seed,
+        )  # fmt: skip
     resumed = None if resume is None else load(file_path("resume", resume))
     if resumed is not None:
-        check_fits(resumed, run)
         start = merged(worker.state() for worker in workers)
-        check_state(resumed, start, program, batch_size, batches)
+        x = data.x_train[:batch_size]
+        check_fits(resumed, run, start, stack, x, program, batches)
     saver = None
     if checkpoint is not None:
         saver = _Saver(checkpoint, executor, program, workers, run)
