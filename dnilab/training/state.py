@@ -49,10 +49,8 @@ def merged(states: Iterable[RunState]) -> RunState:
         raise ValueError(f"states are of turns {sorted(turns)}; merged accepts those of one turn")
     whole = RunState(turns.pop())
     for state in states:
-        whole.thetas.update(state.thetas)
-        whole.memories.update(state.memories)
-        whole.pending.update(state.pending)
-        whole.made_with.update(state.made_with)
+        for name in ("thetas", "memories", "pending", "made_with"):
+            getattr(whole, name).update(getattr(state, name))
     return whole
 
 
