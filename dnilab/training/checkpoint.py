@@ -9,26 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import io
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from dnilab.checks import whole_number
 from dnilab.data import Dataset
-from dnilab.network import Optimiser, Stack
-from dnilab.network.optimisers import Memory
+from dnilab.network import Stack
 from dnilab.orderings import Program
-from dnilab.training.state import Key, State, fitted_as_made, modules_of, pending_at
+from dnilab.training.state import RunState, fitted_as_made, pending_at
 
 FORMAT = "dnilab checkpoint"
-VERSION = 2
+VERSION = 3
 Place = str | os.PathLike[str]
 _HEADER = "header"
 
@@ -40,112 +42,71 @@ class Checkpoint:
     path: Path
     run: dict[str, Any]
     batch: int
-    state: State
+    state: RunState
+
+    def __str__(self) -> str:
+        path = str(self.path)
+        return (
+            f"The last checkpoint is {path!r}, at batch {self.batch}: train(..., resume={path!r}) "
+            "goes on from there"
+        )
 
 
 # ---- what a run is -------------------------------------------------------------------------------
 
 
-_UNTOLD = object()  # in the place of a value that is not plain
-
-
-def _setting(value: Any) -> Any:
-    """``value`` as JSON holds it if it is a number, a word, part of a network, or several."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (tuple, list)):
-        several = [None if one is None else _setting(one) for one in value]
-        return _UNTOLD if any(one is _UNTOLD for one in several) else several
-    if isinstance(value, type):
-        return _UNTOLD  # a class, as Chain, has thetas too: the property
-    return _told(value) if hasattr(value, "thetas") or hasattr(value, "theta") else _UNTOLD
-
-
-def _told(part: Any) -> dict[str, Any]:
-    """A layer, or what is made of layers: its kind, its sizes, and every plain attribute.
-
-    So a layer need not describe itself: stride, epsilon and context are in it, and so is whatever
-    a new kind of layer is made with.  Arrays are left out: parameters are in the state, and what
-    calibrate has set is no part of training.
-    """
-    names = [name for name in dir(part) if not name.startswith("__")]
-    # static: of the instance or its class, and no property is run
-    settings = {name: _setting(inspect.getattr_static(part, name)) for name in names}
-    thetas = part.thetas if hasattr(part, "thetas") else [part.theta]
-    return {
-        "kind": type(part).__name__,
-        "sizes": [theta.size for theta in thetas],
-        "settings": {name: told for name, told in settings.items() if told is not _UNTOLD},
-    }
-
-
-def _steps(program: Program) -> dict[str, Any]:
-    """The steps of each module.  Which worker runs them is left out: it changes no number."""
-    own = {
-        field.name: getattr(program, field.name)
-        for field in fields(program)
-        if field.name not in {f.name for f in fields(Program)}  # as p and the seed of a sparse one
-    }
-    return own | {
-        str(k): [[step.op, step.batch] for step in program.steps() if step.module == k]
-        for k in sorted(modules_of(program))
-    }
-
-
-def _rows(data: Dataset) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for array in (data.x_train, data.y_train):
+def _digest(told: str, *arrays: np.ndarray) -> str:
+    """A long word that is another one if anything is that it is told."""
+    digest = hashlib.blake2b(told.encode())
+    for array in arrays:
         digest.update(np.ascontiguousarray(array).data)
-    return f"{len(data.x_train)} rows, {digest.hexdigest()}"
+    return digest.hexdigest()
 
 
-def description(
-    stack: Stack,
-    data: Dataset,
-    program: Program,
-    optimiser: Optimiser,
-    generator_optimiser: Optimiser,
-    batch_size: int,
-    batches: int,
-    seed: int,
-) -> dict[str, Any]:
-    """What has to be the same for a run to go on: by the name of the argument it comes from.
+def _made_with(value: Any) -> str | None:
+    """What ``value`` is, or was made with; None if it is neither plain nor part of a network.
 
-    Raises ValueError for an optimiser that can't be written down.
+    Of a layer, or what is made of layers, its kind, its sizes and every plain attribute: so a
+    layer need not describe itself.  Stride, epsilon and context are in it, and so is whatever a
+    new kind of layer is made with, and does.  Arrays are left out: parameters are in the state,
+    and what calibrate has set is no part of training.
     """
-    described = {
-        "stack": {
-            "modules": [_told(module) for module in stack.modules],
-            "loss": stack.loss.name,
-            "dtype": str(stack.dtype),
-        },
-        "data": _rows(data),
-        "program": {"batches_per_turn": program.batches_per_turn, "steps": _steps(program)},
-        "optimiser": repr(optimiser),
-        "generator_optimiser": repr(generator_optimiser),
-        "batch_size": batch_size,
-        "epochs": batches // (len(data.x_train) // batch_size),
-        "seed": seed,
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (bool, int, float, str)):
+        return repr(value)
+    if isinstance(value, FunctionType) and not value.__module__.startswith("dnilab."):
+        with suppress(OSError):  # no source, as where it was typed into an interpreter
+            return inspect.getsource(value)
+    if isinstance(value, dict):
+        value = [*value.items()]
+    if isinstance(value, (tuple, list)):
+        several = ["None" if one is None else _made_with(one) for one in value]
+        return None if None in several else repr(several)
+    # a class, as Chain, has thetas too: the property
+    if isinstance(value, type) or not (hasattr(value, "thetas") or hasattr(value, "theta")):
+        return None
+    names = [name for name in dir(value) if name == "__call__" or not name.startswith("__")]
+    # static: of the instance or its class, and no property is run
+    settings = {name: _made_with(inspect.getattr_static(value, name)) for name in names}
+    thetas = value.thetas if hasattr(value, "thetas") else [value.theta]
+    told = {name: words for name, words in settings.items() if words is not None}
+    return repr((type(value).__name__, [theta.size for theta in thetas], told))
+
+
+def description(stack: Stack, data: Dataset, program: Program, **how: Any) -> dict[str, Any]:
+    """What has to be the same for a run to go on, by argument; ``how``: optimisers and numbers."""
+    # Which worker runs the steps of a module is left out: it changes no number.
+    drawn = {k: v for k, v in vars(program).items() if k not in ("name", "workers", "parcels")}
+    by_module = sorted(program.steps(), key=lambda step: step.module)
+    steps = [(step.module, step.op, step.batch) for step in by_module]
+    x, y = data.x_train, data.y_train
+    return {
+        "stack": _digest(repr((_made_with(stack), stack.loss.name, str(stack.dtype)))),
+        "data": _digest(repr((x.shape, y.shape)), x, y),
+        "program": _digest(repr((drawn, steps))),
+        **{name: one if isinstance(one, int) else repr(one) for name, one in how.items()},
     }
-    plain: dict[str, Any] = json.loads(json.dumps(described))
-    return plain
-
-
-def check_fits(checkpoint: Checkpoint, run: Mapping[str, Any]) -> None:
-    """Raise ValueError, naming the first argument that differs, unless this is the same run."""
-    for name, mine in run.items():
-        its = checkpoint.run.get(name)
-        if its == mine:
-            continue
-        told = [f"{name} {one!r}" for one in (its, mine)]
-        if any(len(one) > 80 for one in told):
-            told = [f"another {name}", f"this {name}"]
-        raise ValueError(
-            f"resume is {str(checkpoint.path)!r}, of a run with {told[0]}; here it accepts a "
-            f"checkpoint of a run with {told[1]}"
-        )
 
 
 def _form(value: Any) -> Any:
@@ -159,121 +120,143 @@ def _form(value: Any) -> Any:
     return "number" if isinstance(value, (int, float)) else type(value).__name__
 
 
-def check_state(
-    checkpoint: Checkpoint, start: State, program: Program, batch_size: int, batches: int
+def _forms_of_values(stack: Stack, x: np.ndarray) -> dict[tuple[str, int], Any]:
+    """The form of what can be pending, by kind and module, for batches like x."""
+    forms = {}
+    for k, module in enumerate(stack.modules, start=1):
+        forms["message", k] = _form(x)
+        x, _ = module(x)
+        forms["h", k] = forms["guess", k] = _form(x)
+        forms["prediction", k] = _form(None)
+    return forms
+
+
+def check_fits(
+    checkpoint: Checkpoint,
+    run: Mapping[str, Any],
+    start: RunState,
+    stack: Stack,
+    x: np.ndarray,
+    program: Program,
+    batches: int,
 ) -> None:
-    """Raise ValueError, naming what does not fit, unless the run can come to this state.
+    """Raise ValueError, naming what does not fit, unless this is the same run.
 
-    ``start``: the state in which it begins; parameters and memories keep its form.
+    ``run``: its description.  ``start``: the state in which it begins; parameters and memories
+    keep its form.  ``x``: the inputs of some batch.
     """
-    its, start_thetas = checkpoint.state, _form(start.thetas)
+    resume, its = f"resume is {str(checkpoint.path)!r}", checkpoint.state
+    for name, mine in run.items():
+        if checkpoint.run.get(name) != mine:
+            told = [f"{name} {one!r}" for one in (checkpoint.run.get(name), mine)]
+            if any(len(one) > 80 for one in told):  # digests say that they differ, and no more
+                told = [f"another {name}", f"this {name}"]
+            raise ValueError(
+                f"{resume}, of a run with {told[0]}; here it accepts a checkpoint of a run with "
+                f"{told[1]}"
+            )
+    thetas, values = _form(start.thetas), _forms_of_values(stack, x)
     as_made, pending = fitted_as_made(program), pending_at(program, its.turn, batches)
-
-    def fits(key: Key, value: np.ndarray | None) -> bool:
-        if key[0] == "prediction" or value is None:
-            return key[0] == "prediction" and value is None
-        return value.shape[:1] == (batch_size,)
-
-    checks = {
+    noted = {key: thetas[key[1], as_made[key[:2]]] for key in pending if key[:2] in as_made}
+    for name, fits in {
         "turn": its.turn <= program.turns(batches),
         "batch": checkpoint.batch == min(its.turn * program.batches_per_turn, batches),
-        "thetas": _form(its.thetas) == start_thetas,
+        "thetas": _form(its.thetas) == thetas,
         "memories": _form(its.memories) == _form(start.memories),
-        "pending": its.pending.keys() == pending and all(fits(*one) for one in its.pending.items()),
-        "made_with": _form(its.made_with)
-        == {key: start_thetas[key[1], as_made[key[:2]]] for key in pending if key[:2] in as_made},
-    }
-    for name, right in checks.items():
-        if not right:
+        "pending": _form(its.pending) == {key: values.get(key[:2]) for key in pending},
+        "made_with": _form(its.made_with) == noted,
+    }.items():
+        if not fits:
             raise ValueError(
-                f"resume is {str(checkpoint.path)!r}, whose {name} this run can't have; it "
-                "accepts a checkpoint as train writes it"
+                f"{resume}, whose {name} this run can't have; it accepts a checkpoint as train "
+                "writes it"
             )
 
 
 # ---- on disk -------------------------------------------------------------------------------------
 
 
-def _put_down(state: State, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The state as JSON, in which each array stands as its name; the arrays go to ``arrays``."""
-
-    def keep(array: np.ndarray) -> str:
+def _to_json(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """``value`` as JSON, in which each array stands as its name; the arrays go to ``arrays``."""
+    if isinstance(value, np.ndarray):
         name = f"array {len(arrays)}"
-        arrays[name] = array
-        return name
+        arrays[name] = value
+        return {"array": name}
+    if isinstance(value, dict):
+        return {"items": [[key, _to_json(one, arrays)] for key, one in value.items()]}
+    return [_to_json(one, arrays) for one in value] if isinstance(value, list) else value
 
-    def keep_memory(memory: Memory) -> dict[str, Any]:
-        return {
-            name: [keep(array) for array in value] if isinstance(value, list) else value
-            for name, value in memory.items()
-        }
 
+def _from_json(told: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    """The value again: the other way round."""
+    if isinstance(told, list):
+        return [_from_json(one, arrays) for one in told]
+    if not isinstance(told, dict):
+        return told
+    if "array" in told:
+        return arrays[told["array"]]
     return {
-        "turn": state.turn,
-        "thetas": [[*of, [keep(v) for v in vs]] for of, vs in state.thetas.items()],
-        "memories": [[*of, keep_memory(memory)] for of, memory in state.memories.items()],
-        "pending": [[*key, None if v is None else keep(v)] for key, v in state.pending.items()],
-        "made_with": [[*key, [keep(v) for v in vs]] for key, vs in state.made_with.items()],
+        tuple(key) if isinstance(key, list) else key: _from_json(one, arrays)
+        for key, one in told["items"]
     }
 
 
-def _take_up(told: Mapping[str, Any], array: Callable[[str], np.ndarray]) -> State:
-    """The state again: the other way round."""
-
-    def memory(kept: Mapping[str, Any]) -> Memory:
-        return {
-            name: [array(one) for one in value] if isinstance(value, list) else value
-            for name, value in kept.items()
-        }
-
-    return State(
-        told["turn"],
-        {(k, part): [array(name) for name in names] for k, part, names in told["thetas"]},
-        {(k, part): memory(kept) for k, part, kept in told["memories"]},
-        {
-            (kind, k, t): None if name is None else array(name)
-            for kind, k, t, name in told["pending"]
-        },
-        {(kind, k, t): [array(name) for name in names] for kind, k, t, names in told["made_with"]},
-    )
-
-
-def save(path: Place, run: Mapping[str, Any], batch: int, state: State) -> None:
+def save(path: Place, run: Mapping[str, Any], batch: int, state: RunState) -> None:
     """Write a checkpoint at ``path``; what was there before stays until this one is whole.
 
-    Raises OSError if it can't be written.
+    Raises OSError if it can't be written, with where the last whole one is.
     """
     path = Path(path)
     arrays: dict[str, np.ndarray] = {}
-    header = {
-        "format": FORMAT,
-        "version": VERSION,
-        "run": run,
-        "batch": batch,
-        "state": _put_down(state, arrays),
-    }
-    named: dict[str, Any] = {_HEADER: np.array(json.dumps(header)), **arrays}
-    # not tempfile, whose files nobody else may read: a checkpoint is for others to go on from too
-    beside = path.with_name(f".checkpoint.{secrets.token_hex(8)}.part")
+    told = _to_json(vars(state), arrays)
+    header = {"format": FORMAT, "version": VERSION, "run": run, "batch": batch, "state": told}
+    arrays[_HEADER] = np.array(json.dumps(header))
+    beside = f".checkpoint.{_digest(path.name)[:16]}"
+    for left in path.parent.glob(f"{beside}.*.part"):  # by a run that was killed as it saved
+        with suppress(OSError):
+            left.unlink()
     try:
-        with beside.open("xb") as file:
-            np.savez(file, **named)
+        try:
+            _write(path, beside, arrays)
+        except FileNotFoundError:  # another run that saves to this file has tidied up meanwhile
+            _write(path, beside, arrays)
+    except OSError as fault:
+        try:
+            last = str(load(path))
+        except (OSError, ValueError):
+            last = "There is no checkpoint to go on from"
+        why = f"{fault.strerror or fault}: {str(path)!r} can't be written at batch {batch}. {last}"
+        raise OSError(fault.errno, why) from fault
+
+
+def _write(path: Path, beside: str, arrays: Mapping[str, Any]) -> None:
+    """Write all arrays next to ``path``, and move them there once they are on the disk."""
+    # not tempfile, whose files nobody else may read: a checkpoint is for others to go on from too
+    part = path.with_name(f"{beside}.{secrets.token_hex(8)}.part")
+    try:
+        with part.open("xb") as file:
+            np.savez(file, **arrays)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(part, path)
     except BaseException:
         with suppress(OSError):
-            beside.unlink()
+            part.unlink()
         raise
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as file:  # np.load would leave the file open where it is torn
-        archive = np.load(file, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("one array, and no archive")
-        with archive:
-            return {name: archive[name] for name in archive.files}
+    """All arrays of an archive.  A member is read to its end first: there, zip checks its bytes."""
+    with zipfile.ZipFile(path) as archive:
+        whole = {name.removesuffix(".npy"): archive.read(name) for name in archive.namelist()}
+    return {
+        name: np.lib.format.read_array(io.BytesIO(member), allow_pickle=False)
+        for name, member in whole.items()
+    }
+
+
+class _OfAnotherVersion(ValueError):
+    """A whole checkpoint, of another dnilab."""
 
 
 def load(path: Place) -> Checkpoint:
@@ -288,29 +271,20 @@ def load(path: Place) -> Checkpoint:
         header = json.loads(str(arrays[_HEADER]))
         if header["format"] != FORMAT:
             raise ValueError(header["format"])
-        version = header["version"]
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no checkpoint at {str(path)!r}") from None
-    except Exception as fault:  # there is no end to what damaged archives make their readers raise
-        raise _broken(path, fault) from fault
-    if version != VERSION:
-        raise ValueError(
-            f"{str(path)!r} is a checkpoint of version {version}; this dnilab accepts version "
-            f"{VERSION}"
-        )
-    try:
-        state = _take_up(header["state"], arrays.__getitem__)
+        if header["version"] != VERSION:
+            raise _OfAnotherVersion(
+                f"{str(path)!r} is a checkpoint of version {header['version']}; this dnilab "
+                f"accepts version {VERSION}"
+            )
+        state = RunState(**_from_json(header["state"], arrays))
         whole_number("turn", state.turn, 0)
         batch = whole_number("batch", header["batch"], 0)
-        run = header["run"]
-        if not isinstance(run, dict):
-            raise ValueError(f"run is {run!r}")
-        return Checkpoint(path, run, batch, state)
-    except Exception as fault:  # a header may hold anything
-        raise _broken(path, fault) from fault
-
-
-def _broken(path: Path, fault: BaseException) -> ValueError:
-    return ValueError(
-        f"{str(path)!r} is not a whole checkpoint of dnilab ({type(fault).__name__}: {fault})"
-    )
+        return Checkpoint(path, dict(header["run"]), batch, state)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no checkpoint at {str(path)!r}") from None
+    except _OfAnotherVersion:
+        raise
+    except Exception as fault:  # there is no end to what damaged archives make their readers raise
+        raise ValueError(
+            f"{str(path)!r} is not a whole checkpoint of dnilab ({type(fault).__name__}: {fault})"
+        ) from fault

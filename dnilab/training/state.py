@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,7 @@ UNWRITABLE = ("pullback", "grads")
 
 
 @dataclass(frozen=True)
-class State:
+class RunState:
     """The modules of one worker, or of several, after ``turn`` turns.
 
     ``thetas``: the parameter vectors of each part.  ``memories``: what its optimiser keeps.
@@ -42,18 +41,16 @@ class State:
     made_with: dict[Key, list[np.ndarray]] = field(default_factory=dict)
 
 
-def merged(states: Iterable[State]) -> State:
+def merged(states: Iterable[RunState]) -> RunState:
     """The states of several workers as one.  Raises ValueError if their turns differ."""
     states = list(states)
     turns = {state.turn for state in states}
     if len(turns) != 1:
         raise ValueError(f"states are of turns {sorted(turns)}; merged accepts those of one turn")
-    whole = State(turns.pop())
+    whole = RunState(turns.pop())
     for state in states:
-        whole.thetas.update(state.thetas)
-        whole.memories.update(state.memories)
-        whole.pending.update(state.pending)
-        whole.made_with.update(state.made_with)
+        for name in ("thetas", "memories", "pending", "made_with"):
+            getattr(whole, name).update(getattr(state, name))
     return whole
 
 
@@ -102,20 +99,12 @@ def check_writable(program: Program) -> None:
     A pullback is a function that knows the inside of its forward pass.  No ordering of the course
     keeps one of a module from turn to turn, and those of guesses are made again: ``made_with``.
     """
-    if not program.repeats:
-        return  # what a drawn turn has made and not used is thrown away
-    span = program.batches_per_turn
-    batches = 2 * program.lag + 3 * span + 1
-    made: set[Any] = set()
-    for turn in range(program.turns(batches)):
-        steps = [step for worker in unroll_turn(program, turn, batches) for step in worker]
-        now = {value for step in steps for value in in_a_run(step, program.wires)[1]}
-        for step in steps:
-            for value in in_a_run(step, program.wires)[0]:
-                if value.kind in UNWRITABLE and value in made and value not in now:
-                    raise ValueError(
-                        f"checkpoint can't hold the {value.kind} of module {value.module}, which "
-                        f"program {program.name!r} keeps from one turn to the next; it accepts "
-                        "programs that pull back and update in the turn of the forward pass"
-                    )
-        made |= now
+    full = program.lag // program.batches_per_turn + 1  # after so many turns nothing new is pending
+    batches = (2 * full + 3) * program.batches_per_turn
+    for kind, module, _ in sorted(pending_at(program, full, batches), reverse=True):
+        if kind in UNWRITABLE:
+            raise ValueError(
+                f"checkpoint can't hold the {kind} of module {module}, which program "
+                f"{program.name!r} keeps from one turn to the next; it accepts programs that pull "
+                "back and update in the turn of the forward pass"
+            )

@@ -1,19 +1,17 @@
 """The executor that gives every worker a thread of its own, for the whole run.
 
-Workers talk through queues alone, one inbox each, and whoever owns a module is the only one to
-touch it; so the operating system may run them in any way it likes and the numbers stay the same.
+Workers talk through their mailboxes alone, and whoever owns a module is the only one to touch it;
+so the operating system may run them in any way it likes and the numbers stay the same.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Generator, Mapping, Sequence
 from functools import partial
-from queue import Empty, SimpleQueue
-from typing import Any
+from queue import SimpleQueue
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,181 +19,123 @@ from dnilab.network import Module, Stack
 from dnilab.orderings import Program
 from dnilab.training.blas import one_blas_thread
 from dnilab.training.events import Span
-from dnilab.training.failures import Standing, WorkerFailed, first_of, first_of_all, turn_of
+from dnilab.training.failures import WorkerFailed, first_of, turn_of
+from dnilab.training.mailbox import Ended, Mailbox
 from dnilab.training.snapshot import Snapshot
-from dnilab.training.state import Key
-from dnilab.training.worker import ParametersExploded, Worker, users_of_values
+from dnilab.training.worker import ParametersExploded, Worker
 
 REPORTS_AHEAD = 2  # how many reports a run may be ahead of whoever reads them: bounds the memory
-TURNS_AHEAD = 16  # how many turns a worker may be ahead of one it never hears from
-SOON = 0.005  # seconds between two looks at how far the others are, once parameters exploded
-STOP = object()  # in an inbox: the run is over
 
 
-class _Cancelled(Exception):
-    """Unwinds a worker whose run was ended by somebody else."""
+class _Part(NamedTuple):
+    """What a worker hands in at a stop: its part of the snapshot."""
+
+    stop: int
+    modules: dict[int, Module]
+    spans: list[Span]
+    seconds: float
+
+
+class _End(NamedTuple):
+    """The last that a worker says; ``fault``: what it raised, unless its run is over."""
+
+    worker: Worker
+    fault: BaseException | None
 
 
 class _Thread:
-    """One worker on its thread: its inbox, what it sends, when it stops."""
+    """One worker on its thread: what it hears, what it reports, and when it stops."""
 
-    def __init__(self, worker: Worker, stops: Sequence[int], reports: SimpleQueue[Any]) -> None:
-        self.worker = worker
-        self.stops = stops
-        self.reports = reports
-        self.inbox: SimpleQueue[Any] = SimpleQueue()
-        self.cancelled = False
-        self.ahead = threading.Semaphore(REPORTS_AHEAD)
-        self.outgoing: list[tuple[SimpleQueue[Any], list[tuple[Key, Any]]]] = []
-        self.waits_for: list[threading.Semaphore] = []  # one per follower that never answers
-        self.frees: list[threading.Semaphore] = []
-        worker.fetch = self.fetch
-        worker.turn_ended = self.turn_ended
-        self.thread = threading.Thread(
-            target=self.run, name=f"dnilab worker {worker.index + 1}", daemon=True
-        )
-
-    def fetch(self, key: Key) -> bool:
-        """Wait until the value is there."""
-        store, get = self.worker.store, self.inbox.get
-        while key not in store:
-            item = get()
-            if item is STOP:
-                raise _Cancelled
-            store.update(item)
-        return True
-
-    def turn_ended(self) -> None:
-        """Send the turn's parcels, and stay within reach of those who never answer."""
-        if self.cancelled:
-            raise _Cancelled
-        for inbox, parcel in self.outgoing:
-            if parcel:
-                inbox.put(tuple(parcel))
-                parcel.clear()
-        for semaphore in self.frees:
-            semaphore.release()
-        for semaphore in self.waits_for:
-            semaphore.acquire()
-            if self.cancelled:
-                raise _Cancelled
+    def __init__(
+        self, worker: Worker, stops: Sequence[int], reports: SimpleQueue[_Part | _End]
+    ) -> None:
+        self.worker, self.stops, self.reports = worker, stops, reports
+        self.mailbox = Mailbox(worker)
+        self.unread = threading.Semaphore(REPORTS_AHEAD)
+        name = f"dnilab worker {worker.index + 1}"
+        self.thread = threading.Thread(target=self.run, name=name, daemon=True)
 
     def run(self) -> None:
         """The thread's life: advance, report, and never die silently."""
-        worker = self.worker
+        worker, fault = self.worker, None
         try:
             with np.errstate(over="ignore", invalid="ignore"):
                 for stop in self.stops:
                     worker.advance(stop)
                     copies = {k: module.copy() for k, module in worker.modules.items()}
                     spans, seconds = worker.take_spans(), worker.nanoseconds / 1e9
-                    self.reports.put((worker.index, stop, copies, spans, seconds))
-                    self.ahead.acquire()
-                    if self.cancelled:
-                        return
-        except _Cancelled:
+                    self.reports.put(_Part(stop, copies, spans, seconds))
+                    self.unread.acquire()
+                    if self.mailbox.over:
+                        break
+        except Ended:
             pass
-        except BaseException as fault:
-            self.reports.put((worker.index, None, fault, worker.doing, 0.0))
+        except BaseException as raised:
+            fault = raised
+        self.reports.put(_End(worker, fault))
 
-    def cancel(self) -> None:
-        """Ask the thread to end, wherever it waits."""
-        self.cancelled = True
-        self.inbox.put(STOP)
-        self.ahead.release()
-        for semaphore in self.waits_for:
-            semaphore.release()
+    def end_after(self, turn: int) -> None:
+        """Let the worker come to the end of this turn, and then no further: see ``Mailbox``."""
+        self.mailbox.end_after(turn)
+        self.unread.release()
 
 
-def _connect(team: Sequence[_Thread], program: Program, owners: Mapping[int, int]) -> None:
-    """Tell every worker where its values go, and bound how far it may run ahead."""
-    users = users_of_values(program, owners)
+class _Team:
+    """All threads of a run, and what they have reported so far."""
 
-    def route(maker: int, kind: str, module: int) -> Callable[[Key, Any], None] | None:
-        user = users[kind, module]
-        if user == maker:
-            return None
-        inbox = team[user].inbox
-        if not program.parcels:
-            put = inbox.put
-            return lambda key, value: put(((key, value),))
-        parcel = next((p for known, p in team[maker].outgoing if known is inbox), None)
-        if parcel is None:
-            parcel = []
-            team[maker].outgoing.append((inbox, parcel))
-        append = parcel.append
-        return lambda key, value: append((key, value))
+    def __init__(self, workers: Sequence[Worker], per_turn: int, stops: Sequence[int]) -> None:
+        self.per_turn = per_turn
+        self.reports: SimpleQueue[_Part | _End] = SimpleQueue()
+        self.threads = [_Thread(worker, stops, self.reports) for worker in workers]
+        boxes = [one.mailbox for one in self.threads]
+        for me, box in enumerate(boxes):
+            box.posts = {user: partial(other.receive, me) for user, other in enumerate(boxes)}
+        self.parts: defaultdict[int, list[_Part]] = defaultdict(list)
+        self.exploded: list[ParametersExploded] = []
+        self.ended = 0
 
-    hears_from = {(owners[module], user) for (_, module), user in users.items()}
-    for maker, user in hears_from:
-        if maker != user and (user, maker) not in hears_from:
-            semaphore = threading.Semaphore(TURNS_AHEAD)
-            team[maker].waits_for.append(semaphore)
-            team[user].frees.append(semaphore)
-    for member in team:
-        member.worker.route = partial(route, member.worker.index)
-
-
-@dataclass
-class _Pending:
-    """A snapshot of which some workers have handed in their part."""
-
-    parts: int = 0
-    modules: dict[int, Module] = field(default_factory=dict)
-    spans: list[Span] = field(default_factory=list)
-    seconds: float = 0.0
-
-
-class _Collector:
-    """Puts the reports of the workers together."""
-
-    def __init__(
-        self, team: Sequence[_Thread], reports: SimpleQueue[Any], program: Program
-    ) -> None:
-        self.team, self.reports = team, reports
-        self.per_turn = program.batches_per_turn
-        self.pending: defaultdict[int, _Pending] = defaultdict(_Pending)
-        self.exploded: dict[int, ParametersExploded] = {}  # by worker
-
-    def collect(self, stop: int) -> _Pending:
-        """All that is told of turn ``stop``.
+    def collect(self, stop: int) -> list[_Part]:
+        """What each worker hands in at turn ``stop``.
 
         Raises WorkerFailed, or ParametersExploded if that was before the stop.
         """
-        pending = self.pending[stop]
-        while pending.parts < len(self.team):
-            if self.exploded:
-                first = first_of(self.exploded.values())
-                if turn_of(first, self.per_turn) <= stop:
-                    raise first_of_all(first, self.per_turn, self._look)
-            self._take(self.reports.get())
-        return self.pending.pop(stop)
+        while len(self.parts[stop]) < len(self.threads):
+            if self.exploded and turn_of(first_of(self.exploded), self.per_turn) <= stop:
+                raise self._first_explosion()
+            self._listen()
+        return self.parts.pop(stop)
 
-    def _take(self, report: tuple[int, int, Any, Any, float]) -> None:
-        index, at, what, spans, seconds = report
-        if isinstance(what, ParametersExploded):
-            self.exploded[index] = what
+    def _first_explosion(self) -> ParametersExploded:
+        """The one to be told, once those that are behind have come to the same turn."""
+        while self.ended < len(self.threads):
+            self.end_after(turn_of(first_of(self.exploded), self.per_turn))
+            self._listen()
+        return first_of(self.exploded)
+
+    def _listen(self) -> None:
+        """Take one report."""
+        report = self.reports.get()
+        if isinstance(report, _Part):
+            self.parts[report.stop].append(report)
             return
-        if isinstance(what, BaseException):
-            raise WorkerFailed(
-                f"worker {index + 1} failed at {spans}: {type(what).__name__}: {what}"
-            ) from what
-        pending = self.pending[at]
-        pending.parts += 1
-        pending.modules.update(what)
-        pending.spans += spans
-        pending.seconds = max(pending.seconds, seconds)
+        self.ended += 1
+        if isinstance(report.fault, ParametersExploded):
+            self.exploded.append(report.fault)
+        elif report.fault is not None:
+            raise WorkerFailed.at(report.worker.index, report.worker.doing, report.fault)
 
-    def _look(self) -> list[Standing]:
-        """How far the workers are, after the next report or a short while."""
-        with suppress(Empty):
-            self._take(self.reports.get(timeout=SOON))
-        found = []
-        for worker in (one.worker for one in self.team):
-            fault = self.exploded.get(worker.index)
-            what = (fault.module, fault.part, fault.batch) if fault else None
-            found.append(Standing(worker.turn, worker.sound, what))
-        return found
+    def end_after(self, turn: int) -> None:
+        for one in self.threads:
+            one.end_after(turn)
+
+    def join(self) -> None:
+        """Wait until all threads have ended."""
+        for thread in (one.thread for one in self.threads):
+            started = thread.ident is not None
+            # A run that was dropped inside a reference cycle is closed by the garbage collector,
+            # on any thread: also on one of its own, which then ends by itself.
+            if started and thread is not threading.current_thread():
+                thread.join()
 
 
 def threads(
@@ -212,28 +152,24 @@ def threads(
 
     Raises WorkerFailed if a worker raised, and ParametersExploded as it is.
     """
-    reports: SimpleQueue[Any] = SimpleQueue()
-    team = [_Thread(worker, stops, reports) for worker in workers]
-    _connect(team, program, owners)
-    collector = _Collector(team, reports, program)
+    team = _Team(workers, program.batches_per_turn, stops)
     with one_blas_thread():
         try:
-            for member in team:
-                member.thread.start()
+            for one in team.threads:
+                one.thread.start()
             for stop in stops:
-                part = collector.collect(stop)
+                parts = team.collect(stop)
+                copies = {k: module for part in parts for k, module in part.modules.items()}
                 # a module that no step is about is as it was
-                modules = [part.modules.get(k, m) for k, m in enumerate(stack.modules, start=1)]
-                snapshot = Stack(modules, stack.loss, stack.heard)
-                yield Snapshot(stop, snapshot, tuple(part.spans), part.seconds)
-                for member in team:
-                    member.ahead.release()
+                modules = [copies.get(k, m) for k, m in enumerate(stack.modules, start=1)]
+                yield Snapshot(
+                    stop,
+                    Stack(modules, stack.loss, stack.heard),
+                    tuple(span for part in parts for span in part.spans),
+                    max(part.seconds for part in parts),
+                )
+                for one in team.threads:
+                    one.unread.release()
         finally:
-            for member in team:
-                member.cancel()
-            for member in team:
-                started = member.thread.ident is not None
-                # A run that was dropped inside a reference cycle is closed by the garbage
-                # collector, on any thread: also on one of its own, which then ends by itself.
-                if started and member.thread is not threading.current_thread():
-                    member.thread.join()
+            team.end_after(0)
+            team.join()

@@ -16,15 +16,7 @@ from dnilab.data.batches import check_batch_size
 from dnilab.network import Optimiser, Stack
 from dnilab.orderings import Program, check
 from dnilab.training.blas import one_blas_thread
-from dnilab.training.checkpoint import (
-    Checkpoint,
-    Place,
-    check_fits,
-    check_state,
-    description,
-    load,
-    save,
-)
+from dnilab.training.checkpoint import Checkpoint, Place, check_fits, description, load, save
 from dnilab.training.compatibility import check_parts, check_together
 from dnilab.training.events import Diverged, Event, Report
 from dnilab.training.failures import WorkerLost
@@ -33,7 +25,7 @@ from dnilab.training.malloc import keep_freed_memory
 from dnilab.training.metrics import alignment, scores
 from dnilab.training.one_thread import advance, connect
 from dnilab.training.snapshot import Snapshot
-from dnilab.training.state import State, check_writable, merged
+from dnilab.training.state import RunState, check_writable, merged
 from dnilab.training.worker import ParametersExploded, Worker
 
 LOSS_ROWS = 2000  # training rows on which a report measures the loss: enough, and quick
@@ -183,17 +175,13 @@ class _Saver:
         """Write the state after ``batch`` batches; the workers are at rest."""
         state = merged(worker.state() for worker in self.workers)
         save(self.path, self.run, batch, state)
-        return Checkpoint(self.path, dict(self.run), batch, State(state.turn))
+        return Checkpoint(self.path, dict(self.run), batch, RunState(state.turn))
 
 
 def _where_to_go_on(known: Checkpoint | None) -> str:
     if known is None:
         return "There is no checkpoint; train(..., checkpoint=path) writes them"
-    path = str(known.path)
-    return (
-        f"The last checkpoint is {path!r}, at batch {known.batch}: train(..., resume={path!r}) "
-        "goes on from there"
-    )
+    return str(known)
 
 
 def make_workers(
@@ -274,7 +262,7 @@ def train(
     ``executor``: "one thread"; "threads", one for each worker of the program; and for the Blue
     Box as published "thread per fit" or "process per fit".  All but these last two give the same
     numbers to the last bit, and so does ``apart(client)``, with every worker in a process of its
-    own: see there.
+    own: see there.  They tell the same divergence too, but the weights that it leaves may differ.
 
     ``seed`` shuffles the batches.  ``generator_optimiser`` is ``optimiser`` if None.  With
     ``probe_rows`` above 0 and a decoupled stack, each report compares the synthetic gradients
@@ -289,7 +277,9 @@ def train(
 
     Raises ValueError at once, naming the argument, if something is out of range or does not go
     together, as a checkpoint of another run.  While it runs, an exception in a worker comes out
-    as ``WorkerFailed``, and a process that is gone as ``WorkerLost``.
+    as it is on one thread, and elsewhere as ``WorkerFailed``, with the step that raised it; a
+    process that is gone, or frozen, as ``WorkerLost``; a checkpoint that can't be written as
+    OSError.
     """
     owners = check(program)
     execute = _executor_for(executor, program)
@@ -315,13 +305,14 @@ def train(
     run: dict[str, Any] = {}
     if checkpoint is not None or resume is not None:
         run = description(
-            stack, data, program, optimiser, for_generators, batch_size, batches, seed
-        )
+            stack, data, program, optimiser=optimiser, generator_optimiser=for_generators,
+            batch_size=batch_size, epochs=batches // per_epoch, seed=seed,
+        )  # fmt: skip
     resumed = None if resume is None else load(file_path("resume", resume))
     if resumed is not None:
-        check_fits(resumed, run)
         start = merged(worker.state() for worker in workers)
-        check_state(resumed, start, program, batch_size, batches)
+        x = data.x_train[:batch_size]
+        check_fits(resumed, run, start, stack, x, program, batches)
     saver = None
     if checkpoint is not None:
         saver = _Saver(checkpoint, executor, program, workers, run)

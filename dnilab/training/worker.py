@@ -22,7 +22,7 @@ from dnilab.training.actions import ACTIONS, Action, Keep, Tools, asker
 from dnilab.training.blas import one_blas_thread
 from dnilab.training.events import Span
 from dnilab.training.feed import Source
-from dnilab.training.state import Key, Part, State, fitted_as_made
+from dnilab.training.state import Key, Part, RunState, fitted_as_made
 
 SPANS_KEPT = 4096  # steps a worker remembers: bounded, however long the run
 HEALTH_EVERY = 25  # turns between two looks at the size of the parameters
@@ -234,14 +234,14 @@ class Worker:
         """The parameter vectors of each part of its modules: the live ones."""
         return {(k, part): v for k, m in self.modules.items() for part, v in m.parts.items()}
 
-    def state(self) -> State:
+    def state(self) -> RunState:
         """Where this worker stands, between two turns.  The arrays are its own: they live on.
 
         ``saving`` has to be set before it advances.  Raises ValueError if an optimiser does not
         tell what it keeps.
         """
         plain = {"guess": lambda value: value[2], "prediction": lambda value: None}
-        return State(
+        return RunState(
             self.turn,
             self.thetas(),
             {part: memory_of(updater) for part, updater in self._tools.updates.items()},
@@ -252,7 +252,7 @@ class Worker:
             {key: self._made_with[key] for key in self.store if key[:2] in self._as_made},
         )
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: RunState) -> None:
         """Go on from ``state``, of this worker or of all of them: its own part is copied."""
         for part, thetas in self.thetas().items():
             copy_into(thetas, state.thetas[part])

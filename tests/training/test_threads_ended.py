@@ -17,7 +17,8 @@ import pytest
 from dnilab.network import SGD, Adam, Stack
 from dnilab.orderings import Program, Step, pipeline
 from dnilab.training import Diverged, Report, WorkerFailed, blas, train
-from dnilab.training.threads import REPORTS_AHEAD, TURNS_AHEAD
+from dnilab.training.mailbox import TURNS_AHEAD
+from dnilab.training.threads import REPORTS_AHEAD
 from tests.training.by_hand import bits
 from tests.training.planted import (
     DATA,

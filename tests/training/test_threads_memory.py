@@ -14,7 +14,8 @@ from dnilab.orderings import Program, Step, check, pipeline, sequential, sparse
 from dnilab.training import Report, train
 from dnilab.training import worker as worker_module
 from dnilab.training.feed import Feed
-from dnilab.training.threads import TURNS_AHEAD, threads
+from dnilab.training.mailbox import TURNS_AHEAD
+from dnilab.training.threads import threads
 from dnilab.training.train import make_workers
 from dnilab.training.worker import Worker
 from tests.training.planted import DATA, hooked, in_time, network, nothing_left

@@ -6,8 +6,7 @@ are of medians.  Only training is timed: a run's processes are at hand, and have
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -35,14 +34,6 @@ from dnilab.training.feed import Feed
 from dnilab.training.one_thread import one_thread
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.train import make_workers
-
-SIZES: tuple[tuple[tuple[int, ...], int], ...] = (
-    ((24, 64, 10), 32),
-    ((64, 128, 128, 10), 64),
-    ((64, 256, 256, 10), 128),
-    ((784, 512, 384, 10), 256),
-)
-"""Widths and batch sizes for a notebook: from far too small to worth it."""
 
 
 @dataclass(frozen=True)
@@ -72,28 +63,27 @@ class Trial:
     @property
     def communication(self) -> float:
         """The share of communication in all that the workers did, between 0 and 1."""
-        told = sum(cost.talking + cost.handing_over for cost in self.costs)
-        return told / (told + sum(cost.computing for cost in self.costs))
+        told = self._sum("talking") + self._sum("handing_over")
+        return told / (told + self._sum("computing"))
 
     @property
     def waiting(self) -> float:
         """Seconds that a worker waited for others, beside each second that it computed."""
-        computing = sum(cost.computing for cost in self.costs)
-        return sum(cost.waiting for cost in self.costs) / computing
+        return self._sum("waiting") / self._sum("computing")
 
     @property
     def message(self) -> tuple[float, float]:
         """Bytes of a message, and the seconds until it was there, as means; (0, 0) without any."""
-        count = sum(cost.messages for cost in self.costs)
-        if not count:
-            return 0.0, 0.0
-        size = sum(cost.bytes for cost in self.costs) / count
-        return size, sum(cost.on_the_way for cost in self.costs) / count
+        count = self._sum("messages") or 1
+        return self._sum("bytes") / count, self._sum("on_the_way") / count
+
+    def _sum(self, name: str) -> float:
+        return sum(getattr(cost, name) for cost in self.costs)
 
 
 def _laps(
     stack: Stack, data: Any, program: Program, executor: Any, batch: int, turns: int, laps: int
-) -> Iterator[Snapshot]:
+) -> Generator[Snapshot, None, None]:
     """A run that comes to rest after every so many turns."""
     owners = check(program)
     optimiser = SGD(RATE)
@@ -102,8 +92,7 @@ def _laps(
         stack, lambda: Feed(data, batch, 0), program, optimiser, optimiser, batches
     )
     stops = [lap * turns for lap in range(1, laps + 1)]
-    snapshots: Iterator[Snapshot] = executor(stack, workers, program, owners, stops)
-    return snapshots
+    return (yield from executor(stack, workers, program, owners, stops))
 
 
 def trial(
@@ -151,19 +140,16 @@ def trial(
         for name, (what, how) in ways.items():
             each = turns * (1 if name != "in line" else program.batches_per_turn)
             laps = _laps(stacks[name], data, what, how, batch, each, rounds + 1)
-            running[name] = runs.enter_context(closing(laps))  # type: ignore[type-var]
-        before = dict.fromkeys(ways, 0.0)
-        for lap in range(rounds + 1):  # the first to warm up
+            running[name] = runs.enter_context(closing(laps))
+        for _ in range(rounds + 1):  # the first to warm up
             for name in ways:
                 at = next(running[name])
-                if lap:
-                    took[name].append(at.seconds - before[name])
-                before[name] = at.seconds
+                took[name].append(at.seconds)  # since the run began
                 if name == "one thread":
                     times = step_times(at.spans)
         # at this stop all have had the same batches
         equal = all(map(np.array_equal, stacks["apart"].thetas, stacks["one thread"].thetas))
-    medians = {name: statistics.median(series) for name, series in took.items()}
+    medians = {name: float(np.median(np.diff(series))) for name, series in took.items()}
     return Trial(
         widths,
         batch,
@@ -178,24 +164,9 @@ def trial(
     )
 
 
-def trials(
-    client: Any,
-    sizes: Iterable[tuple[Sequence[int], int]] = SIZES,
-    *,
-    rounds: int = 3,
-    **how: Any,
-) -> Iterator[Trial]:
-    """One ``trial`` after the other, for (widths, batch size) after (widths, batch size).
-
-    With the sizes and rounds given, about ten seconds in all on two cores.
-    """
-    for widths, batch in sizes:
-        yield trial(client, widths, batch, rounds=rounds, **how)
-
-
 def _turns(stack: Stack, data: Any, program: Program, batch: int, seconds: float) -> int:
     """How many turns on one thread take about so long; ten at least, so that few are the first."""
-    with closing(_laps(stack, data, program, one_thread, batch, 3, 2)) as laps:  # type: ignore[type-var]
+    with closing(_laps(stack, data, program, one_thread, batch, 3, 2)) as laps:
         next(laps)
         began = perf_counter()
         next(laps)
@@ -272,15 +243,3 @@ def machines(
             alone / time_per_batch(program, times, delays=late),
         )
     return found
-
-
-__all__ = [
-    "SIZES",
-    "Trial",
-    "delays",
-    "machines",
-    "message_time",
-    "pays_from",
-    "trial",
-    "trials",
-]

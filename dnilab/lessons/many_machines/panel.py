@@ -121,7 +121,9 @@ def offers(values: dict[str, Any]) -> Iterator[Offer]:
     def program(machines: int, late_by: int) -> Program:
         return pipeline(shared_out(times, machines, late_by), staleness=late_by)
 
+    @cache
     def both(machines: int, late_by: int) -> tuple[float, float]:
+        """Seconds of a batch, without messages and with them."""
         piped = program(machines, late_by)
         without = time_per_batch(piped, times)
         if machines == 1:
@@ -129,30 +131,21 @@ def offers(values: dict[str, Any]) -> Iterator[Offer]:
         # A line carries one message at a time, and every batch needs one each way.
         return without, max(time_per_batch(piped, times, delays=late), sending)
 
-    chosen = values["machines"]
-    at_once, sent = {}, {}
-    at_once[chosen], sent[chosen] = both(chosen, staleness)
-    enough = None
-    if sent[chosen] > HIDDEN * max(at_once[chosen], sending):
-        later = (s for s in (1, 2, 4, 8, 16, 32) if s > staleness)
-        for late_by in later:
-            free, full = both(chosen, late_by)
-            if full <= HIDDEN * max(free, sending):
-                enough = late_by
-                break
+    def hidden(late_by: int) -> bool:
+        free, full = both(chosen, late_by)
+        return full <= HIDDEN * max(free, sending)
 
-    def offer() -> Offer:
-        return Offer(
+    chosen, enough = values["machines"], None
+    if not hidden(staleness):
+        enough = next((s for s in (1, 2, 4, 8, 16, 32) if s > staleness and hidden(s)), None)
+    known: list[int] = []
+    for machines in (chosen, *(n for n in range(1, MODULES + 1) if n != chosen)):
+        known = sorted([*known, machines])
+        yield Offer(
             width, batch, chosen, staleness, program(chosen, staleness), times, alone,
-            dict(sorted(at_once.items())), dict(sorted(sent.items())),
+            {n: both(n, staleness)[0] for n in known}, {n: both(n, staleness)[1] for n in known},
             (size, on_the_way), sending, enough,
         )  # fmt: skip
-
-    yield offer()
-    for machines in range(1, MODULES + 1):
-        if machines != chosen:
-            at_once[machines], sent[machines] = both(machines, staleness)
-            yield offer()
 
 
 def duration(seconds: float) -> str:

@@ -341,6 +341,24 @@ def test_a_process_that_dies_at_work(doomed: Any, k: int) -> None:
         in_time(lambda: list(train(stack, DATA, pipeline(THREE, staleness=2), **how)))
 
 
+@needs_signals
+def test_a_process_that_is_frozen_is_given_up(doomed: Any) -> None:
+    doomed.wait_for_workers(PROCESSES)
+    executor = apart(doomed, patience=2)
+    events = train(network(), DATA, pipeline(TWO, staleness=2), **LONG, executor=executor)
+    next(events)
+    place = executor.places[2]
+    pid = doomed.run(os.getpid, workers=[place])[place]
+    os.kill(pid, signal.SIGSTOP)  # it lives, and its connections stay open
+    says = r"^the process that held modules \(2, 3\) .* has not answered for 2 seconds\. There is"
+    try:
+        with pytest.raises(WorkerLost, match=says) as lost:
+            in_time(lambda: list(events))
+    finally:
+        os.kill(pid, signal.SIGKILL)
+    assert lost.value.modules == (2, 3)
+
+
 @pytest.mark.parametrize("first", ["one thread", "apart"])
 def test_a_checkpoint_of_one_is_taken_up_by_the_other(
     client: Any, first: str, tmp_path: Path
@@ -382,6 +400,12 @@ def test_too_few_processes(client: Any) -> None:
 def test_steps_that_run_alone(client: Any) -> None:
     with pytest.raises(ValueError, match=r"^executor is modules apart, and program is 'blue box'"):
         train(network(), DATA, blue_box(3), **LONG, executor=apart(client))
+
+
+@pytest.mark.parametrize("patience", [0, -1, "long", None])
+def test_a_patience_that_can_not_be(client: Any, patience: Any) -> None:
+    with pytest.raises(ValueError, match=r"^patience is .*; it accepts a number above 0"):
+        apart(client, patience=patience)
 
 
 def test_what_is_no_client() -> None:

@@ -1,4 +1,4 @@
-"""The Dask actor: a seat in a process of its own, at whose desk one worker works."""
+"""The Dask actor: what can be asked of a worker in a process of its own."""
 
 from __future__ import annotations
 
@@ -7,54 +7,50 @@ from contextlib import suppress
 from typing import Any
 
 from dnilab.lessons.many_machines.training.cluster import hush
-from dnilab.lessons.many_machines.training.messages import Outcome, Plan
-from dnilab.lessons.many_machines.training.remote_worker import Desk
-from dnilab.training.failures import Standing
+from dnilab.lessons.many_machines.training.messages import Assignment, Outcome
+from dnilab.lessons.many_machines.training.remote_worker import RemoteWorker
 from dnilab.training.malloc import keep_freed_memory
-from dnilab.training.state import Key, State
+from dnilab.training.state import RunState
 
 PATIENCE = 1.0  # seconds after which a question that has no answer yet is asked again
 
 
-class Seat:
+class Actor:
     """What others can ask of a worker.
 
     Its methods are coroutines: they run on Dask's event loop, and none waits for long.  So between
-    two questions nobody but Dask holds the seat; and when the driver is no more, Dask lets go of
+    two questions nobody but Dask holds the actor; and when the driver is no more, Dask lets go of
     it, and the worker is told to end.
     """
 
-    desk: Desk
+    remote: RemoteWorker
 
-    async def prepare(self, plan: Plan, peers: Mapping[int, Any]) -> None:
+    async def prepare(self, assignment: Assignment, peers: Mapping[int, Any]) -> None:
         """Take the modules, the data and the addresses of the others."""
         hush()
         keep_freed_memory()  # Dask starts its processes with the opposite
-        self.desk = Desk(plan, peers)
+        self.remote = RemoteWorker(assignment, peers)
 
-    async def advance(self, stop: int) -> Outcome | None:
-        """Run up to turn ``stop``; None for: ask again."""
-        return await self.desk.advance(stop, PATIENCE)
+    async def advance(self, stop: int, last: int | None = None) -> Outcome | None:
+        """Run up to turn ``stop``, or to ``last`` if that comes first; None for: ask again."""
+        return await self.remote.advance(stop, last, PATIENCE)
 
-    async def state(self) -> State:
+    async def state(self) -> RunState:
         """Where the worker stands, once all of them have come to the same stop."""
-        return self.desk.state()
+        return self.remote.state()
 
-    async def standing(self) -> Standing:
-        """How far the worker has come."""
-        return self.desk.standing()
-
-    async def receive(self, sender: int, turns: int, keys: Sequence[Key], *values: Any) -> None:
+    async def receive(self, sender: int, turns: int, keys: Sequence[Any], *values: Any) -> None:
         """Values from another worker, or word of how many more turns it has done."""
-        self.desk.receive(sender, turns, keys, values)
+        named = [(tuple(key), value) for key, value in zip(keys, values, strict=True)]
+        self.remote.mailbox.receive(sender, named, turns)
 
     async def stop(self) -> None:
         """End the run."""
-        self.desk.cancel()
-        await self.desk.at_rest()
+        self.remote.cancel()
+        await self.remote.at_rest()
 
     def __del__(self) -> None:
-        desk = getattr(self, "desk", None)
-        if desk is not None:
+        remote = getattr(self, "remote", None)
+        if remote is not None:
             with suppress(RuntimeError):  # the process is ending
-                desk.loop.call_soon_threadsafe(desk.cancel)
+                remote.loop.call_soon_threadsafe(remote.cancel)

@@ -12,25 +12,28 @@ import time
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from inspect import signature
+from math import inf
 from typing import Any
 
 import numpy as np
 
+from dnilab.checks import real_number
 from dnilab.data import Dataset
-from dnilab.lessons.many_machines.training.actor import Seat
+from dnilab.lessons.many_machines.training.actor import Actor
 from dnilab.lessons.many_machines.training.cluster import dask, hush
-from dnilab.lessons.many_machines.training.messages import Cost, Fault, Outcome, Plan
+from dnilab.lessons.many_machines.training.messages import Assignment, Cost, Fault
 from dnilab.network import Module, Stack
 from dnilab.network.optimisers import copy_into
 from dnilab.orderings import Program
-from dnilab.training.failures import Standing, WorkerFailed, WorkerLost, first_of_all
+from dnilab.training.failures import WorkerFailed, WorkerLost, first_of, turn_of
 from dnilab.training.feed import Feed
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.state import merged
 from dnilab.training.worker import ParametersExploded, Worker
 
 LOOK_EVERY = 0.2  # seconds between two looks at whether every process is still there
-PATIENCE = 30.0  # seconds for a process to begin
+PATIENCE = 60.0  # seconds without a word after which a process is given up
 GRACE = 5.0  # seconds for Dask to say which process is gone, once somebody had no answer
 
 CLOSED = "the client was closed before the run was at its end"
@@ -39,27 +42,42 @@ CLOSED = "the client was closed before the run was at its end"
 class _Member:
     """What the driver knows of one worker: its actor, where it lives, what it was asked."""
 
-    def __init__(self, client: Any, worker: Worker, address: str) -> None:
+    def __init__(self, client: Any, worker: Worker, address: str, patience: float) -> None:
         self.client, self.worker, self.address = client, worker, address
+        self.patience = patience
         # Dask never starts an actor again by itself: it would be an empty one.
         self.future: Any = client.submit(
-            Seat, actor=True, workers=[address], allow_other_workers=False, retries=0
+            Actor, actor=True, workers=[address], allow_other_workers=False, retries=0
         )
         self.actor: Any = None
+        self.asked: tuple[Any, ...] = ()  # the method and its arguments
+        self.since = inf  # when that was
+        self.coming: Any = None  # the answer, before it is there
         self.answer: Any = None
-        self.asked: tuple[str, tuple[Any, ...]] = ("", ())
 
-    def lost(self) -> WorkerFailed:
+    def begin(self) -> None:
+        """Wait until the actor is there."""
+        try:
+            self.actor = self.future.result(timeout=self.patience)
+        except TimeoutError:
+            raise self.silent() from None
+        except (OSError, RuntimeError) as fault:
+            raise self.lost() from fault
+
+    def lost(self, what: str = "is gone") -> WorkerFailed:
         """Its process is gone; unless nobody can tell, as the client was closed."""
         if self.client.status != "running":
             return WorkerFailed(CLOSED)
         modules = tuple(self.worker.modules)
         named = f"module {modules[0]}" if len(modules) == 1 else f"modules {modules}"
+        number = self.worker.index + 1
         return WorkerLost(
-            f"the process that held {named} (worker {self.worker.index + 1}, at {self.address}) "
-            "is gone",
-            modules,
+            f"the process that held {named} (worker {number}, at {self.address}) {what}", modules
         )
+
+    def silent(self) -> WorkerFailed:
+        """Its process may be there, but says nothing."""
+        return self.lost(f"has not answered for {self.patience:g} seconds")
 
     @property
     def gone(self) -> bool:
@@ -70,8 +88,125 @@ class _Member:
         if self.client.status != "running":
             raise WorkerFailed(CLOSED)
         with self.client.as_current():  # else Dask takes the default client, if there is one
-            self.answer = getattr(self.actor, method)(*arguments)
-        self.asked = method, arguments
+            self.coming = getattr(self.actor, method)(*arguments)
+        self.asked, self.since = (method, *arguments), time.monotonic()
+
+    def answered(self) -> bool:
+        """Whether the answer is there, after a short while."""
+        try:
+            self.answer = self.coming.result(timeout=LOOK_EVERY)
+        except TimeoutError:
+            if time.monotonic() - self.since > self.patience:
+                raise self.silent() from None
+            return False
+        except OSError as fault:
+            raise self.lost() from fault
+        except RuntimeError as fault:
+            if self.client.status == "running":
+                raise
+            raise WorkerFailed(CLOSED) from fault
+        if self.answer is None and self.asked[0] == "advance":  # the worker is not there yet
+            self.ask(*self.asked)
+            return False
+        return True
+
+
+class _Team:
+    """All members of a run."""
+
+    def __init__(
+        self, client: Any, workers: Sequence[Worker], program: Program, patience: float
+    ) -> None:
+        self.per_turn = program.batches_per_turn
+        self.members: list[_Member] = []
+        if client.status != "running":
+            raise WorkerFailed(CLOSED)
+        addresses = sorted(client.nthreads())
+        if len(addresses) < len(workers):
+            raise ValueError(
+                f"client is of a cluster with {len(addresses)} processes; program "
+                f"{program.name!r} accepts {len(workers)} or more, one for each of its workers"
+            )
+        for worker, address in zip(workers, addresses, strict=False):
+            self.members.append(_Member(client, worker, address, patience))
+
+    def begin(self) -> None:
+        """Send each member its worker's part, and the others' addresses."""
+        for member in self.members:
+            member.begin()
+        for member in self.members:
+            worker, feed = member.worker, member.worker.feed
+            assert isinstance(feed, Feed)  # train() has made it
+            made_with = {name: getattr(worker, name) for name in signature(Worker).parameters}
+            del made_with["feed"]
+            data = looked_at(feed.data, worker.modules, worker.program.modules)
+            state = worker.state() if worker.turn else None
+            assignment = Assignment(
+                made_with, (data, feed.batch_size, feed.seed), state, worker.saving
+            )
+            others = (other for other in self.members if other is not member)
+            member.ask("prepare", assignment, {one.worker.index: one.actor for one in others})
+        self.answers()
+
+    def ask(self, method: str, *arguments: Any) -> None:
+        for member in self.members:
+            member.ask(method, *arguments)
+
+    def answers(self) -> list[Any]:
+        """What each member answers.
+
+        Raises WorkerLost as soon as one is known to be gone, WorkerFailed if a worker raised, and
+        the first explosion once those that are behind have come to the same turn.
+        """
+        exploded: list[ParametersExploded] = []
+        waiting = list(self.members)
+        while waiting:
+            for member in list(waiting):
+                if not member.answered():
+                    continue
+                waiting.remove(member)
+                fault: Fault | None = getattr(member.answer, "fault", None)
+                if fault is None or fault.kind == "ended":
+                    continue
+                if fault.kind != "exploded":
+                    raise self._failure(member, fault)
+                exploded.append(ParametersExploded(*fault.what))
+                last = turn_of(first_of(exploded), self.per_turn)
+                for behind in waiting:
+                    behind.ask("advance", behind.asked[1], last)
+            for member in self.members:
+                if member.gone:
+                    raise member.lost()
+        if exploded:
+            raise first_of(exploded)
+        return [member.answer for member in self.members]
+
+    def _failure(self, member: _Member, fault: Fault) -> WorkerFailed:
+        if fault.kind == "failed":
+            return WorkerFailed.at(member.worker.index, fault.doing, fault.what)
+        # One had no answer from another.  Whether that one is gone, Dask knows a moment later.
+        deadline = time.monotonic() + GRACE
+        while time.monotonic() < deadline and not any(one.gone for one in self.members):
+            time.sleep(LOOK_EVERY / 10)
+        silent = next((one for one in self.members if one.gone), self.members[fault.what])
+        return silent.lost()
+
+    def end(self) -> None:
+        """Stop all that still runs, and let go of the actors."""
+        called = []
+        for member in self.members:
+            if member.actor is not None and not member.gone:
+                with suppress(Exception):  # the client was closed before the run was
+                    member.ask("stop")
+                    called.append(member)
+        deadline = time.monotonic() + GRACE
+        for member in called:
+            with suppress(Exception):  # gone meanwhile; or this is a thread that can't wait
+                while not (member.gone or member.answered()) and time.monotonic() < deadline:
+                    pass
+        for member in self.members:
+            member.actor = member.coming = None
+            member.future.release()
 
 
 def looked_at(data: Dataset, modules: Mapping[int, Module], top: int) -> Dataset:
@@ -96,8 +231,9 @@ class Apart:
     ``ahead``: whether training goes on while a report is read; to measure, it should not.
     """
 
-    def __init__(self, client: Any, ahead: bool = True) -> None:
-        self.client, self.ahead = client, ahead
+    def __init__(self, client: Any, patience: float) -> None:
+        self.client, self.patience = client, patience
+        self.ahead = True
         self.places: dict[int, str] = {}
         self.costs: tuple[Cost, ...] = ()
 
@@ -115,26 +251,28 @@ class Apart:
         At the stops that are in ``saves``, ``workers`` stand where those in the processes do.
         However the iterator ends, all actors are released first.
 
-        Raises WorkerFailed if a worker raised, WorkerLost if the process of one is gone, and
-        ParametersExploded as it is.
+        Raises WorkerFailed if a worker raised, WorkerLost if the process of one is gone or silent,
+        and ParametersExploded as it is.
         """
-        team: list[_Member] = []
+        hush()
+        team = _Team(self.client, workers, program, self.patience)
+        self.places = {k: team.members[who].address for k, who in sorted(owners.items())}
         try:
-            self._begin(team, workers, program, owners)
-            self._ask(team, "advance", stops[0])
+            team.begin()
+            team.ask("advance", stops[0])
             for stop, following in zip(stops, [*stops[1:], None], strict=True):
-                outcomes = self._outcomes(team)
-                for member, outcome in zip(team, outcomes, strict=True):
-                    for part, thetas in member.worker.thetas().items():
+                outcomes = team.answers()
+                for worker, outcome in zip(workers, outcomes, strict=True):
+                    for part, thetas in worker.thetas().items():
                         copy_into(thetas, outcome.thetas[part])
                 self.costs = tuple(outcome.cost for outcome in outcomes)
                 if stop in saves:
-                    self._ask(team, "state")
-                    whole = merged(self._answers(team))
+                    team.ask("state")
+                    whole = merged(team.answers())
                     for worker in workers:
                         worker.restore(whole)
                 if self.ahead and following is not None:
-                    self._ask(team, "advance", following)
+                    team.ask("advance", following)
                 yield Snapshot(
                     stop,
                     stack,
@@ -142,146 +280,12 @@ class Apart:
                     max(outcome.seconds for outcome in outcomes),
                 )
                 if not self.ahead and following is not None:
-                    self._ask(team, "advance", following)
+                    team.ask("advance", following)
         finally:
-            self._end(team)
-
-    def _begin(
-        self,
-        team: list[_Member],
-        workers: Sequence[Worker],
-        program: Program,
-        owners: Mapping[int, int],
-    ) -> None:
-        hush()
-        if self.client.status != "running":
-            raise WorkerFailed(CLOSED)
-        addresses = sorted(self.client.nthreads())
-        if len(addresses) < len(workers):
-            raise ValueError(
-                f"client is of a cluster with {len(addresses)} processes; program "
-                f"{program.name!r} accepts {len(workers)} or more, one for each of its workers"
-            )
-        for worker, address in zip(workers, addresses, strict=False):
-            team.append(_Member(self.client, worker, address))
-        self.places = {k: team[owner].address for k, owner in sorted(owners.items())}
-        distributed = dask()
-        for member in team:
-            try:
-                member.actor = member.future.result(timeout=PATIENCE)
-            except (distributed.TimeoutError, OSError, RuntimeError) as fault:
-                raise member.lost() from fault
-        for member in team:
-            worker, feed = member.worker, member.worker.feed
-            assert isinstance(feed, Feed)  # train() has made it
-            plan = Plan(
-                worker.index,
-                program,
-                dict(owners),
-                worker.modules,
-                worker.loss,
-                looked_at(feed.data, worker.modules, program.modules),
-                feed.batch_size,
-                feed.seed,
-                worker.optimiser,
-                worker.generator_optimiser,
-                worker.batches,
-                worker.state() if worker.turn else None,
-                worker.saving,
-            )
-            peers = {other.worker.index: other.actor for other in team if other is not member}
-            member.ask("prepare", plan, peers)
-        self._answers(team)
-
-    def _ask(self, team: Sequence[_Member], method: str, *arguments: Any) -> None:
-        for member in team:
-            member.ask(method, *arguments)
-
-    def _answers(self, team: Sequence[_Member]) -> list[Any]:
-        """What each member answers; WorkerLost as soon as one of them is known to be gone."""
-        answers: dict[int, Any] = {}
-        distributed = dask()
-        waiting = list(team)
-        while waiting:
-            for member in list(waiting):
-                try:
-                    answer = member.answer.result(timeout=LOOK_EVERY)
-                except distributed.TimeoutError:
-                    continue
-                except OSError as fault:
-                    raise member.lost() from fault
-                except RuntimeError as fault:
-                    if self.client.status == "running":
-                        raise
-                    raise WorkerFailed(CLOSED) from fault
-                if answer is None and member.asked[0] == "advance":  # not there yet
-                    member.ask(member.asked[0], *member.asked[1])
-                    continue
-                waiting.remove(member)
-                answers[member.worker.index] = answer
-                if isinstance(answer, Outcome) and answer.fault is not None:
-                    self._raise(team, member, answer.fault)
-            for member in team:
-                if member.gone:
-                    raise member.lost()
-        return [answers[member.worker.index] for member in team]
-
-    def _outcomes(self, team: Sequence[_Member]) -> list[Outcome]:
-        return self._answers(team)
-
-    def _raise(self, team: Sequence[_Member], member: _Member, fault: Fault) -> None:
-        if fault.kind == "exploded":
-            raise self._first(team, member, ParametersExploded(*fault.what))
-        if fault.kind == "failed":
-            kind = type(fault.what).__name__
-            raise WorkerFailed(
-                f"worker {member.worker.index + 1} failed at {fault.doing}: {kind}: {fault.what}"
-            ) from fault.what
-        # One had no answer from another.  Whether that one is gone, Dask knows a moment later.
-        deadline = time.monotonic() + GRACE
-        while time.monotonic() < deadline and not any(one.gone for one in team):
-            time.sleep(LOOK_EVERY / 10)
-        silent = next((one for one in team if one.gone), None)
-        raise (silent or team[fault.what]).lost()
-
-    def _first(
-        self, team: Sequence[_Member], member: _Member, fault: ParametersExploded
-    ) -> ParametersExploded:
-        """The explosion to be told, of all."""
-        others = [one for one in team if one is not member]
-
-        def look() -> list[Standing]:
-            time.sleep(LOOK_EVERY / 10)
-            self._ask(others, "standing")
-            return self._answers(others)
-
-        return first_of_all(fault, member.worker.program.batches_per_turn, look)
-
-    def _end(self, team: Sequence[_Member]) -> None:
-        """Stop all that still runs, and let go of the actors."""
-        called = []
-        for member in team:
-            if member.actor is not None and not member.gone:
-                with suppress(Exception):  # the client was closed before the run was
-                    member.ask("stop")
-                    called.append(member)
-        deadline = time.monotonic() + GRACE
-        distributed = dask()
-        for member in called:
-            while not member.gone and time.monotonic() < deadline:
-                try:
-                    member.answer.result(timeout=LOOK_EVERY)
-                    break
-                except distributed.TimeoutError:
-                    continue
-                except Exception:  # gone meanwhile; or this is a thread that can't wait
-                    break
-        for member in team:
-            member.actor = member.answer = None
-            member.future.release()
+            team.end()
 
 
-def apart(client: Any) -> Apart:
+def apart(client: Any, *, patience: float = PATIENCE) -> Apart:
     """``train(..., executor=apart(client))``: every worker in a process of its own.
 
     ``client``: from ``cluster()``, or any Dask client of a cluster whose processes have dnilab
@@ -289,11 +293,14 @@ def apart(client: Any) -> Apart:
     to the last bit, on processors of one kind.
 
     At each report the network is the one of that moment; closing the iterator leaves it there.
-    Raises ValueError unless ``client`` is a Dask client.
+
+    ``patience``: seconds without a word after which a process that is there, but frozen, is given
+    up: the run ends with WorkerLost.  A process that dies is noticed at once.
+
+    Raises ValueError unless ``client`` is a Dask client, and ``patience`` above 0.
     """
-    distributed = dask()
-    if not isinstance(client, distributed.Client):
+    if not isinstance(client, dask().Client):
         raise ValueError(
             f"client is {client!r}; it accepts a Dask client, as in: with cluster() as client"
         )
-    return Apart(client)
+    return Apart(client, real_number("patience", patience, 0, above=True))

@@ -15,12 +15,7 @@ from dnilab.checks import whole_number
 
 PATIENCE = 30.0  # seconds until a cluster that does not answer is given up
 # One product, one thread: the processes share the cores already.  A name for each BLAS.
-_ENVIRONMENT = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "VECLIB_MAXIMUM_THREADS": "1",
-}
+_BLASES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def dask() -> Any:
@@ -39,14 +34,8 @@ def dask() -> Any:
     return distributed
 
 
-class _SaidOtherwise(logging.Filter):
-    """Keeps one complaint out of the log: see ``hush``."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "Actor.__getattr__" not in record.getMessage()
-
-
-_SAID_OTHERWISE = _SaidOtherwise()
+def _told_otherwise(record: logging.LogRecord) -> bool:
+    return "Actor.__getattr__" not in record.getMessage()
 
 
 def hush() -> None:
@@ -54,7 +43,7 @@ def hush() -> None:
 
     Dask waits there, unasked, for a future that may be released meanwhile.
     """
-    logging.getLogger("tornado.application").addFilter(_SAID_OTHERWISE)  # once, however often
+    logging.getLogger("tornado.application").addFilter(_told_otherwise)  # once, however often
 
 
 @contextmanager
@@ -93,7 +82,7 @@ def cluster(address: str | None = None, workers: int | None = None) -> Iterator[
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
             memory_limit=None,
-            env=_ENVIRONMENT,
+            env=dict.fromkeys(_BLASES, "1"),
             silence_logs=logging.ERROR,  # a process that is lost is told by an exception
         ) as local,
         distributed.Client(local, set_as_default=False, direct_to_workers=True) as client,

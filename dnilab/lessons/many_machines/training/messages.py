@@ -8,32 +8,22 @@ from typing import Any
 import numpy as np
 
 from dnilab.data import Dataset
-from dnilab.network import Loss, Module, Optimiser
-from dnilab.orderings import Program
 from dnilab.training.events import Span
-from dnilab.training.state import State
+from dnilab.training.state import RunState
 
 
 @dataclass(frozen=True)
-class Plan:
+class Assignment:
     """All that one worker needs, sent once before the run begins.
 
-    ``data``: the training rows.  ``state``: where to go on; None: at the beginning.
-    ``saving``: whether its state will be asked for.
+    ``made_with``: the arguments of ``Worker``, but for the feed; ``feed``: those of ``Feed``, with
+    the training rows.  ``state``: where to go on; None: at the beginning.  ``saving``: whether its
+    state will be asked for.
     """
 
-    index: int
-    program: Program
-    owners: dict[int, int]
-    modules: dict[int, Module]
-    loss: Loss
-    data: Dataset
-    batch_size: int
-    seed: int
-    optimiser: Optimiser
-    generator_optimiser: Optimiser
-    batches: int
-    state: State | None
+    made_with: dict[str, Any]
+    feed: tuple[Dataset, int, int]
+    state: RunState | None
     saving: bool
 
 
@@ -73,8 +63,9 @@ class Cost:
 class Fault:
     """Why a worker stopped before its time.
 
-    ``kind``: "cancelled", "exploded" (``what`` is module, part and batch), "failed" (``what`` is
-    the exception, ``doing`` the step), or "unanswered" (``what`` is the worker that is silent).
+    ``kind``: "ended" (it was told to), "exploded" (``what`` is module, part and batch), "failed"
+    (``what`` is the exception, ``doing`` the step), or "unanswered" (``what`` is the worker that is
+    silent).
     """
 
     kind: str

@@ -7,15 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from dnilab.training.state import Key
-
-Parcel = list[tuple[Key, np.ndarray]]
+from dnilab.training.mailbox import Values
 
 
-class Outbox:
-    """What worker ``index`` sends to the seat ``actor``: as soon as what it sent has arrived.
+class Sender:
+    """What worker ``index`` sends to ``actor``: as soon as what it sent before has arrived.
 
     Whatever comes together meanwhile leaves in one message, so a slow line gets fewer, longer
     ones.  ``post`` is for the worker's thread, all else for the event loop's.  ``unanswered()`` is
@@ -26,32 +22,34 @@ class Outbox:
         self.index, self.unanswered = index, unanswered
         self.receive = actor.receive  # looked up here, where Dask knows which worker it is on
         self.loop = asyncio.get_running_loop()
-        self.parcel: Parcel = []
+        self.values: list[Any] = []
         self.turns = 0
         self.sending: asyncio.Task[None] | None = None
-        self.messages = self.bytes = self.on_the_way = 0
+        self.messages = self.bytes = self.on_the_way = self.handing_over = 0
 
-    def post(self, parcel: Parcel, turns: int = 0) -> None:
+    def post(self, values: Values, turns: int) -> None:
         """Send these values, and word of so many more turns that are done."""
-        self.loop.call_soon_threadsafe(self._add, parcel, turns)
+        clock = time.thread_time_ns()
+        self.loop.call_soon_threadsafe(self._add, values, turns)
+        self.handing_over += time.thread_time_ns() - clock
 
-    def _add(self, parcel: Parcel, turns: int) -> None:
-        self.parcel += parcel
+    def _add(self, values: Values, turns: int) -> None:
+        self.values += values
         self.turns += turns
         if self.sending is None:
             self.sending = self.loop.create_task(self._send())
 
     async def _send(self) -> None:
         try:
-            while self.parcel or self.turns:
-                parcel, turns = self.parcel, self.turns
-                self.parcel, self.turns = [], 0
+            while self.values or self.turns:
+                values, turns = self.values, self.turns
+                self.values, self.turns = [], 0
                 self.messages += 1
-                self.bytes += sum(value.nbytes for _, value in parcel)
-                keys = [key for key, _ in parcel]
+                self.bytes += sum(value.nbytes for _, value in values)
+                keys = [key for key, _ in values]
                 began = time.perf_counter_ns()
                 # each array an argument of its own: Dask then sends its memory as it is
-                await self.receive(self.index, turns, keys, *(v for _, v in parcel))
+                await self.receive(self.index, turns, keys, *(value for _, value in values))
                 self.on_the_way += time.perf_counter_ns() - began
         except Exception:
             self.unanswered()
