@@ -1,7 +1,10 @@
-"""The one contract of layers, chains, generators and losses, written down as clauses.
+"""The one contract of layers, chains, joins, generators and losses, written down as clauses.
 
     y, pullback = f(x)
     dx, grads = pullback(dy)
+
+grads is a list with one array for each entry of ``f.thetas``.  What hears several things sends as
+many gradients down: ``y, pullback = f(*heard)``; ``*down, grads = pullback(dy)``.
 
 Each clause is a function of a Case that raises AssertionError if f breaks it.  The tests run all
 clauses over everything that the course trains, and over broken layers, which must be caught.
@@ -27,7 +30,8 @@ class Case:
 
     ``make(rng)`` gives f in float64.  ``inputs(rng, batch)`` gives the arguments of a call.
     ``joined(*inputs)`` is the one array that dx is the gradient with respect to, and
-    ``of_joined(f, joined, *inputs)`` is y as a function of that array.
+    ``of_joined(f, joined, *inputs)`` is y as a function of that array.  Where several things come
+    down, dx stands for all of them side by side.
     """
 
     name: str
@@ -70,6 +74,19 @@ def like(y: np.ndarray, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(y.shape).astype(y.dtype)
 
 
+def pulled_back(
+    pullback: Callable[..., Any], dy: np.ndarray, **options: bool
+) -> tuple[Any, list[np.ndarray]]:
+    """dx, or several of them side by side, and grads."""
+    *down, grads = pullback(dy, **options)
+    assert isinstance(grads, list), "grads is no list"
+    if len(down) == 1:
+        return down[0], grads
+    if all(dx is None for dx in down):
+        return None, grads
+    return np.concatenate(down, axis=1), grads
+
+
 def same(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> bool:
     """Equal to the last bit."""
     return len(a) == len(b) and all(
@@ -101,7 +118,7 @@ def shapes_and_dtypes(case: Case) -> None:
         y, pullback = f(*inputs)
         if case.y_shape is not None:
             assert y.shape == case.y_shape(case.batch)
-        dx, grads = pullback(like(y))
+        dx, grads = pulled_back(pullback, like(y))
         assert dx.shape == case.joined(*inputs).shape
         assert [g.shape for g in grads] == [theta.shape for theta in thetas(f)]
         for array in (y, dx, *grads):
@@ -128,13 +145,13 @@ def two_in_flight(case: Case) -> None:
     results = []
     for inputs in (first, second):  # one after the other: what both must give
         y, pullback = f(*inputs)
-        dx, grads = pullback(like(y))
+        dx, grads = pulled_back(pullback, like(y))
         results.append([y.copy(), dx.copy(), *(g.copy() for g in grads)])
     y1, pullback1 = f(*first)
     y2, pullback2 = f(*second)
     for _ in range(2):
-        dx2, grads2 = pullback2(like(y2))
-        dx1, grads1 = pullback1(like(y1))
+        dx2, grads2 = pulled_back(pullback2, like(y2))
+        dx1, grads1 = pulled_back(pullback1, like(y1))
         assert same([y1, dx1, *grads1], results[0]), "the second batch got into the first"
         assert same([y2, dx2, *grads2], results[1]), "the first batch got into the second"
 
@@ -153,8 +170,8 @@ def want_dx(case: Case) -> None:
     """Without want_dx there is no dx, and the gradients of the parameters are the same."""
     f, inputs = case.drawn()
     y, pullback = f(*inputs)
-    _, grads = pullback(like(y))
-    nothing, same_grads = pullback(like(y), want_dx=False)
+    _, grads = pulled_back(pullback, like(y))
+    nothing, same_grads = pulled_back(pullback, like(y), want_dx=False)
     assert nothing is None
     assert same(same_grads, grads)
 
@@ -185,7 +202,7 @@ def _derivatives(case: Case, measure: Callable[..., np.ndarray], dtype: Any, tol
     f, inputs = case.drawn()
     y, pullback = f(*inputs)
     dy = like(y)
-    dx, grads = pullback(dy)
+    dx, grads = pulled_back(pullback, dy)
     probe = case.copied(f, dtype)
 
     def of_input(x: np.ndarray) -> Any:

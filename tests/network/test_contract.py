@@ -74,8 +74,9 @@ class Planted(Dense):
         y, sound = super().__call__(x)
 
         def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, Any]:
-            dx, grad = self.spoil(x, dy, *sound(dy))
-            return (dx if want_dx else None), grad
+            dx, (grad,) = sound(dy)
+            dx, grad = self.spoil(x, dy, dx, grad)
+            return (dx if want_dx else None), [grad]
 
         return y, pullback
 
@@ -222,8 +223,8 @@ class MeanIsNotConstant(BatchNorm):
         inverse = 1 / np.sqrt(x.var(axis=0) + self.epsilon) if x.dtype != complex else 1
 
         def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, Any]:
-            _, grad = sound(dy)
-            return (dy * self.gamma * inverse).astype(dy.dtype) if want_dx else None, grad
+            _, grads = sound(dy)
+            return (dy * self.gamma * inverse).astype(dy.dtype) if want_dx else None, grads
 
         return y, pullback
 

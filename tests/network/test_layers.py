@@ -18,7 +18,7 @@ def test_dense_by_hand() -> None:
     assert layer.b.tolist() == [10, 20, 30]
     y, pullback = layer(np.array([[1.0, -1.0], [2.0, 0.0]]))
     assert y.tolist() == [[10 - 3, 20 - 3, 30 - 3], [12, 24, 36]]
-    dx, grad = pullback(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -1.0]]))
+    dx, (grad,) = pullback(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -1.0]]))
     assert dx.tolist() == [[1, 4], [2 - 3, 5 - 6]]
     # x^T dy row by row, then the sums of the columns of dy
     assert grad.tolist() == [1, 2, -2, -1, 0, 0, 1, 1, -1]
@@ -62,10 +62,10 @@ def test_activations(dtype: type) -> None:
     }
     for name in wanted:
         y, pullback = activation(name)(x)
-        dx, grad = pullback(np.ones_like(x))
+        dx, grads = pullback(np.ones_like(x))
         np.testing.assert_allclose(y[0], wanted[name], rtol=1e-6)
         np.testing.assert_allclose(dx[0], slopes[name], rtol=1e-6)
-        assert grad is None
+        assert grads == []
 
 
 @pytest.mark.parametrize(
