@@ -146,6 +146,11 @@ class Wiring:
         return tuple(tuple(users) for users in found)
 
     @cached_property
+    def known(self) -> dict[tuple[str, int], Needs]:
+        """What the operations on its modules need and make, at batch 0, as far as asked for."""
+        return {}
+
+    @cached_property
     def feedbacks(self) -> tuple[int, ...]:
         """The modules that are told the error at the top."""
         return tuple(k for k, signal in enumerate(self.signals, start=1) if signal == "feedback")
@@ -364,9 +369,11 @@ def _no_signal_at_once(signal: str) -> str:
     return f"its signal is {signal!r}, which comes only when those above it have been at work"
 
 
-@cache
 def _needs_and_makes(op: str, module: int, wiring: Wiring) -> Needs:
-    return needs_and_makes(Step(op, module), wiring)
+    # kept by the wiring: to look a long one up would take as long as it is
+    if (op, module) not in wiring.known:
+        wiring.known[op, module] = needs_and_makes(Step(op, module), wiring)
+    return wiring.known[op, module]
 
 
 def in_a_run(step: Step, wiring: Wiring) -> Needs:
