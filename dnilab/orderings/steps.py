@@ -119,6 +119,7 @@ class Wiring:
                         f"module {k} hears module {module} of the same batch: a circle in no "
                         "time; it accepts modules below it, or values of earlier batches"
                     )
+        for k, signal in enumerate(self.signals, start=1):
             alone = not self.users[k - 1]
             if alone and k < top and signal not in ("readout", "own loss"):
                 raise ValueError(
@@ -341,6 +342,8 @@ def needs_and_makes(step: Step, modules: int | Wiring) -> Needs:
         case "forward":
             return hears, (says or (Value("h", k, t),)) + (own_pullback,)
         case "backward":
+            if signal == "readout" and not users:
+                raise IllegalProgram(f"{step}: nobody hears the module, so nothing comes down")
             if signal == "feedback":
                 place = wiring.feedbacks.index(k)
                 above: tuple[Value, ...] = (Value(numbered("error", place), wiring.modules, t),)
@@ -356,6 +359,8 @@ def needs_and_makes(step: Step, modules: int | Wiring) -> Needs:
         case "pull":
             return (own_pullback,), (*down, grads)
         case "unlocked_update":
+            if not is_top and signal in ("truth", "feedback"):
+                raise IllegalProgram(f"{step}: {_no_signal_at_once(signal)}")
             return (), down + says + guess + (() if bottom else (Value("prediction", k, t),))
         case "fit_input" | "late_fit_input":
             if bottom:

@@ -31,6 +31,7 @@ from dnilab.network import (
     relative_error,
 )
 from tests.network.contract import frozen, same
+from tests.wirings import dags
 
 WIDTHS = (4, 5, 3, 2)
 
@@ -454,17 +455,6 @@ BRANCHES = (
 )
 
 
-@st.composite
-def branching(draw: st.DrawFn) -> Any:
-    """Modules that hear any of those below them; all but the top one are heard."""
-    top = draw(st.integers(1, 5))
-    heard = [draw(st.lists(st.integers(0, k), min_size=1, max_size=3)) for k in range(top)]
-    for k in range(1, top):
-        if not any(k in ears for ears in heard[k:]):
-            heard[draw(st.integers(k, top - 1))].append(k)
-    return tuple(tuple((module, 0) for module in ears) for ears in heard)
-
-
 def check_gradients(stack: Stack) -> None:
     rng = np.random.default_rng(5)
     x, y = rng.standard_normal((4, 3)), rng.standard_normal((4, 3))
@@ -501,7 +491,7 @@ def test_gradients_where_ways_part_and_join() -> None:
     check_gradients(wired(BRANCHES))
 
 
-@given(heard=branching())
+@given(heard=dags())
 def test_gradients_in_any_wiring(heard: Any) -> None:
     check_gradients(wired(heard))
 
