@@ -46,7 +46,8 @@ class Concatenate(Join):
         value = np.concatenate(self.whole(heard), axis=1)
 
         def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, ...]:
-            return (*np.split(dy, cuts, axis=1), [])
+            down = np.split(dy, cuts, axis=1) if want_dx else [None] * len(self.widths)
+            return *down, []
 
         return value, pullback
 
@@ -64,7 +65,7 @@ class Add(Join):
         value = add_up(self.whole(heard))
 
         def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, ...]:
-            return (*(dy,) * len(self.widths), [])
+            return *((dy if want_dx else None,) * len(self.widths)), []
 
         return value, pullback
 

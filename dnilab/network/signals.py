@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from dnilab.checks import refuse, several, whole_number, whole_numbers
-from dnilab.network.layers import Chain, Dense, Layer, Pullback, ReLU
+from dnilab.network.layers import Chain, Dense, Layer, Pullback, ReLU, check_width
 from dnilab.network.losses import Loss
 from dnilab.network.normalisation import normalise
 
@@ -185,6 +185,7 @@ class Readout(Signal):
         dtype: Any = np.float64,
     ) -> None:
         layers, size = hidden_layers(whole_number("width", width, 1), hidden, rng, dtype)
+        outputs = whole_number("outputs", outputs, 1)
         self.body = Chain([*layers, Dense(size, outputs, rng, dtype=dtype)])
         self.loss = loss
 
@@ -221,7 +222,8 @@ class Feedback(Signal):
     def __init__(
         self, width: int, outputs: int, *, rng: np.random.Generator, dtype: Any = np.float64
     ) -> None:
-        drawn = rng.standard_normal((outputs, whole_number("width", width, 1)))
+        width, outputs = whole_number("width", width, 1), whole_number("outputs", outputs, 1)
+        drawn = rng.standard_normal((outputs, width))
         self.B = (drawn / np.sqrt(outputs)).astype(dtype)
 
     @property
@@ -238,6 +240,7 @@ class Feedback(Signal):
     ) -> tuple[np.ndarray, Pullback]:
         if error is None:
             raise ValueError("error is None; feedback accepts that of the top, (batch, outputs)")
+        check_width("error", error, len(self.B))
         return error.dot(self.B), lambda error=None, want_dx=False: (None, [])
 
     def copy(self, dtype: Any = None) -> Self:

@@ -168,6 +168,7 @@ class Stack:
         random_generator("rng", rng)
         dtype = float_type("dtype", dtype)
         true_or_false("batch_norm", batch_norm)
+        true_or_false("fixed_feedback", fixed_feedback)
         edges = [0, *check_cuts(cuts, len(widths) - 1), len(widths) - 1]
         layers = _dense_layers(widths, activation, batch_norm, rng, dtype)
         if fixed_feedback:
@@ -290,7 +291,7 @@ class Stack:
         at_outputs, of_parameters = [], []
         for k in range(len(self.modules), 0, -1):
             # of several users the first comes first, as in training: equal sums to the last bit
-            g = add_up(told[k - 1][::-1])
+            g = add_up(told[k - 1][::-1] or [np.zeros_like(said[k - 1])])
             *down, grads = pullbacks[k - 1](g)
             at_outputs.append(g)
             of_parameters.append(grads)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from dnilab.checks import one_of, real_number, whole_number
-from dnilab.orderings.steps import SIGNALS, Program
+from dnilab.orderings.steps import MOST_MODULES, SIGNALS, Program
 
 Groups = tuple[tuple[int, ...], ...]
 StepTimes = Mapping[tuple[str, int], float]
@@ -139,6 +139,7 @@ def check_groups(groups: Sequence[Sequence[int]], modules: int) -> Groups:
 
     They have to be modules 1 to K, cut into neighbours.
     """
+    whole_number("modules", modules, 0, MOST_MODULES)
     flat = [k for group in groups for k in group]
     if flat != list(range(1, modules + 1)) or not all(groups):
         raise ValueError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from dnilab.checks import real_number, true_or_false, whole_number
 from dnilab.orderings.groups import check_groups
-from dnilab.orderings.steps import Program, Step, Wiring, wired
+from dnilab.orderings.steps import MOST_MODULES, Program, Step, Wiring, wired
 
 
 def backprop(modules: int | Wiring) -> Program:
@@ -258,7 +258,7 @@ def sparse(modules: int, *, p: float = 0.5, seed: int = 0) -> Program:
 
     Raises ValueError unless 0 < p <= 1.
     """
-    modules = whole_number("modules", modules, 1)
+    modules = whole_number("modules", modules, 1, MOST_MODULES)
     chance = real_number("p", p, 0, 1, above=True)
     seed = whole_number("seed", seed, 0)
     every = SparseProgram("sparse", modules, (), p=1.0).turn(0)  # all that a turn can have
@@ -287,7 +287,7 @@ def sparse_backprop(modules: int, *, p: float = 0.5, seed: int = 0) -> Program:
     The gradient stops at the first module from the top that does not take part, so the modules
     below it can't update either.  Raises ValueError unless 0 < p <= 1.
     """
-    modules = whole_number("modules", modules, 1)
+    modules = whole_number("modules", modules, 1, MOST_MODULES)
     chance = real_number("p", p, 0, 1, above=True)
     seed = whole_number("seed", seed, 0)
     every = backprop(modules).workers

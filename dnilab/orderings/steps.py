@@ -119,6 +119,7 @@ class Wiring:
                         f"module {k} hears module {module} of the same batch: a circle in no "
                         "time; it accepts modules below it, or values of earlier batches"
                     )
+        for k, signal in enumerate(self.signals, start=1):
             alone = not self.users[k - 1]
             if alone and k < top and signal not in ("readout", "own loss"):
                 raise ValueError(
@@ -144,6 +145,11 @@ class Wiring:
                 if module:
                     found[module - 1].append(User(k, place, late))
         return tuple(tuple(users) for users in found)
+
+    @cached_property
+    def known(self) -> dict[tuple[str, int], Needs]:
+        """What the operations on its modules need and make, at batch 0, as far as asked for."""
+        return {}
 
     @cached_property
     def feedbacks(self) -> tuple[int, ...]:
@@ -336,6 +342,8 @@ def needs_and_makes(step: Step, modules: int | Wiring) -> Needs:
         case "forward":
             return hears, (says or (Value("h", k, t),)) + (own_pullback,)
         case "backward":
+            if signal == "readout" and not users:
+                raise IllegalProgram(f"{step}: nobody hears the module, so nothing comes down")
             if signal == "feedback":
                 place = wiring.feedbacks.index(k)
                 above: tuple[Value, ...] = (Value(numbered("error", place), wiring.modules, t),)
@@ -351,6 +359,8 @@ def needs_and_makes(step: Step, modules: int | Wiring) -> Needs:
         case "pull":
             return (own_pullback,), (*down, grads)
         case "unlocked_update":
+            if not is_top and signal in ("truth", "feedback"):
+                raise IllegalProgram(f"{step}: {_no_signal_at_once(signal)}")
             return (), down + says + guess + (() if bottom else (Value("prediction", k, t),))
         case "fit_input" | "late_fit_input":
             if bottom:
@@ -364,9 +374,11 @@ def _no_signal_at_once(signal: str) -> str:
     return f"its signal is {signal!r}, which comes only when those above it have been at work"
 
 
-@cache
 def _needs_and_makes(op: str, module: int, wiring: Wiring) -> Needs:
-    return needs_and_makes(Step(op, module), wiring)
+    # kept by the wiring: to look a long one up would take as long as it is
+    if (op, module) not in wiring.known:
+        wiring.known[op, module] = needs_and_makes(Step(op, module), wiring)
+    return wiring.known[op, module]
 
 
 def in_a_run(step: Step, wiring: Wiring) -> Needs:

@@ -1,4 +1,7 @@
-"""Everything that keeps the contract: layers, chains, modules, generators, losses."""
+"""Everything that keeps the contract: layers, chains, joins, modules, generators, losses.
+
+And the signals, which keep one of their own: ``SIGNALS``.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,19 @@ from dnilab.lessons.convolutions.network.layers import ChannelNorm, Conv2D
 from dnilab.lessons.convolutions.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage
 from dnilab.network import (
     CONTEXTS,
+    Add,
     BatchNorm,
     BinaryCrossEntropy,
     Chain,
+    Concatenate,
     Dense,
+    Feedback,
+    FixedFeedbackDense,
     Generator,
     Identity,
+    Loss,
     Module,
+    Readout,
     ReLU,
     Sigmoid,
     SoftmaxCrossEntropy,
@@ -58,6 +67,50 @@ LAYERS = [
     layer("Chain that starts without parameters", lambda rng: Chain([ReLU(), BatchNorm(N_IN)])),
     layer("Module", lambda rng: Module(some_chain(rng)), N_OUT),
 ]
+
+# Its dx is no derivative, so it keeps all clauses but the last two.
+FIXED_FEEDBACK = layer(
+    "FixedFeedbackDense",
+    lambda rng: FixedFeedbackDense.of(Dense(N_IN, N_OUT, rng), rng),
+    N_OUT,
+)
+
+
+def join(
+    name: str, make: Callable[[np.random.Generator], Any], widths: tuple[int, ...], n_out: int
+) -> Case:
+    """Something that hears arrays of these widths."""
+    cuts = np.cumsum(widths)[:-1].tolist()
+    return Case(
+        name,
+        make,
+        lambda rng, batch: tuple(rng.standard_normal((batch, width)) for width in widths),
+        joined=lambda *heard: np.concatenate(heard, axis=1),
+        of_joined=lambda f, z, *_: f(*np.split(z, cuts, axis=1))[0],
+        y_shape=lambda batch: (batch, n_out),
+    )
+
+
+def joined_chain(rng: np.random.Generator) -> Chain:
+    return Chain([Concatenate((N_IN, 2)), Dense(N_IN + 2, 5, rng), Tanh(), Dense(5, N_OUT, rng)])
+
+
+JOINS = [
+    join("Concatenate", lambda rng: Concatenate((3, 1, 2)), (3, 1, 2), 6),
+    join("Concatenate of one", lambda rng: Concatenate((3,)), (3,), 3),
+    join("Add", lambda rng: Add(4), (4, 4), 4),
+    join("Add, three", lambda rng: Add(2, 3), (2, 2, 2), 2),
+    join("Chain that starts with a join", joined_chain, (N_IN, 2), N_OUT),
+    join(
+        "Chain that starts with a join alone",
+        lambda rng: Chain([Add(N_IN), Tanh()]),
+        (N_IN, N_IN),
+        N_IN,
+    ),
+]
+JOINED_MODULE = join(
+    "Module that hears two", lambda rng: Module(joined_chain(rng)), (N_IN, 2), N_OUT
+)
 
 
 def generator(context: tuple[str, ...], hidden: tuple[int, ...]) -> Case:
@@ -183,4 +236,78 @@ IMAGE_GENERATORS = [
     for hidden in ((), (3,))
 ]
 
-ALL = LAYERS + GENERATORS + LOSSES + IMAGE_LAYERS + IMAGE_GENERATORS
+ALL = [
+    *LAYERS,
+    *JOINS,
+    JOINED_MODULE,
+    *GENERATORS,
+    *LOSSES,
+    *IMAGE_LAYERS,
+    *IMAGE_GENERATORS,
+]
+
+
+# ---- signals: handed h, x, y and the error at the top --------------------------------------------
+
+
+def signal(
+    name: str, make: Callable[[np.random.Generator], Any], labels: Callable[..., np.ndarray]
+) -> Case:
+    def inputs(rng: np.random.Generator, batch: int) -> tuple[np.ndarray, ...]:
+        h, x, error = (rng.standard_normal((batch, n)) for n in (N_IN, INPUTS, OUTPUTS))
+        return h, x, labels(rng, batch), error
+
+    return Case(name, make, inputs)
+
+
+def some_numbers(rng: np.random.Generator, batch: int) -> np.ndarray:
+    return rng.standard_normal((batch, OUTPUTS))
+
+
+def some_bits(rng: np.random.Generator, batch: int) -> np.ndarray:
+    return rng.integers(0, 2, (batch, OUTPUTS)).astype(float)
+
+
+def some_classes(rng: np.random.Generator, batch: int) -> np.ndarray:
+    return np.eye(OUTPUTS)[rng.integers(0, OUTPUTS, batch)]
+
+
+def readout(
+    loss: Loss,
+    labels: Callable[..., np.ndarray],
+    hidden: tuple[int, ...],
+    kind: type[Readout] = Readout,
+) -> Case:
+    return signal(
+        f"{kind.__name__}({loss.name}; {hidden if hidden else 'linear'})",
+        lambda rng: kind(N_IN, OUTPUTS, loss, hidden=hidden, rng=rng),
+        labels,
+    )
+
+
+READOUTS = [
+    readout(loss, labels, hidden)
+    for loss, labels in (
+        (SquaredError(), some_numbers),
+        (BinaryCrossEntropy(), some_bits),
+        (SoftmaxCrossEntropy(), some_classes),
+    )
+    for hidden in ((), (5,), (4, 6))
+]
+FEEDBACK = signal("Feedback", lambda rng: Feedback(N_IN, OUTPUTS, rng=rng), some_bits)
+
+
+def asked_generator(context: tuple[str, ...], hidden: tuple[int, ...]) -> Case:
+    sizes = {"inputs": INPUTS, "outputs": OUTPUTS}
+    return signal(
+        f"Generator({', '.join(context)}; {hidden if hidden else 'linear'})",
+        lambda rng: Generator(N_IN, context, hidden=hidden, rng=rng, **sizes),
+        some_numbers,
+    )
+
+
+SIGNALS = [
+    *(asked_generator(mix, hidden) for mix in MIXES for hidden in ((), (5,))),
+    *READOUTS,
+    FEEDBACK,
+]

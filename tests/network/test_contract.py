@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnilab.network import BatchNorm, Chain, Dense, ReLU, Sigmoid, Tanh
+from dnilab.network import Add, BatchNorm, Chain, Concatenate, Dense, ReLU, Sigmoid, Tanh
 from tests.network import cases, contract
 from tests.network.contract import Case
 
@@ -21,9 +21,20 @@ def test_it_keeps(case: Case, clause: Callable[[Case], None]) -> None:
     clause(case)
 
 
+@pytest.mark.parametrize("clause", contract.CLAUSES[:-2], ids=lambda clause: clause.__name__)
+def test_fixed_feedback_keeps_all_but_the_derivatives(clause: Callable[[Case], None]) -> None:
+    clause(cases.FIXED_FEEDBACK)
+
+
+@pytest.mark.parametrize("clause", contract.SIGNAL_CLAUSES, ids=lambda clause: clause.__name__)
+@pytest.mark.parametrize("case", cases.SIGNALS, ids=str)
+def test_a_signal_keeps(case: Case, clause: Callable[[Case], None]) -> None:
+    clause(case)
+
+
 WITHOUT_NORMALISATION = [
     case
-    for case in cases.LAYERS
+    for case in cases.LAYERS + cases.JOINS
     if "BatchNorm" not in repr(contract.frozen(case.make(np.random.default_rng(0))))
 ]
 
@@ -74,8 +85,9 @@ class Planted(Dense):
         y, sound = super().__call__(x)
 
         def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, Any]:
-            dx, grad = self.spoil(x, dy, *sound(dy))
-            return (dx if want_dx else None), grad
+            dx, (grad,) = sound(dy)
+            dx, grad = self.spoil(x, dy, dx, grad)
+            return (dx if want_dx else None), [grad]
 
         return y, pullback
 
@@ -121,6 +133,27 @@ class WritesIntoDy(Planted):
     def spoil(self, x: Any, dy: Any, dx: Any, grad: Any) -> tuple[Any, Any]:
         dy *= 2
         return dx, grad
+
+
+class BareArray(Planted):
+    """Gives its gradient as it is, and in no list."""
+
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Any]:
+        y, sound = super().__call__(x)
+
+        def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, Any]:
+            dx, (grad,) = sound(dy, want_dx)
+            return dx, grad
+
+        return y, pullback
+
+
+class NoneForNothing(Tanh):
+    """Has no parameters, and says so with None."""
+
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Any]:
+        y, sound = super().__call__(x)
+        return y, lambda dy, want_dx=True: (sound(dy, want_dx)[0], None)
 
 
 class AlwaysGivesDx(Planted):
@@ -183,6 +216,31 @@ class SharesItsCopy(Dense):
         return self if dtype is None else super().copy(dtype)
 
 
+class SidesMixedUp(Concatenate):
+    """Sends each part to the next one who was heard."""
+
+    def __call__(self, *heard: np.ndarray | None) -> tuple[np.ndarray, Any]:
+        y, sound = super().__call__(*heard)
+
+        def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, ...]:
+            *down, grads = sound(dy, want_dx)
+            return *down[1:], down[0], grads
+
+        return y, pullback
+
+
+class Shared(Add):
+    """Divides what comes down among those who were heard."""
+
+    def __call__(self, *heard: np.ndarray | None) -> tuple[np.ndarray, Any]:
+        y, sound = super().__call__(*heard)
+
+        def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, ...]:
+            return sound(dy / len(heard), want_dx)
+
+        return y, pullback
+
+
 class StaleWeights(Dense):
     """Computes with an array that is no view of its theta."""
 
@@ -222,8 +280,8 @@ class MeanIsNotConstant(BatchNorm):
         inverse = 1 / np.sqrt(x.var(axis=0) + self.epsilon) if x.dtype != complex else 1
 
         def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, Any]:
-            _, grad = sound(dy)
-            return (dy * self.gamma * inverse).astype(dy.dtype) if want_dx else None, grad
+            _, grads = sound(dy)
+            return (dy * self.gamma * inverse).astype(dy.dtype) if want_dx else None, grads
 
         return y, pullback
 
@@ -234,6 +292,10 @@ def dense(kind: type) -> Case:
 
 def plain(kind: type) -> Case:
     return cases.layer(kind.__name__, lambda rng: kind())
+
+
+def mixing_join(name: str, make: Callable[[], Any]) -> Case:
+    return cases.join(name, lambda rng: make(), (3, 3), make()(*[np.ones((1, 3))] * 2)[0].shape[1])
 
 
 BOTH_DERIVATIVES = ("derivatives_by_complex_step", "derivatives_by_differences")
@@ -267,7 +329,17 @@ PLANTED = [
     (dense(WritesIntoX), "arguments_unchanged"),
     (dense(WritesIntoDy), "arguments_unchanged"),
     (dense(AlwaysDouble), "shapes_and_dtypes"),
+    (dense(BareArray), "shapes_and_dtypes"),
+    (plain(NoneForNothing), "shapes_and_dtypes"),
     (dense(AlwaysGivesDx), "want_dx"),
+    *[
+        (mixing_join(name, make), clause)
+        for name, make in (
+            ("SidesMixedUp", lambda: SidesMixedUp((3, 3))),
+            ("Shared", lambda: Shared(3)),
+        )
+        for clause in BOTH_DERIVATIVES
+    ],
     (dense(SharesItsCopy), "copy_is_independent"),
     (dense(StaleTheta), "copy_is_independent"),
     *[(dense(StaleWeights), clause) for clause in BOTH_DERIVATIVES],

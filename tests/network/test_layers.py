@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dnilab.network import Chain, Dense, ReLU, Sigmoid, activation
+from dnilab.network import (
+    Chain,
+    Dense,
+    FixedFeedbackDense,
+    ReLU,
+    Sigmoid,
+    activation,
+    complex_step,
+    relative_error,
+)
 
 
 def test_dense_by_hand() -> None:
@@ -18,7 +27,7 @@ def test_dense_by_hand() -> None:
     assert layer.b.tolist() == [10, 20, 30]
     y, pullback = layer(np.array([[1.0, -1.0], [2.0, 0.0]]))
     assert y.tolist() == [[10 - 3, 20 - 3, 30 - 3], [12, 24, 36]]
-    dx, grad = pullback(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -1.0]]))
+    dx, (grad,) = pullback(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -1.0]]))
     assert dx.tolist() == [[1, 4], [2 - 3, 5 - 6]]
     # x^T dy row by row, then the sums of the columns of dy
     assert grad.tolist() == [1, 2, -2, -1, 0, 0, 1, 1, -1]
@@ -44,6 +53,52 @@ def test_both_dtypes_start_from_the_same_draw() -> None:
     np.testing.assert_array_equal(single.theta, double.theta.astype(np.float32))
 
 
+def test_fixed_feedback_by_hand() -> None:
+    layer = FixedFeedbackDense.of(Dense(2, 3, gain=0), np.random.default_rng(0))
+    layer.theta[:] = [1, 2, 3, 4, 5, 6, 10, 20, 30]
+    layer.B[:] = [[1, 0], [0, 2], [-1, 1]]
+    y, pullback = layer(np.array([[1.0, -1.0], [2.0, 0.0]]))
+    assert y.tolist() == [[10 - 3, 20 - 3, 30 - 3], [12, 24, 36]]
+    dx, (grad,) = pullback(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -1.0]]))
+    assert dx.tolist() == [[1, 0], [0 + 1, 2 - 1]]  # dy B, whatever W is
+    assert grad.tolist() == [1, 2, -2, -1, 0, 0, 1, 1, -1]  # as ever
+
+
+def test_fixed_feedback_learns_by_the_derivative_and_sends_down_what_is_none() -> None:
+    rng = np.random.default_rng(0)
+    layer = FixedFeedbackDense.of(Dense(4, 3, rng), rng)
+    x, dy = rng.standard_normal((5, 4)), rng.standard_normal((5, 3))
+    _, pullback = layer(x)
+    dx, (grad,) = pullback(dy)
+    probe = layer.copy(complex)
+
+    def of_theta(theta: np.ndarray) -> Any:
+        probe.theta[:] = theta
+        return (dy * probe(x)[0]).sum()
+
+    assert relative_error(grad, complex_step(of_theta, layer.theta)) < 1e-12
+    np.testing.assert_array_equal(dx, dy.dot(layer.B))
+    assert relative_error(dx, dy.dot(layer.W.T)) > 0.1
+
+
+def test_fixed_feedback_draws_its_way_back_once() -> None:
+    rng = np.random.default_rng(0)
+    plain = Dense(300, 200, rng, gain=ReLU.gain)
+    layer = FixedFeedbackDense.of(plain, rng)
+    np.testing.assert_array_equal(layer.theta, plain.theta)
+    assert layer.theta is not plain.theta
+    assert layer.B.shape == (200, 300)
+    assert layer.B.std() == pytest.approx(plain.W.std(), rel=0.02)  # as strong as W^T
+    assert abs(layer.B.mean()) < 1e-3
+    assert abs(np.corrcoef(layer.B.ravel(), plain.W.T.ravel())[0, 1]) < 0.02  # and none of it
+    kept = layer.B.copy()
+    layer.theta += 1  # it learns, and B stays
+    np.testing.assert_array_equal(layer.B, kept)
+    np.testing.assert_array_equal(layer.copy().B, kept)
+    assert layer.copy(np.float32).B.dtype == np.float32
+    assert [theta.size for theta in layer.thetas] == [300 * 200 + 200]
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_activations(dtype: type) -> None:
     x = np.array([[-1000, -1, 0, 1, 1000]], dtype)
@@ -62,10 +117,10 @@ def test_activations(dtype: type) -> None:
     }
     for name in wanted:
         y, pullback = activation(name)(x)
-        dx, grad = pullback(np.ones_like(x))
+        dx, grads = pullback(np.ones_like(x))
         np.testing.assert_allclose(y[0], wanted[name], rtol=1e-6)
         np.testing.assert_allclose(dx[0], slopes[name], rtol=1e-6)
-        assert grad is None
+        assert grads == []
 
 
 @pytest.mark.parametrize(

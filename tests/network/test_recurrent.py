@@ -38,7 +38,7 @@ def measured_errors(
     rng = np.random.default_rng(7)
     states, pullback = cell.unroll(state, xs)
     d = rng.standard_normal(states.shape)
-    dstate, dxs, grad = pullback(d)
+    dstate, dxs, (grad,) = pullback(d)
     probe = cell.copy(dtype)
 
     def of_theta(theta: np.ndarray) -> Any:
@@ -99,7 +99,7 @@ class TestContract:
         new, pullback = cell(state, xs[0])
         states, through = cell.unroll(state, xs[:1])
         d = np.random.default_rng(1).standard_normal(new.shape)
-        dstate, dx, grad = pullback(d)
+        dstate, dx, (grad,) = pullback(d)
         assert dx.shape == xs[0].shape
         assert grad.shape == cell.theta.shape
         assert same([new, dstate, dx, grad], [states[0], *(a for a in _flat(through(d[None])))])
@@ -116,9 +116,9 @@ class TestContract:
             np.testing.assert_allclose(now, states[t], rtol=1e-13)
         carried, total = np.zeros_like(state), np.zeros_like(cell.theta)
         for t in reversed(range(len(xs))):
-            carried, _, grad = backs[t](carried + d[t])
+            carried, _, (grad,) = backs[t](carried + d[t])
             total += grad
-        dstate, _, grad = through(d)
+        dstate, _, (grad,) = through(d)
         np.testing.assert_allclose(dstate, carried, rtol=1e-11)
         np.testing.assert_allclose(grad, total, rtol=1e-10)
 
@@ -126,7 +126,7 @@ class TestContract:
     def test_dtypes_stay(self, kind, dtype):
         cell, state, xs = drawn(kind, dtype=dtype)
         states, pullback = cell.unroll(state, xs)
-        dstate, dxs, grad = pullback(np.ones_like(states))
+        dstate, dxs, (grad,) = pullback(np.ones_like(states))
         for array in (states, dstate, dxs, grad, cell.start(2)):
             assert array.dtype == dtype
         assert states.shape == (STEPS, BATCH, cell.state_width)
@@ -148,19 +148,21 @@ class TestContract:
         alone = []
         for inputs in (xs, -xs):
             states, pullback = cell.unroll(state, inputs)
-            alone.append([a.copy() for a in pullback(np.ones_like(states))])
+            dstate, dxs, grads = pullback(np.ones_like(states))
+            alone.append([a.copy() for a in (dstate, dxs, *grads)])
         pullbacks = [cell.unroll(state, inputs)[1] for inputs in (xs, -xs)]
         for _ in range(2):
             for number in (1, 0):
-                assert same(list(pullbacks[number](np.ones_like(states))), alone[number])
+                dstate, dxs, grads = pullbacks[number](np.ones_like(states))
+                assert same([dstate, dxs, *grads], alone[number])
 
     def test_without_dx(self, kind):
         cell, state, xs = drawn(kind)
         states, pullback = cell.unroll(state, xs)
-        dstate, _, grad = pullback(np.ones_like(states))
-        dstate_again, nothing, grad_again = pullback(np.ones_like(states), want_dx=False)
+        dstate, _, grads = pullback(np.ones_like(states))
+        dstate_again, nothing, grads_again = pullback(np.ones_like(states), want_dx=False)
         assert nothing is None
-        assert same([dstate, grad], [dstate_again, grad_again])
+        assert same([dstate, *grads], [dstate_again, *grads_again])
 
     def test_copy_is_independent(self, kind):
         cell, state, xs = drawn(kind)
@@ -190,7 +192,7 @@ class TestContract:
 
 
 def _flat(results):
-    dstate, dxs, grad = results
+    dstate, dxs, (grad,) = results
     return dstate, dxs[0], grad
 
 
@@ -265,8 +267,8 @@ def test_bad_sizes_are_named():
 class Spoiled(GRU):
     """A GRU whose pullback passes through ``spoil``."""
 
-    def spoil(self, dstate: Any, dxs: Any, grad: Any) -> tuple[Any, Any, Any]:
-        return dstate, dxs, grad
+    def spoil(self, dstate: Any, dxs: Any, grads: Any) -> tuple[Any, Any, Any]:
+        return dstate, dxs, grads
 
     def _unroll(self, state: Any, xs: Any, driven: Any) -> Any:
         states, sound = super()._unroll(state, xs, driven)
@@ -274,19 +276,19 @@ class Spoiled(GRU):
 
 
 class StateDoubled(Spoiled):
-    def spoil(self, dstate: Any, dxs: Any, grad: Any) -> tuple[Any, Any, Any]:
-        return 2 * dstate, dxs, grad
+    def spoil(self, dstate: Any, dxs: Any, grads: Any) -> tuple[Any, Any, Any]:
+        return 2 * dstate, dxs, grads
 
 
 class InputTurned(Spoiled):
-    def spoil(self, dstate: Any, dxs: Any, grad: Any) -> tuple[Any, Any, Any]:
-        return dstate, -dxs, grad
+    def spoil(self, dstate: Any, dxs: Any, grads: Any) -> tuple[Any, Any, Any]:
+        return dstate, -dxs, grads
 
 
 class LastBiasOff(Spoiled):
-    def spoil(self, dstate: Any, dxs: Any, grad: Any) -> tuple[Any, Any, Any]:
-        grad[-1] *= 1 + 1e-7
-        return dstate, dxs, grad
+    def spoil(self, dstate: Any, dxs: Any, grads: Any) -> tuple[Any, Any, Any]:
+        grads[0][-1] *= 1 + 1e-7
+        return dstate, dxs, grads
 
 
 class ForgetsTheReset(GRU):
@@ -359,7 +361,7 @@ class TestRecurrentNet:
             states, outputs, _ = f(s, xs)
             return (d_out * outputs).sum() + (d_last * states[-1]).sum()
 
-        dstate, grad = net(state, xs)[2](d_out, d_last)
+        dstate, (grad,) = net(state, xs)[2](d_out, d_last)
         probe = net.copy(complex)
         assert relative_error(dstate, complex_step(lambda s: loss(probe, s), state)) < EXACT
 
@@ -374,8 +376,8 @@ class TestRecurrentNet:
         _, state, xs = drawn(kind)
         _, outputs, pullback = net(state, xs)
         cut = net.cell.theta.size
-        _, whole = pullback(np.ones_like(outputs))
-        dstate, grad = pullback(np.ones_like(outputs), readout_only=True)
+        _, (whole,) = pullback(np.ones_like(outputs))
+        dstate, (grad,) = pullback(np.ones_like(outputs), readout_only=True)
         assert dstate is None
         assert not grad[:cut].any()
         assert whole[:cut].any()

@@ -1,7 +1,8 @@
-"""A stack: how it is built, its gradients through all modules, and what a probe finds."""
+"""A stack: how it is built and cut, its gradients in any wiring, and what a probe finds."""
 
 from __future__ import annotations
 
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnilab.network import (
+    Add,
     BatchNorm,
     BinaryCrossEntropy,
     Chain,
+    Concatenate,
     Dense,
+    Feedback,
+    FixedFeedbackDense,
+    Generator,
     Module,
+    Readout,
     ReLU,
     SoftmaxCrossEntropy,
     SquaredError,
@@ -24,6 +31,7 @@ from dnilab.network import (
     relative_error,
 )
 from tests.network.contract import frozen, same
+from tests.wirings import dags
 
 WIDTHS = (4, 5, 3, 2)
 
@@ -206,6 +214,15 @@ def test_a_copy_is_independent() -> None:
         ({"dtype": "float16"}, "dtype is 'float16'; it accepts float32 or float64"),
         ({"dtype": "float99"}, "dtype is 'float99'"),
         ({"rng": 0}, "rng is 0"),
+        ({"fixed_feedback": 1}, "fixed_feedback is 1"),
+        ({"signals": "guess"}, "signals is 'guess'; it accepts one of 'generator', 'readout'"),
+        ({"signals": ("truth", None)}, "signals is None; it accepts one of"),
+        ({"signals": ("truth",)}, "signals has 1 entries; it accepts 2, one for each cut"),
+        ({"signals": ("truth",) * 3}, "signals has 3 entries; it accepts 2"),
+        ({"signals": "truth", "cuts": (1, 1)}, "cuts is"),
+        ({"signals": "readout", "readout_hidden": (0,)}, "readout_hidden is 0"),
+        ({"signals": "readout", "readout_hidden": 4}, "readout_hidden is 4"),
+        ({"input_hidden": (0,)}, "input_hidden is 0"),
     ],
 )
 def test_what_is_wrong_is_named(arguments: dict[str, Any], says: str) -> None:
@@ -237,3 +254,291 @@ def test_a_module_is_its_body() -> None:
     x, _ = batch()
     assert same([Module(chain)(x)[0]], [chain(x)[0]])
     assert same(Module(chain).thetas, chain.thetas)
+
+
+# ---- cuts ----------------------------------------------------------------------------------------
+
+DEEP = (4, 5, 3, 6, 2)  # four layers: cuts above the first three
+ALL_CUTS = [cuts for size in range(4) for cuts in combinations((1, 2, 3), size)]
+
+
+@pytest.mark.parametrize("cuts", ALL_CUTS, ids=str)
+def test_the_same_weights_whatever_the_cuts(cuts: tuple[int, ...]) -> None:
+    plain = build(DEEP, batch_norm=True)
+    cut = build(DEEP, batch_norm=True, cuts=cuts, context=("h", "y"), input_hidden=(4,))
+    assert len(cut) == len(cuts) + 1
+    bodies = [theta for module in cut.modules for theta in module.body.thetas]
+    assert same(bodies, plain.thetas)
+
+
+@pytest.mark.parametrize("cuts", ALL_CUTS, ids=str)
+def test_the_layers_of_each_module(cuts: tuple[int, ...]) -> None:
+    stack = build(DEEP, cuts=cuts, activation="relu", batch_norm=True, context=("h",))
+    edges = [0, *cuts, 4]
+    for module, (low, high) in zip(stack.modules, pairwise(edges), strict=True):
+        kinds = [Dense, BatchNorm, ReLU] * (high - low)
+        if high == 4:
+            del kinds[-2:]  # the top layer is dense alone
+        assert [type(layer) for layer in module.body.layers] == kinds
+        dense = [layer for layer in module.body.layers if isinstance(layer, Dense)]
+        assert [(one.n_in, one.n_out) for one in dense] == [*pairwise(DEEP)][low:high]
+    # a generator is as wide as what comes out below its cut
+    widths = [module.generator.width for module in stack.modules if module.generator]
+    assert widths == [DEEP[cut] for cut in cuts]
+
+
+def test_no_cuts_named_are_all_of_them() -> None:
+    assert len(build(DEEP)) == len(build(DEEP, cuts=(1, 2, 3))) == 4
+    assert len(build(DEEP, cuts=())) == 1
+    assert len(build((4, 2))) == len(build((4, 2), cuts=())) == 1
+    assert len(build(DEEP, cuts=np.array([1, 3]))) == 3  # type: ignore[arg-type]
+    assert len(build(DEEP, cuts=[2])) == 2
+
+
+@pytest.mark.parametrize("cuts", ALL_CUTS, ids=str)
+def test_a_cut_changes_no_gradient(cuts: tuple[int, ...]) -> None:
+    x, y = batch(6, DEEP)
+    whole = build(DEEP)
+    cut = build(DEEP, cuts=cuts)
+    at_outputs, grads = cut.gradients(x, y)
+    all_at_outputs, all_grads = whole.gradients(x, y)
+    assert same([g for of in grads for g in of], [g for of in all_grads for g in of])
+    assert same(at_outputs, [all_at_outputs[edge - 1] for edge in (*cuts, 4)])
+    assert same([cut.outputs(x)], [whole.outputs(x)])
+
+
+@pytest.mark.parametrize(
+    ("cuts", "says"),
+    [
+        ((0,), "cuts is 0; it accepts a whole number of at least 1"),
+        ((-1, 2), "cuts is -1; it accepts"),
+        ((1, 5), "cuts is 5; it accepts 1 to 3"),
+        ((4,), "cuts is 4; it accepts 1 to 3"),  # above the top layer nothing is left
+        ((2, 1), r"cuts is \(2, 1\); it accepts numbers of layers in order, each once"),
+        ((2, 2), r"cuts is \(2, 2\); it accepts numbers of layers in order, each once"),
+        ((1.5,), "cuts is 1.5; it accepts"),
+        ((True,), "cuts is True; it accepts"),
+        (2, "cuts is 2; it accepts several whole numbers"),
+        ("2", "cuts is '2'; it accepts several whole numbers"),
+    ],
+)
+def test_a_cut_that_is_above_no_layer(cuts: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=f"^{says}"):
+        build(DEEP, cuts=cuts)
+
+
+# ---- signals -------------------------------------------------------------------------------------
+
+
+def test_what_tells_each_module_its_gradient() -> None:
+    stack = build(
+        (4, 5, 3, 6, 4, 2),
+        signals=("generator", "readout", "feedback", "truth"),
+        context=("h", "y"),
+        generator_hidden=(7,),
+        readout_hidden=(8, 9),
+    )
+    assert stack.signals == ("generator", "readout", "feedback", "truth", "truth")
+    generator, readout, feedback = (module.signal for module in stack.modules[:3])
+    assert isinstance(generator, Generator)
+    assert (generator.width, generator.context) == (5, ("h", "y"))
+    assert isinstance(readout, Readout)
+    assert readout.loss is stack.loss
+    assert [layer.n_out for layer in readout.body.layers if isinstance(layer, Dense)] == [8, 9, 2]
+    assert isinstance(feedback, Feedback)
+    assert feedback.B.shape == (2, 6)
+    assert [module.signal for module in stack.modules[3:]] == [None, None]
+    assert [module.generator for module in stack.modules] == [generator, None, None, None, None]
+    assert not stack.decoupled
+    names = [list(module.parts) for module in stack.modules]
+    assert names == [["body", "generator"], ["body", "readout"], ["body"], ["body"], ["body"]]
+    assert same(stack.modules[1].thetas, [*stack.modules[1].body.thetas, *readout.thetas])
+
+
+@pytest.mark.parametrize("kind", ["generator", "readout", "feedback", "truth"])
+def test_one_word_for_all(kind: str) -> None:
+    stack = build(DEEP, signals=kind)
+    assert stack.signals == (kind, kind, kind, "truth")
+    assert stack.decoupled == (kind == "generator")
+    assert stack.probed == (kind in ("generator", "readout"))
+
+
+def test_nothing_said_about_signals() -> None:
+    assert build().signals == ("truth",) * 3
+    assert build(context=("h",)).signals == ("generator", "generator", "truth")
+    # and a generator of which nothing is said sees h
+    by_word = build(signals="generator").modules[0].generator
+    assert by_word is not None
+    assert by_word.context == ("h",)
+    assert build((4, 2), signals="generator").signals == ("truth",)  # there is no cut
+
+
+KINDS = st.sampled_from(["generator", "readout", "feedback", "truth"])
+
+
+@given(kinds=st.tuples(KINDS, KINDS), seed=st.integers(0, 99), fixed=st.booleans())
+def test_the_same_bodies_whatever_the_signals(
+    kinds: tuple[str, str], seed: int, fixed: bool
+) -> None:
+    plain = build(seed=seed)
+    told = build(seed=seed, signals=kinds, fixed_feedback=fixed, readout_hidden=(3,))
+    for one, other in zip(plain.modules, told.modules, strict=True):
+        assert same(one.body.thetas, other.body.thetas)
+    assert same(told.copy().thetas, told.thetas)
+    assert told.copy().signals == told.signals
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_signals_have_the_dtype_of_the_stack(dtype: str) -> None:
+    stack = build(signals=("readout", "feedback"), dtype=dtype, fixed_feedback=True)
+    assert {theta.dtype for theta in stack.thetas} == {np.dtype(dtype)}
+    feedback = stack.modules[1].signal
+    assert isinstance(feedback, Feedback)
+    assert feedback.B.dtype == np.dtype(dtype)
+    assert stack.modules[0].body.layers[0].B.dtype == np.dtype(dtype)
+
+
+def test_fixed_feedback_is_in_every_dense_layer_of_the_bodies() -> None:
+    stack = build(DEEP, cuts=(2,), fixed_feedback=True, context=("h",), generator_hidden=(4,))
+    kinds = [[type(layer) for layer in module.body.layers] for module in stack.modules]
+    assert kinds == [
+        [FixedFeedbackDense, Tanh, FixedFeedbackDense, Tanh],
+        [FixedFeedbackDense, Tanh, FixedFeedbackDense],
+    ]
+    generator = stack.modules[0].generator
+    assert generator is not None
+    assert [type(layer) for layer in generator.body.layers] == [Dense, ReLU, Dense]
+    # what goes down goes through B; what is learned, by the derivative
+    x, y = batch(6, DEEP)
+    truth, grads = build(DEEP, cuts=(2,)).gradients(x, y)
+    told, fed_back = stack.gradients(x, y)
+    assert same([told[1], *fed_back[1][1:]], [truth[1], *grads[1][1:]])  # of the top layer
+    assert relative_error(told[0], truth[0]) > 0.1
+
+
+def test_probe_where_a_readout_guesses() -> None:
+    stack = randomised(build(signals=("readout", "generator")))
+    x, y = batch()
+    first, second = stack.probe(x, y)
+    h1, _ = stack.modules[0](x)
+    signal = stack.modules[0].signal
+    assert signal is not None
+    assert same([first.guess], [signal(h1, None, y)[0]])
+    assert first.told.shape == first.true.shape == (6, 5)
+    assert second.true.shape == (6, 3)
+    for kinds in (("feedback", "generator"), ("truth", "generator")):
+        with pytest.raises(ValueError, match=r"probe accepts a decoupled stack"):
+            build(signals=kinds).probe(x, y)
+
+
+# ---- wirings -------------------------------------------------------------------------------------
+
+
+def body(width: int, heard: int, seed: int) -> Chain:
+    """Hears so many things of ``width`` and is as wide."""
+    rng = np.random.default_rng(seed)
+    first = [Add(width, heard)] if seed % 2 else [Concatenate((width,) * heard)]
+    n_in = width if seed % 2 else width * heard
+    return Chain([*first, Dense(n_in, width, rng), Tanh()])
+
+
+def wired(heard: Any, width: int = 3) -> Stack:
+    modules = [Module(body(width, len(ears), k)) for k, ears in enumerate(heard)]
+    return randomised(Stack(modules, SquaredError(), heard))
+
+
+BRANCHES = (
+    ((0, 0),),
+    ((1, 0),),
+    ((1, 0), (0, 0)),
+    ((2, 0), (3, 0), (1, 0)),  # a join of two branches, and a way around both
+)
+
+
+def check_gradients(stack: Stack) -> None:
+    rng = np.random.default_rng(5)
+    x, y = rng.standard_normal((4, 3)), rng.standard_normal((4, 3))
+    before = frozen(stack.thetas)
+    at_outputs, of_parameters = stack.gradients(x, y)
+    assert frozen(stack.thetas) == before
+    probe = stack.copy(complex)
+
+    def summed(nudged: int = -1, by: Any = 0) -> complex:
+        """The summed loss, with something added to what module ``nudged`` (from 0) says."""
+        said: list[np.ndarray] = []
+        for k, module in enumerate(probe.modules):
+            ears = probe.heard[k]
+            h, _ = module(*[x if m == 0 else said[m - 1] if not late else None for m, late in ears])
+            said.append(h + by if k == nudged else h)
+        return probe.loss.per_row(said[-1], y).sum()
+
+    for k, module in enumerate(probe.modules):
+        measured = complex_step(lambda v, k=k: summed(k, v), np.zeros_like(at_outputs[k]))
+        np.testing.assert_allclose(at_outputs[k], measured, rtol=1e-9, atol=1e-12)
+        for theta, grad in zip(module.body.thetas, of_parameters[k], strict=True):
+            kept = theta.copy()
+
+            def of_theta(value: np.ndarray, theta: np.ndarray = theta) -> complex:
+                theta[:] = value
+                return summed()
+
+            measured = complex_step(of_theta, kept.real)
+            theta[:] = kept
+            np.testing.assert_allclose(grad, measured, rtol=1e-9, atol=1e-11)
+
+
+def test_gradients_where_ways_part_and_join() -> None:
+    check_gradients(wired(BRANCHES))
+
+
+@given(heard=dags())
+def test_gradients_in_any_wiring(heard: Any) -> None:
+    check_gradients(wired(heard))
+
+
+def test_what_is_heard_twice_counts_twice() -> None:
+    check_gradients(wired((((0, 0),), ((1, 0), (1, 0)))))
+
+
+def test_what_is_heard_late_only_gets_no_gradient_of_this_batch() -> None:
+    stack = wired((((0, 0),), ((0, 0), (1, 1))))
+    check_gradients(stack)
+    at_outputs, (of_first, _) = stack.gradients(np.ones((2, 3)), np.ones((2, 3)))
+    assert not at_outputs[0].any()
+    assert not of_first[0].any()
+
+
+def test_a_module_that_hears_itself_late_hears_nothing_of_one_batch() -> None:
+    check_gradients(wired((((0, 0), (1, 1)), ((1, 0),))))
+
+
+def test_outputs_and_calibration_go_along_the_wiring() -> None:
+    rng = np.random.default_rng(0)
+    first, second = Chain([Dense(3, 2, rng), BatchNorm(2)]), Chain([Dense(3, 2, rng)])
+    top = Chain([Concatenate((2, 2)), Dense(4, 1, rng), BatchNorm(1)])
+    heard = (((0, 0),), ((0, 0),), ((2, 0), (1, 0)))
+    stack = Stack([Module(first), Module(second), Module(top)], SquaredError(), heard)
+    x = rng.standard_normal((20, 3))
+    stack.calibrate(x)
+    wanted = top.predict(second.predict(x), first.predict(x))
+    assert same([stack.outputs(x)], [wanted])
+    np.testing.assert_allclose(wanted.mean(axis=0), 0, atol=1e-12)
+
+
+def test_a_copy_keeps_the_wiring() -> None:
+    stack = wired(BRANCHES)
+    assert stack.copy().heard == stack.heard == BRANCHES
+    assert wired((((0, 0),), ((1, 0),))).heard == build((4, 3, 2)).heard  # a chain is one too
+
+
+def test_a_probe_is_for_chains() -> None:
+    stack = wired(BRANCHES)
+    assert not stack.probed
+    with pytest.raises(ValueError, match=r"probe accepts a decoupled stack"):
+        stack.probe(np.ones((2, 3)), np.ones((2, 3)))
+
+
+def test_a_wiring_of_another_length() -> None:
+    chain = Chain([Dense(3, 3, np.random.default_rng(0))])
+    with pytest.raises(ValueError, match=r"^heard has 2 entries; it accepts 1, one for each"):
+        Stack([Module(chain)], SquaredError(), (((0, 0),), ((1, 0),)))

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from dnilab.orderings import (
     backprop,
+    direct_feedback,
+    even_cuts,
     even_groups,
+    local_loss,
     module_times,
     multiplications,
     pipeline,
@@ -123,3 +126,92 @@ def test_workers_are_checked(workers: Any) -> None:
 def test_times_are_checked(time: Any) -> None:
     with pytest.raises(ValueError, match=r"^times is"):
         even_groups([1, time, 3], 2)
+
+
+# ---- cuts and signals ----------------------------------------------------------------------------
+
+
+def test_layers_between_two_cuts_are_one_module() -> None:
+    costs = multiplications(WIDTHS, cuts=(2,))
+    assert costs["forward", 1] == 24 * 128 + 128 * 64
+    assert costs["backward", 1] == 24 * 128 + 2 * 128 * 64  # dW of both, and dx between them
+    assert costs["fit", 1] == 64 * 64
+    assert costs["forward", 2] == 64 * 12
+    assert costs["backward", 2] == 2 * 64 * 12
+    assert ("fit", 2) not in costs
+    assert ("forward", 3) not in costs
+    assert multiplications(WIDTHS, cuts=(1, 2)) == multiplications(WIDTHS)
+
+
+def test_without_cuts_it_is_one_module_that_guesses_nothing() -> None:
+    costs = multiplications(WIDTHS, cuts=())
+    products = 24 * 128 + 128 * 64 + 64 * 12
+    assert costs["forward", 1] == products
+    assert costs["backward", 1] == 2 * products - 24 * 128
+    assert costs["forward_update", 1] == costs["forward", 1] + costs["backward", 1]
+    assert ("fit", 1) not in costs
+
+
+@pytest.mark.parametrize("cuts", [None, (1,), (2,), ()])
+def test_cuts_change_nothing_about_backpropagation(cuts: tuple[int, ...] | None) -> None:
+    modules = 3 if cuts is None else len(cuts) + 1
+    work = sum(module_times(backprop(modules), multiplications(WIDTHS, cuts=cuts)))
+    assert work == sum(module_times(backprop(3), multiplications(WIDTHS)))
+
+
+def test_what_a_signal_costs() -> None:
+    readout = multiplications(WIDTHS, signal="readout", readout_hidden=(32,))
+    assert readout["forward_guess", 1] == 24 * 128 + 3 * (128 * 32 + 32 * 12)
+    assert readout["fit", 1] == 0  # the gradient is there already
+    feedback = multiplications(WIDTHS, signal="feedback")
+    assert feedback["backward", 2] == 2 * 128 * 64 + 12 * 64  # e B
+    assert feedback["backward", 3] == 2 * 64 * 12  # the top has the error itself
+    assert feedback["forward_update", 3] == 3 * 64 * 12
+    truth = multiplications(WIDTHS, signal="truth")
+    assert truth["forward_guess", 1] == 24 * 128
+    assert not any(op == "fit" for op, _ in {**truth, **feedback})
+    with pytest.raises(ValueError, match=r"^signal is 'guess'; it accepts one of 'truth'"):
+        multiplications(WIDTHS, signal="guess")
+
+
+@pytest.mark.parametrize(
+    ("signal", "program"),
+    [
+        ("generator", sequential(3)),
+        ("readout", local_loss([(1,), (2, 3)])),
+        ("feedback", direct_feedback(3)),
+        ("truth", backprop(3)),
+    ],
+)
+def test_every_step_of_a_method_has_a_cost(signal: str, program: Any) -> None:
+    assert all(time > 0 for time in module_times(program, multiplications(WIDTHS, signal=signal)))
+
+
+@given(
+    widths=st.lists(st.integers(1, 40), min_size=2, max_size=7),
+    data=st.data(),
+    signal=st.sampled_from(["generator", "readout", "truth"]),
+)
+def test_even_cuts_against_all_of_them(widths: list[int], data: st.DataObject, signal: str) -> None:
+    layers = len(widths) - 1
+    modules = data.draw(st.integers(1, layers))
+
+    def slowest(cuts: tuple[int, ...]) -> float:
+        costs = multiplications(widths, cuts=cuts, signal=signal)
+        # the input of the first module is x: that makes it cheaper, wherever it ends
+        return max(
+            costs["forward_update", k] + costs.get(("fit", k), 0) for k in range(1, modules + 1)
+        )
+
+    cuts = even_cuts(widths, modules, signal=signal)
+    assert len(cuts) == modules - 1
+    assert slowest(cuts) == min(map(slowest, combinations(range(1, layers), modules - 1)))
+
+
+def test_even_cuts_of_equal_layers() -> None:
+    assert even_cuts([8] * 9, 1) == ()
+    assert even_cuts([8] * 9, 8) == (1, 2, 3, 4, 5, 6, 7)
+    assert even_cuts([8] * 9, 2, signal="truth") == (4,)
+    for modules in (0, 9, 2.0):
+        with pytest.raises(ValueError, match=rf"^cuts is {modules}; it accepts 1 to 8"):
+            even_cuts([8] * 9, modules)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from dnilab.network import SGD, BinaryCrossEntropy, Chain, Module, Stack
+from dnilab.network import SGD, BinaryCrossEntropy, Chain, Layer, Module, Stack
 from tests.training.by_hand import small_data
 
 DATA = small_data()
@@ -24,7 +24,7 @@ class Planted(Exception):
     """The failure that the tests plant."""
 
 
-class Hook:
+class Hook(Layer):
     """A layer that changes nothing; in training mode it first calls ``act(n)``, n from 1.
 
     Only calls on the network that is trained count: a copy, as reports look at, does nothing.
@@ -33,12 +33,11 @@ class Hook:
     def __init__(self, act: Callable[[int], Any]) -> None:
         self.act = act
         self.calls = 0
-        self.theta = np.empty(0)
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Any]:
         self.calls += 1
         self.act(self.calls)
-        return x, lambda dy, want_dx=True: (dy, None)
+        return x, lambda dy, want_dx=True: (dy, [])
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         return x
@@ -60,7 +59,7 @@ def hooked(stack: Stack, k: int, act: Callable[[int], Any], *, tried: bool = Tru
 
     modules = list(stack.modules)
     body = Chain([Hook(from_0), *modules[k - 1].body.layers])
-    modules[k - 1] = Module(body, modules[k - 1].generator)
+    modules[k - 1] = Module(body, modules[k - 1].signal)
     return Stack(modules, stack.loss)
 
 

@@ -28,6 +28,7 @@ from dnilab.network import (
     BinaryCrossEntropy,
     Chain,
     Dense,
+    Layer,
     Module,
     Momentum,
     Stack,
@@ -664,10 +665,9 @@ def test_a_checkpoint_of_another_run(name: str, change: dict[str, Any], tmp_path
     assert bits(stack) == before
 
 
-class Times:
+class Times(Layer):
     """A kind of layer that nobody has heard of: y = factor x, here or in a layer inside it."""
 
-    theta = np.empty(0)
     factor = 1.0
 
     def __init__(self, factor: float | None = None, *, inside: Times | None = None) -> None:
@@ -676,13 +676,10 @@ class Times:
         self.inside = inside
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Any]:
-        return self.predict(x), lambda dy, want_dx=True: (self.predict(dy), None)
+        return self.predict(x), lambda dy, want_dx=True: (self.predict(dy), [])
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         return self.factor * x if self.inside is None else self.inside.predict(x)
-
-    def copy(self, dtype: Any = None) -> Times:
-        return self
 
 
 def of_images(*layers: Any, generator: Any = None) -> Stack:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.network import Chain, Module, Stack
+from dnilab.network import Chain, Layer, Module, Stack
 from tests.training.planted import Planted
 
 
-class Trap:
+class Trap(Layer):
     """A layer that changes nothing; its forward of batch ``at``, from 0, does ``what``.
 
     ``what``: "raise", "exit", "kill" (the process), "sleep", or "nothing".
@@ -22,7 +22,6 @@ class Trap:
 
     def __init__(self, what: str, at: int) -> None:
         self.what, self.at = what, at
-        self.theta = np.empty(0)
         self.calls = -1  # train() tries every layer once before it begins
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Any]:
@@ -37,7 +36,7 @@ class Trap:
                 case "sleep":
                     time.sleep(0.5)
         self.calls += 1
-        return x, lambda dy, want_dx=True: (dy, None)
+        return x, lambda dy, want_dx=True: (dy, [])
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         return x
@@ -50,5 +49,5 @@ def trapped(stack: Stack, k: int, what: str, at: int) -> Stack:
     """The same stack with a trap at the input of module k."""
     modules = list(stack.modules)
     body = Chain([Trap(what, at), *modules[k - 1].body.layers])
-    modules[k - 1] = Module(body, modules[k - 1].generator)
+    modules[k - 1] = Module(body, modules[k - 1].signal)
     return Stack(modules, stack.loss)

@@ -201,8 +201,9 @@ class Planted(Conv2D):
         y, sound = super().__call__(x)
 
         def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, Any]:
-            dx, grad = self.spoil(x, dy, *sound(dy))
-            return (dx if want_dx else None), grad
+            dx, (grad,) = sound(dy)
+            dx, grad = self.spoil(x, dy, dx, grad)
+            return (dx if want_dx else None), [grad]
 
         return y, pullback
 
@@ -248,8 +249,8 @@ class NormPerPixel(ChannelNorm):
         spread = np.sqrt((abs(x - x.mean(axis=(0, 1, 2))) ** 2).mean(axis=(0, 1, 2)))
 
         def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, Any]:
-            _, grad = sound(dy)
-            return (dy * (self.gamma / spread).real.astype(dy.dtype) if want_dx else None), grad
+            _, grads = sound(dy)
+            return (dy * (self.gamma / spread).real.astype(dy.dtype) if want_dx else None), grads
 
         return y, pullback
 
