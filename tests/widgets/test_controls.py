@@ -28,7 +28,7 @@ def test_a_slider_that_cannot_be_is_refused(arguments, words):
 
 
 def test_a_log_slider_starts_above_zero():
-    with pytest.raises(ValueError, match="min is 0.0; it accepts a number above 0"):
+    with pytest.raises(ValueError, match=r"min is 0\.0; it accepts a number above 0"):
         Slider(0.0, 1.0, 0.1, 0.5, log=True)
 
 
