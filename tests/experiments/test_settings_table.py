@@ -16,6 +16,7 @@ from dnilab.lessons.convolutions.experiments import ConvolutionSettings
 from dnilab.lessons.playground.experiments.comparison import Lineup
 from dnilab.lessons.playground.experiments.saved_runs import from_json
 from dnilab.lessons.through_time.experiments import RecurrentSettings
+from dnilab.widgets.controls import Choice, Slider, Toggle, spec_of
 
 EVERY = [Settings, ConvolutionSettings, RecurrentSettings, ClockSettings]
 
@@ -52,32 +53,37 @@ def test_a_setting_applies_where_the_others_let_it() -> None:
     assert not Settings(task="digits").applies("bits")
 
 
-def _cuts(name: str, value: Any) -> Any:
+def _stops(name: str, value: Any) -> Any:
     one = isinstance(plain(value), int)
     return whole_number(name, value, 1) if one else whole_numbers(name, value, 1)
 
 
-SIGNALS = {"a guess": "generator", "a loss of its own": "readout", "the top's error": "feedback"}
+VOICES = {"a whisper": "low", "a shout": "high"}
 
 
 @dataclass(frozen=True)
 class Newer(Settings):
     """Settings to come are a line each."""
 
-    cuts: int | tuple[int, ...] | None = setting(None, or_none(_cuts))
-    signal: str = setting("generator", among(SIGNALS.values()), "Signal", SIGNALS)
-    readout_hidden: int = setting(64, whole(1), "Width", (4, 512, 1), {"signal": ("readout",)})
+    stops: int | tuple[int, ...] | None = setting(None, or_none(_stops))
+    voice: str = setting("low", among(VOICES.values()), "Voice", VOICES)
+    loudness: int = setting(64, whole(1), "Loudness", (4, 512, 1), {"voice": ("high",)}, "dB")
 
 
 def test_a_new_setting_is_one_line() -> None:
-    newer = Newer(cuts=np.array([1, 3]), signal=np.str_("readout"))
-    assert newer.text == "dnilab(cuts=(1, 3), signal='readout')"
+    newer = Newer(stops=np.array([1, 3]), voice=np.str_("high"))
+    assert newer.text == "dnilab(stops=(1, 3), voice='high')"
     assert Newer.from_text(newer.text) == newer
-    assert (newer.applies("readout_hidden"), Newer().applies("readout_hidden")) == (True, False)
-    assert Newer(cuts=2).changed() == {"cuts": 2}
-    for wrong in ({"cuts": 0}, {"cuts": "2"}, {"signal": "smoke"}, {"readout_hidden": 1.5}):
+    assert (newer.applies("loudness"), Newer().applies("loudness")) == (True, False)
+    assert Newer(stops=2).changed() == {"stops": 2}
+    for wrong in ({"stops": 0}, {"stops": "2"}, {"voice": "hoarse"}, {"loudness": 1.5}):
         with pytest.raises(ValueError, match=rf"^{next(iter(wrong))} is .*; it accepts "):
             Newer(**wrong)
+    loud = spec_of(Newer.rows()["loudness"], 70)
+    assert loud == Slider(4, 512, 1, 70, "Loudness", "dB")
+    assert spec_of(Newer.rows()["voice"], "low") == Choice(VOICES, "low", "Voice")
+    assert spec_of(Newer.rows()["batch_norm"], True) == Toggle(True, "Batch normalisation")
+    assert spec_of(Newer.rows()["rate"], 0.1).log
 
 
 # -- values that are not what they seem ------------------------------------------------------
