@@ -27,7 +27,7 @@ def refuse(name: str, value: Any, accepts: str, given: str = "") -> NoReturn:
 def shown(value: Any, most: int = 100) -> str:
     """What an error repeats of a value: its ``repr``, shortened."""
     try:
-        text = repr(value)
+        text = repr(plain(value))
     except Exception:  # Python does not write whole numbers of more than 4300 digits
         text = f"of type {type(value).__name__}, too long to be written"
     return text if len(text) <= most else f"{text[: most - 3]}..."
@@ -99,9 +99,10 @@ def one_of(name: str, value: Any, choices: Iterable[Any]) -> Any:
 def several(name: str, value: Any, accepts: str) -> list[Any]:
     """Return the parts of ``value``; raise ValueError if it is text, or has no parts."""
     value = plain(value)
-    if isinstance(value, str | bytes | bytearray) or not isinstance(value, Iterable):
-        refuse(name, value, accepts)
-    return [plain(part) for part in value]
+    if not isinstance(value, str | bytes | bytearray):
+        with contextlib.suppress(TypeError):  # it has no parts
+            return [plain(part) for part in value]
+    refuse(name, value, accepts)
 
 
 def whole_numbers(name: str, value: Any, low: int) -> tuple[int, ...]:

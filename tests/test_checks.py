@@ -31,6 +31,39 @@ def test_whole_number_accepts_integers_and_returns_a_plain_int(value: Any) -> No
     assert type(checks.whole_number("n", value, 3)) is int
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.uint64])
+def test_small_integers_are_compared_as_whole_numbers(kind: Any) -> None:
+    assert checks.whole_number("n", kind(100), -1000, 1000) == 100
+    assert checks.whole_number("n", kind(100), 1) * 100 == 10_000
+    with pytest.raises(ValueError, match=r"^n is 100; it accepts a whole number of at least 1000$"):
+        checks.whole_number("n", kind(100), 1000)
+
+
+def test_a_span_of_time_is_no_number() -> None:
+    for span in (np.timedelta64(3), np.timedelta64(3, "ns"), np.array(3, "m8[ns]")):
+        for check in (checks.whole_number, checks.real_number, checks.whole_numbers):
+            with pytest.raises(ValueError, match=r"^n is .*; it accepts "):
+                check("n", span, 0)
+
+
+def test_what_an_error_repeats_is_one_line_and_short() -> None:
+    assert checks.shown(np.zeros((2, 2), int)) == "[[0, 0], [0, 0]]"
+    assert checks.shown(np.str_("a")) == "'a'"
+    assert checks.shown("x" * 99_000) == "'" + "x" * 96 + "..."
+    assert checks.shown(10**5000) == "of type int, too long to be written"
+
+
+def test_instance_of_names_the_kind() -> None:
+    assert checks.instance_of("n", 3, int) == 3
+    with pytest.raises(ValueError, match=r"^rng is 3; it accepts Generator$"):
+        checks.instance_of("rng", 3, np.random.Generator)
+
+
+def test_a_path_with_a_zero_byte_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"^file is 'a\\x00b'; it accepts the path of a file"):
+        checks.file_path("file", "a\0b")
+
+
 @pytest.mark.parametrize("value", [True, np.True_, 3.0, np.float64(3), "3", None, [3], 1j])
 def test_whole_number_refuses_what_is_not_an_integer(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^n is .*; it accepts a whole number of at least 1"):

@@ -462,10 +462,10 @@ class Panel(Generic[S]):
     def _wake(self) -> None:
         """See that a worker is there. The lock is held."""
         if self._worker is None and not self._closed:
-            self._worker = threading.Thread(
-                target=self._work, name=f"dnilab-panel-{self.name}", daemon=True
-            )
-            self._worker.start()
+            name = f"dnilab-panel-{self.name}"
+            worker = threading.Thread(target=self._work, name=name, daemon=True)
+            worker.start()  # before anybody can wait for it
+            self._worker = worker
 
     def _work(self) -> None:
         """The worker: close what is stale, advance what is current, end when there is neither."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import compress
 from typing import Any
 
@@ -194,15 +195,22 @@ def lineup_of(values: Mapping[str, Any]) -> Lineup:
     return Lineup().but(dtype="float32", **found)
 
 
-def _idle(values: Mapping[str, Any]) -> set[str]:
+def _idle(values: Mapping[str, Any]) -> frozenset[str]:
     """The settings that change nothing as the others stand, neither alone nor in what is beside."""
     deciding = {other for row in Settings.rows().values() for other in row.when} & set(CONTROLS)
     try:
         base = Settings(**{name: _setting(name, values) for name in deciding})
-        trained = [one.settings for one in Lineup(base, 1, _setting("beside", values)).entries()]
+        return _idle_in(Lineup(base, 1, _setting("beside", values)))
     except ValueError:  # they can't go together: the run says so
-        return set()
-    return {n for n in Settings.rows() if not any(settings.applies(n) for settings in trained)}
+        return frozenset()
+
+
+@cache
+def _idle_in(lineup: Lineup) -> frozenset[str]:
+    trained = [entry.settings for entry in lineup.entries()]
+    return frozenset(
+        name for name in Settings.rows() if not any(one.applies(name) for one in trained)
+    )
 
 
 def idle(values: Mapping[str, Any]) -> set[str]:

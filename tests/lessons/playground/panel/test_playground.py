@@ -86,12 +86,26 @@ def test_without_a_generator_only_the_last_layer_learns():
         lineup_of(values | {f"sees {part}": False for part in CONTEXTS})
 
 
+def test_what_changes_nothing_stays_at_its_default():
+    values = values_of(TINY) | {"beside backprop": False, "workers": 3, "staleness": 9, "p": 0.1}
+    assert lineup_of(values).settings == TINY.settings.but(test_examples=500)
+    alone = lineup_of(values | {"ordering": "backprop", "sees y": False, "generator_rate": 1.0})
+    assert alone.settings == TINY.settings.but(ordering="backprop")
+    compared = values | {"ordering": "backprop", "sees y": False, "beside Red Box": True}
+    assert lineup_of(compared).settings.context == ("h",)  # it matters there
+    digits = lineup_of(values | {"task": "digits"}).settings
+    assert (digits.bits, digits.examples) == (Settings.bits, Settings.examples)
+    # What cannot be told from the string changes nothing, and is no reason to refuse it.
+    assert unreachable(Lineup(Settings(task="digits", bits=9, staleness=3, p=0.2))) == ""
+    assert "input_hidden is (3,)" in unreachable(Lineup(Settings(input_hidden=(3,))))
+
+
 def test_widths():
     assert widths_of(" 128,64 ,3") == (128, 64, 3)
     assert with_depth("128, 64", 4) == "128, 64, 64, 64"
     assert with_depth("128, 64", 1) == "128"
     assert with_depth("what?", 2) == "64, 64"
-    for text in ("", "a", "0", "-3", "1.5", "3 4 5 6 7 8 9 10 11", "99999999999"):
+    for text in ("", "a", "0", "-3", "1.5", "3 4 5 6 7 8 9 10 11", "99999999999", "9" * 5000):
         with pytest.raises(ValueError, match="Width of each"):
             widths_of(text)
 
