@@ -75,7 +75,7 @@ def two_clocks(watcher: Watcher, counter: Any, generator: Generator | None = Non
 
 
 def clock_program(stack: Stack, channel: str = "DNI", lag: int = 0) -> Program:
-    """Who works when; B, and what is told to the generator, ``lag`` windows behind.
+    """Who works when: A on one worker, B on another, ``lag`` windows behind, as is the fit.
 
     Raises ValueError if the channel does not go with the generator or the lag.
     """
@@ -96,8 +96,8 @@ def clock_program(stack: Stack, channel: str = "DNI", lag: int = 0) -> Program:
     of_a, of_b = [Step("forward_update", 1)], [Step("forward_update", 2, -lag)]
     if channel == "DNI":
         # fitted since then: today's generator is to be put right
-        of_b.append(Step("late_fit" if lag else "fit", 1, -lag))
-    return Program(channel, 2, ((*of_a, *of_b),), wiring=wiring_of(stack))
+        of_a.append(Step("late_fit" if lag else "fit", 1, -lag))
+    return Program(channel, 2, (tuple(of_a), tuple(of_b)), wiring=wiring_of(stack))
 
 
 def _named(fault: ParametersExploded, rate: float) -> Diverged:
