@@ -22,12 +22,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.harness import finish, options, print_table
+from dnilab.experiments import Run, compare
 from dnilab.lessons.any_graph.experiments import (
     CLOCK_METHODS,
     GRAPH_METHODS,
     ClockSettings,
+    counting_names,
     graph_errors,
-    run_all_clocks,
 )
 
 TASKS = (("odd digits", 5), ("odd digits", 10), ("threes", 10), ("digits from five up", 10))
@@ -40,6 +41,11 @@ def percent(values: Any) -> tuple[float, float]:
     """Mean and sample standard deviation, in percent."""
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return round(100 * float(np.mean(values)), 1), round(100 * spread, 1)
+
+
+def final(run: Run, what: str) -> float:
+    """The share at the end of a run; a run that diverged has none."""
+    return 0.0 if run.diverged is not None else run.final(what)
 
 
 def kinds_of(base: ClockSettings) -> list[ClockSettings]:
@@ -58,8 +64,9 @@ def clocks(base: ClockSettings, seeds: range) -> list[dict[str, Any]]:
     """One task."""
     kinds = kinds_of(base)
     rows = []
-    for settings, runs in zip(kinds, run_all_clocks(kinds, seeds), strict=True):
-        counted, spread = percent([run.counted for run in runs])
+    for settings, runs in zip(kinds, compare(kinds, seeds), strict=True):
+        right = [final(run, "counted") for run in runs]
+        counted, spread = percent(right)
         rows.append(
             {
                 "what": settings.what,
@@ -69,9 +76,9 @@ def clocks(base: ClockSettings, seeds: range) -> list[dict[str, Any]]:
                 "hidden in B": sum(settings.hidden),
                 "counted": counted,
                 "spread": spread,
-                "worst": round(100 * min(run.counted for run in runs), 1),
-                "A names": percent([run.named for run in runs])[0],
-                "counting names": percent([run.counting_names for run in runs])[0],
+                "worst": round(100 * min(right), 1),
+                "A names": percent([final(run, "named") for run in runs])[0],
+                "counting names": percent([counting_names(run) for run in runs])[0],
                 "blind": round(100 * settings.make_task().blind(), 1),
                 "diverged": sum(run.diverged is not None for run in runs),
                 "seeds": len(seeds),

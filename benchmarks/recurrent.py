@@ -29,12 +29,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import cores, finish, options
-from dnilab.lessons.through_time.experiments import (
-    METHODS,
-    RecurrentSettings,
-    longest_delay,
-    run_recurrent,
-)
+from dnilab.experiments import run
+from dnilab.lessons.through_time.experiments import METHODS, RecurrentSettings, longest_delay
 
 ECHO = RecurrentSettings(
     task="echo", cell="GRU", gate_bias=0.0, rate=1e-3, updates=20_000, report_every=500
@@ -130,13 +126,14 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         assert settings.unroll is not None
         answer: dict[str, Any] = {"longest": longest_delay(settings, ECHO_GRID[settings.unroll])}
     else:
-        run = run_recurrent(settings)
+        one = run(settings)
+        updates, solved = (one.final(what) if one.reports else 0 for what in ("batch", "solved"))
         answer = {
-            "longest": run.solved,
-            "bits": run.final_bits,
-            "least": float(np.nanmin(run.bits)) if len(run.bits) else float("nan"),
-            "sequences": run.updates[-1] // segments(settings.delay, settings.unroll),
-            "diverged": run.diverged is not None,
+            "longest": int(solved),
+            "bits": one.final("bits"),
+            "least": float(np.nanmin(one.curve("bits"))) if one.reports else float("nan"),
+            "sequences": int(updates) // segments(settings.delay, settings.unroll),
+            "diverged": one.diverged is not None,
         }
     return {**answer, "seconds": perf_counter() - began}
 

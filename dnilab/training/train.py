@@ -389,15 +389,17 @@ class Trainer:
     ) -> None:
         check_parts(stack, program)
         whole_number("batches_per_turn", program.batches_per_turn, 1, 1)
-        self.stack, self.program, self._source = stack, program, Stream()
+        self.stack, self.program = stack, program
+        self._sources = [Stream() for _ in program.workers]  # each forgets what it is done with
         for_generators = optimiser if generator_optimiser is None else generator_optimiser
         self._workers = make_workers(
-            stack, lambda: self._source, program, optimiser, for_generators, 10**9
+            stack, iter(self._sources).__next__, program, optimiser, for_generators, 10**9
         )
         connect(self._workers, program, check(program))
 
     def turn(self, x: Any, y: np.ndarray) -> None:
         """Train on one batch.  Raises ParametersExploded if that was the end of it."""
-        self._source.give(x, y)
+        for source in self._sources:
+            source.give(x, y)
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
             advance(self._workers, self._workers[0].turn + 1)

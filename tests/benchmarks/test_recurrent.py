@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from benchmarks import recurrent
@@ -72,6 +73,17 @@ def test_a_job_answers(what, monkeypatch):
     assert answer["seconds"] > 0
     if what != "echo":
         assert answer["sequences"] > 0
+
+
+def test_a_job_that_breaks_before_its_first_report():
+    settings = RecurrentSettings(
+        delay=2, unroll=2, optimiser="sgd", rate=1e9, updates=400, report_every=400, batch_size=8
+    )
+    answer = recurrent.work({"what": "recall", "settings": settings})
+    assert answer["diverged"]
+    assert answer["longest"] == answer["sequences"] == 0
+    assert np.isnan(answer["bits"])
+    assert np.isnan(answer["least"])
 
 
 def test_the_end_of_the_grid_is_not_called_a_limit():

@@ -22,9 +22,9 @@ import numpy as np
 
 from dnilab.checks import one_of, random_generator, whole_number
 from dnilab.lessons.any_graph.data import Counting, Window
-from dnilab.lessons.any_graph.network.naming import Naming
 from dnilab.lessons.any_graph.network.watcher import Watcher
 from dnilab.network import Generator, Module, Optimiser, SoftmaxCrossEntropy, Stack
+from dnilab.network.layers import Back, Layer, Pullback
 from dnilab.orderings import Program, Step, backprop, check
 from dnilab.training import Diverged, Event, Report, wiring_of
 from dnilab.training.feed import Stream
@@ -36,13 +36,46 @@ from dnilab.training.worker import ParametersExploded
 CHANNELS = ("no gradient", "exact", "DNI")
 
 
+class Naming(Layer):
+    """A watcher that is asked for the name of each image that it sees.
+
+    ``message, pullback = naming(window)``; ``_, grads = pullback(dmessage)``: ``grads`` are those
+    of the names' summed loss, and of what the message was worth, unless dmessage is None.
+    """
+
+    signal = "own loss"  # all that it learns from, if nothing comes down
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.watcher, self.loss = watcher, SoftmaxCrossEntropy()
+
+    @property
+    def thetas(self) -> list[np.ndarray]:
+        """The parameter vectors of the watcher."""
+        return self.watcher.thetas
+
+    def __call__(self, window: Window) -> tuple[np.ndarray, Pullback]:
+        message, names, through = self.watcher.watch(window.images)
+        flat = names.reshape(-1, names.shape[2])
+        dnames = self.loss.gradient(flat, window.names.reshape(flat.shape)).reshape(names.shape)
+
+        def pullback(dmessage: np.ndarray | None, want_dx: bool = False) -> Back:
+            back: Back = through(dmessage, dnames, want_dx=False)
+            return back
+
+        return message, pullback
+
+    def copy(self, dtype: Any = None) -> Naming:
+        """An independent copy, in another dtype if one is given."""
+        return Naming(self.watcher.copy(dtype))
+
+
 def two_clocks(watcher: Watcher, counter: Any, generator: Generator | None = None) -> Stack:
     """A below, B above: B is any node that hears one message."""
     return Stack([Module(Naming(watcher), generator), Module(counter)], SoftmaxCrossEntropy())
 
 
 def clock_program(stack: Stack, channel: str = "DNI", lag: int = 0) -> Program:
-    """Who works when; B, and what is told to the generator, ``lag`` windows behind.
+    """Who works when: A on one worker, B on another, ``lag`` windows behind, as is the fit.
 
     Raises ValueError if the channel does not go with the generator or the lag.
     """
@@ -63,15 +96,16 @@ def clock_program(stack: Stack, channel: str = "DNI", lag: int = 0) -> Program:
     of_a, of_b = [Step("forward_update", 1)], [Step("forward_update", 2, -lag)]
     if channel == "DNI":
         # fitted since then: today's generator is to be put right
-        of_b.append(Step("late_fit" if lag else "fit", 1, -lag))
-    return Program(channel, 2, ((*of_a, *of_b),), wiring=wiring_of(stack))
+        of_a.append(Step("late_fit" if lag else "fit", 1, -lag))
+    return Program(channel, 2, (tuple(of_a), tuple(of_b)), wiring=wiring_of(stack))
 
 
 def _named(fault: ParametersExploded, rate: float) -> Diverged:
     part = "generator" if fault.part == "generator" else ("A", "B")[fault.module - 1]
+    what = "the generator" if part == "generator" else f"the weights of {part}"
     message = (
-        f"Diverged: the weights of {part} grew without bound at window {fault.batch}, and the run "
-        f"was stopped. Lower the rate (now {rate:g})."
+        f"Diverged: {what} grew without bound at window {fault.batch}, and the run was stopped. "
+        f"Lower the rate (now {rate:g})."
     )
     return Diverged(fault.batch, float("nan"), fault.module, part, message)
 

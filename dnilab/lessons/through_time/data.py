@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -41,71 +41,60 @@ class Sequences:
     ends: bool
 
 
-class SequenceTask(Protocol):
-    """What a task tells: sizes, the loss that fits it, and its sequences.
+@dataclass(frozen=True)
+class SequenceTask:
+    """What the tasks have in common.
 
     ``delay``: how many steps lie between what is shown and the step that asks for it.
-    ``chance``: the mean bits of error of an answer by one who has seen nothing.
-    ``full_horizon``: the number of steps ahead whose targets can be of any use.
-    """
 
-    @property
-    def delay(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def inputs(self) -> int: ...
-    @property
-    def outputs(self) -> int: ...
-    @property
-    def loss(self) -> str: ...
-    @property
-    def chance(self) -> float: ...
-    @property
-    def full_horizon(self) -> int: ...
+    ``task.stream(rng, batch)`` gives sequences without end.  ``horizon``: how many upcoming targets
+    each step is told; None: ``full_horizon``.  ``steps``: how many come in one piece, where a
+    sequence never ends.
 
-    def stream(
-        self,
-        rng: np.random.Generator,
-        batch: int,
-        *,
-        horizon: int | None = None,
-        steps: int = 128,
-    ) -> Iterator[Sequences]: ...
-
-    def harder(self) -> Self: ...
-
-
-@dataclass(frozen=True)
-class Echo:
-    """One random bit a step, to be said ``delay`` steps later; it never ends.
-
-    Input: the bit, -1 or +1.  Until ``delay`` steps have gone by nothing is asked.
-    ``steps`` of ``stream`` is how many steps come in one piece.
-
-    Raises ValueError for a delay below 1, or a horizon outside 1 to ``delay``: later targets are
-    not drawn yet.
+    Raises ValueError for a delay below ``shortest``, and ``stream`` for a horizon outside 1 to
+    ``furthest``.
     """
 
     delay: int
+    name: ClassVar[str]
+    shortest: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        whole_number("delay", self.delay, 1)
+        whole_number("delay", self.delay, self.shortest)
 
-    name = "echo"
-    inputs = 1
-    outputs = 1
-    loss = BITS
-    chance = 1.0
+    @property
+    def inputs(self) -> int:
+        """Numbers that are shown at each step."""
+        return 1
+
+    @property
+    def outputs(self) -> int:
+        """Numbers in an answer."""
+        return 1
+
+    @property
+    def loss(self) -> str:
+        """The cross-entropy that fits."""
+        return BITS
+
+    @property
+    def chance(self) -> float:
+        """The mean bits of error of an answer by one who has seen nothing."""
+        return 1.0
 
     @property
     def full_horizon(self) -> int:
-        """The bits that the state has to hold: ``delay`` of them."""
-        return self.delay
+        """The number of steps ahead whose targets can be of any use."""
+        raise NotImplementedError
 
-    def harder(self) -> Echo:
+    @property
+    def furthest(self) -> int | None:
+        """The longest horizon that there is."""
+        return self.full_horizon
+
+    def harder(self) -> Self:
         """The same with a delay of one more step."""
-        return Echo(self.delay + 1)
+        return replace(self, delay=self.delay + 1)
 
     def stream(
         self,
@@ -115,13 +104,36 @@ class Echo:
         horizon: int | None = None,
         steps: int = 128,
     ) -> Iterator[Sequences]:
+        """Batches of new sequences, or of the next pieces of endless ones."""
         random_generator("rng", rng)
         whole_number("batch", batch, 1)
         whole_number("steps", steps, 1)
-        ahead = whole_number("horizon", self.delay if horizon is None else horizon, 1, self.delay)
-        return self._pieces(rng, batch, ahead, steps)
+        ahead = self.full_horizon if horizon is None else horizon
+        return self._draw(rng, batch, whole_number("horizon", ahead, 1, self.furthest), steps)
 
-    def _pieces(
+    def _draw(
+        self, rng: np.random.Generator, batch: int, horizon: int, steps: int
+    ) -> Iterator[Sequences]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Echo(SequenceTask):
+    """One random bit a step, to be said ``delay`` steps later; it never ends.
+
+    Input: the bit, -1 or +1.  Until ``delay`` steps have gone by nothing is asked.
+
+    Targets further ahead than ``delay`` are not drawn yet, so that no horizon goes beyond it.
+    """
+
+    name = "echo"
+
+    @property
+    def full_horizon(self) -> int:
+        """The bits that the state has to hold: ``delay`` of them."""
+        return self.delay
+
+    def _draw(
         self, rng: np.random.Generator, batch: int, horizon: int, steps: int
     ) -> Iterator[Sequences]:
         k = self.delay
@@ -144,27 +156,30 @@ class Echo:
 
 
 @dataclass(frozen=True)
-class Recall:
+class Recall(SequenceTask):
     """One of ``symbols`` is shown, ``delay`` steps of distraction follow, then it is asked for.
 
     A sequence has ``delay + 2`` steps: symbol, distraction, question.  Input: the symbol (two
     symbols: one number, -1 or +1; more: one-hot), random symbols as distraction, zeros with the
     question; then a number that is 1 when the symbol to keep is shown, and one that is 1 when it
-    is asked for.  ``steps`` of ``stream`` is not used.
+    is asked for.
 
-    Raises ValueError for a delay below 0, fewer than 2 symbols, or a horizon other than 1: one
-    target is all there is.
+    One target is all there is, so that the horizon is 1.  Raises ValueError for fewer than 2
+    symbols, too.
     """
 
-    delay: int
     symbols: int = 2
+    name = "recall"
+    shortest = 0
 
     def __post_init__(self) -> None:
-        whole_number("delay", self.delay, 0)
+        super().__post_init__()
         whole_number("symbols", self.symbols, 2)
 
-    name = "recall"
-    full_horizon = 1
+    @property
+    def full_horizon(self) -> int:
+        """The one target."""
+        return 1
 
     @property
     def outputs(self) -> int:
@@ -186,31 +201,15 @@ class Recall:
         """log2 of the number of symbols."""
         return float(np.log2(self.symbols))
 
-    def harder(self) -> Recall:
-        """The same with one more step of distraction."""
-        return replace(self, delay=self.delay + 1)
-
     def _written(self, symbols: np.ndarray) -> np.ndarray:
         """Numbers 0, 1, ... as 0 and 1, in a new last axis."""
         if self.symbols == 2:
             return symbols[..., None].astype(float)
         return np.eye(self.symbols)[symbols]
 
-    def stream(
-        self,
-        rng: np.random.Generator,
-        batch: int,
-        *,
-        horizon: int | None = None,
-        steps: int = 128,
+    def _draw(
+        self, rng: np.random.Generator, batch: int, horizon: int, steps: int
     ) -> Iterator[Sequences]:
-        random_generator("rng", rng)
-        whole_number("batch", batch, 1)
-        if horizon is not None:
-            whole_number("horizon", horizon, 1, 1)
-        return self._episodes(rng, batch)
-
-    def _episodes(self, rng: np.random.Generator, batch: int) -> Iterator[Sequences]:
         steps, outputs = self.delay + 2, self.outputs
         asked = np.zeros((steps, batch))
         asked[-1] = 1
@@ -228,53 +227,36 @@ class Recall:
 
 
 @dataclass(frozen=True)
-class Copy:
+class Copy(SequenceTask):
     """``delay`` random bits are shown, one a step; then they are asked for in the same order.
 
     A sequence has ``2 * delay`` steps.  Input: the bit, -1 or +1, and 0 while answering; and a
     number that is 1 while answering.  A curriculum makes it longer (paper, section 3.2: copy).
-    ``steps`` of ``stream`` is not used.
 
     ``horizon`` may be larger than the sequence is long: a step that is not there asks nothing, so
     that one generator serves while the length grows.
-
-    Raises ValueError for a length below 1.
     """
 
-    delay: int
-
-    def __post_init__(self) -> None:
-        whole_number("delay", self.delay, 1)
-
     name = "copy"
-    inputs = 2
-    outputs = 1
-    loss = BITS
-    chance = 1.0
+
+    @property
+    def inputs(self) -> int:
+        """The bit, and a sign."""
+        return 2
 
     @property
     def full_horizon(self) -> int:
-        """All steps of the sequence but the first, after which it is looked at first."""
+        """All steps of the sequence but the first: no state is older than that."""
         return 2 * self.delay - 1
 
-    def harder(self) -> Copy:
-        """One bit more."""
-        return Copy(self.delay + 1)
+    @property
+    def furthest(self) -> None:
+        """There is no end."""
+        return None
 
-    def stream(
-        self,
-        rng: np.random.Generator,
-        batch: int,
-        *,
-        horizon: int | None = None,
-        steps: int = 128,
+    def _draw(
+        self, rng: np.random.Generator, batch: int, horizon: int, steps: int
     ) -> Iterator[Sequences]:
-        random_generator("rng", rng)
-        whole_number("batch", batch, 1)
-        ahead = whole_number("horizon", self.full_horizon if horizon is None else horizon, 1)
-        return self._episodes(rng, batch, ahead)
-
-    def _episodes(self, rng: np.random.Generator, batch: int, horizon: int) -> Iterator[Sequences]:
         n = self.delay
         asked = np.zeros((2 * n, batch))
         asked[n:] = 1

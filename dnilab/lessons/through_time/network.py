@@ -68,12 +68,8 @@ class RecurrentNet(Layer):
             grad[cell.theta.size :] = of_readout
             if readout_only:
                 return None, [grad]
-            dvisible = dvisible.reshape(*states.shape[:2], cell.width)
-            if cell.state_width == cell.width:
-                dstates = dvisible
-            else:
-                dstates = np.zeros(states.shape, doutputs.dtype)
-                dstates[..., : cell.width] = dvisible
+            dstates = np.zeros(states.shape, doutputs.dtype)
+            dstates[..., : cell.width] = dvisible.reshape(*states.shape[:2], cell.width)
             if dlast is not None:
                 dstates[-1] += dlast
             dstate, _, (grad[: cell.theta.size],) = through_time(dstates, want_dx=False)
@@ -133,8 +129,9 @@ class OverSegments(Layer):
     """A recurrent net as a module: it hears its own state of one segment ago, and says the next.
 
     ``state, pullback = module(state, segment)``; ``dstate, _, grads = pullback(g)``: grads are
-    those of the segment's own summed loss, and of all that comes after, of which g tells, or
-    None.  Where a sequence begins, the state heard is None or put aside, and so is dstate.
+    those of the segment's own summed loss, and of all that comes after, of which g tells, true or
+    guessed, or None.  Where a sequence begins, the state heard is put aside, and dstate is None.
+    Where one ends, g is put aside: nothing comes after.
 
     ``readout_only``: the cell stays as it is: the optimiser is not even shown its parameters.
     ``foresee``: an auxiliary task, for which it keeps the segment before.
@@ -174,6 +171,8 @@ class OverSegments(Layer):
         self._before = states[-1], lambda g: through(np.zeros_like(outputs), g)
 
         def pullback(g: np.ndarray | None, want_dx: bool = True) -> tuple[Any, ...]:
+            if seen.ends:  # nothing comes after: the true gradient is 0
+                g = None
             dstate, (grad,) = through(doutputs, g, self.readout_only)
             if self.foresee is not None and before is not None and g is not None:
                 grad += self.foresee(*before, g)
@@ -184,24 +183,3 @@ class OverSegments(Layer):
     def copy(self, dtype: Any = None) -> OverSegments:
         """An independent copy, in another dtype if one is given."""
         return OverSegments(self.net.copy(dtype), self.loss, self.readout_only)
-
-
-class GuessAtCut(Generator):
-    """A generator that guesses, at the end of a segment, the gradient of all that comes after.
-
-    At the end of a sequence nothing comes after, and there is no guess.
-    """
-
-    needs = ("x", "y")
-
-    def __init__(self, generator: Generator) -> None:
-        self.inner = generator
-        self.width, self.context, self.body = generator.width, generator.context, generator.body
-
-    def __call__(self, h: Any, x: Any = None, y: Any = None, error: Any = None) -> Any:
-        ends = isinstance(x, Segment) and x.ends
-        return (None, None) if ends else self.inner(h, None, y)
-
-    def copy(self, dtype: Any = None) -> Any:
-        """An independent copy, in another dtype if one is given."""
-        return GuessAtCut(self.inner.copy(dtype))

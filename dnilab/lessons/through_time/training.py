@@ -19,6 +19,7 @@ from the state at this one, is an option (``network.Foresee``).  Its details are
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,6 @@ from dnilab.checks import real_number, true_or_false, whole_number
 from dnilab.lessons.through_time.data import Sequences, SequenceTask
 from dnilab.lessons.through_time.network import (
     Foresee,
-    GuessAtCut,
     OverSegments,
     RecurrentNet,
     Segment,
@@ -55,8 +55,7 @@ def through_time(
 ) -> tuple[Stack, Program]:
     """A recurrent network as one module that hears itself one segment ago; and its program."""
     over = OverSegments(net, loss, readout_only, foresee)
-    signal = None if generator is None else GuessAtCut(generator)
-    stack = Stack([Module(over, signal)], loss, (((1, 1), (0, 0)),))
+    stack = Stack([Module(over, generator)], loss, (((1, 1), (0, 0)),))
     return stack, sequential(wiring_of(stack))
 
 
@@ -271,9 +270,5 @@ def train_sequences(
 
 def _as_type(piece: Sequences, dtype: Any) -> Sequences:
     """The same in the network's dtype."""
-    if piece.x.dtype == dtype:
-        return piece
-    x, y, asked, upcoming = (
-        a.astype(dtype) for a in (piece.x, piece.y, piece.asked, piece.upcoming)
-    )
-    return Sequences(x, y, asked, upcoming, piece.starts, piece.ends)
+    arrays = {name: getattr(piece, name) for name in ("x", "y", "asked", "upcoming")}
+    return replace(piece, **{name: a.astype(dtype, copy=False) for name, a in arrays.items()})

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from dnilab.lessons.any_graph.data import Counting
 from dnilab.lessons.any_graph.network.watcher import Watcher
-from dnilab.lessons.any_graph.training.clocks import (
-    ClockDiverged,
-    ClockReport,
-    TwoClocks,
-    train_clocks,
-)
+from dnilab.lessons.any_graph.training import clock_program, train_clocks, two_clocks
 from dnilab.network import SGD, Adam, Chain, Dense, Generator, SoftmaxCrossEntropy, relative_error
+from dnilab.orderings import instants, locks
+from dnilab.training import Diverged, Report, Trainer
 
 TASK = Counting("odd digits", 3)
 LOSS = SoftmaxCrossEntropy()
@@ -28,6 +27,17 @@ def networks(context=("h", "y")):
 
 def window(seed=0):
     return next(TASK.windows(np.random.default_rng(seed), 8))
+
+
+class Windows(Trainer):
+    """Trains both, window by window."""
+
+    def __init__(self, watcher, counter, channel="DNI", generator=None, lag=0):
+        stack = two_clocks(watcher, counter, generator)
+        super().__init__(stack, clock_program(stack, channel, lag), SGD(0.1))
+
+    def window(self, seen):
+        self.turn(seen, seen.count)
 
 
 def bits(*nodes):
@@ -52,6 +62,42 @@ def moved(node, start, grads, rate=0.1, batch=8):
     )
 
 
+def programs(lag=0):
+    return {
+        channel: clock_program(
+            two_clocks(*networks()[: 3 if channel == "DNI" else 2]), channel, lag
+        )
+        for channel in ("no gradient", "DNI", "exact")[: 2 if lag else 3]
+    }
+
+
+def test_who_waits_for_whom():
+    """Whether A's update needs anything of B's; B always waits for A's message."""
+    for lag in (0, 2):
+        for channel, program in programs(lag).items():
+            waits = channel == "exact"
+            held = {"forward": True, "update": waits, "backward": waits}
+            assert locks(program) == held, (channel, lag)
+
+
+def test_b_may_be_late():
+    a, b = [[(step.op, step.batch) for step in steps] for steps in programs(lag=2)["DNI"].workers]
+    assert a == [("forward_update", 0), ("late_fit", -2)]
+    assert b == [("forward_update", -2)]
+
+
+def at_once(program):
+    """Whether A and B ever work in the same moment, each on a worker of its own."""
+    return any({s.module for s in moment.working} == {1, 2} for moment in instants(program, 9))
+
+
+def test_who_works_at_once():
+    assert at_once(programs()["no gradient"])
+    assert not at_once(programs()["exact"])
+    assert not at_once(programs()["DNI"])  # the fit waits for B
+    assert at_once(programs(lag=1)["DNI"])
+
+
 @pytest.mark.parametrize("channel", ["exact", "no gradient"])
 def test_one_window(channel):
     watcher, counter, _ = networks()
@@ -59,7 +105,7 @@ def test_one_window(channel):
     of_a, of_b, _ = gradients(watcher, counter, seen, channel == "exact")
     wrong_a, _, _ = gradients(watcher, counter, seen, channel != "exact")
     before = [t.copy() for t in watcher.thetas], [t.copy() for t in counter.thetas]
-    TwoClocks(watcher, counter, SGD(0.1), channel).window(seen)
+    Windows(watcher, counter, channel).window(seen)
     assert moved(watcher, before[0], of_a)
     assert moved(counter, before[1], of_b)
     assert not moved(watcher, before[0], wrong_a)
@@ -77,7 +123,7 @@ def test_one_window_with_a_guess():
     _, of_b, true = gradients(watcher, counter, seen)
     _, of_m = fit(guess - true)
     before = [[t.copy() for t in node.thetas] for node in (watcher, counter, generator)]
-    TwoClocks(watcher, counter, SGD(0.1), "DNI", generator).window(seen)
+    Windows(watcher, counter, "DNI", generator).window(seen)
     assert moved(watcher, before[0], of_a)
     assert moved(counter, before[1], of_b)
     assert moved(generator, before[2], of_m)
@@ -86,7 +132,7 @@ def test_one_window_with_a_guess():
 def watcher_after(*seen):
     """A as it is when it has seen these windows, and B has not yet answered."""
     watcher, counter, generator = networks()
-    two = TwoClocks(watcher, counter, SGD(0.1), "DNI", generator, lag=2)
+    two = Windows(watcher, counter, "DNI", generator, lag=2)
     for one in seen:
         two.window(one)
     return watcher
@@ -94,7 +140,7 @@ def watcher_after(*seen):
 
 def test_with_a_lag_b_works_later_and_a_does_not_wait():
     watcher, counter, generator = networks()
-    two = TwoClocks(watcher, counter, SGD(0.1), "DNI", generator, lag=2)
+    two = Windows(watcher, counter, "DNI", generator, lag=2)
     start_a, start_b = bits(watcher), bits(counter, generator)
     for seed in range(2):
         two.window(window(seed))
@@ -145,22 +191,49 @@ def run(channel="DNI", generator=None, optimiser=None, **words):
     )  # fmt: skip
 
 
+def told(events):
+    """What the reports say, but for the time that it took."""
+    return [replace(event, seconds=0.0) for event in events]
+
+
 def test_reports():
     events = list(run())
-    assert [event.window for event in events] == [0, 4, 8, 10]
-    assert all(isinstance(event, ClockReport) for event in events)
-    assert events[0].cosine == 0  # a new generator guesses nothing
-    assert -1 <= events[-1].cosine <= 1
-    assert events[-1].cosine != 0
+    assert [event.batch for event in events] == [0, 4, 8, 10]
+    assert all(isinstance(event, Report) for event in events)
+    assert events[0].cosine == (0.0,)  # a new generator guesses nothing
+    assert -1 <= events[-1].cosine[0] <= 1
+    assert events[-1].cosine[0] != 0
     assert [event.cosine for event in run("exact")] == [None] * 4
-    assert events == list(run())
-    assert [e.counted for e in run(report_every=3)][-1] == events[-1].counted
+    assert told(events) == told(run())
+    assert [e.scores for e in run(report_every=3)][-1] == events[-1].scores
+    assert set(events[0].scores) == {"counted", "named"}
+    assert events[0].seconds <= events[-1].seconds
+
+
+@pytest.mark.parametrize(
+    ("channel", "lag"), [("no gradient", 0), ("exact", 0), ("DNI", 0), ("DNI", 1), ("DNI", 3)]
+)
+def test_threads_give_the_same_bits(channel, lag):
+    """A on one thread and B on another, whoever is quicker."""
+    ends = []
+    for executor in ("one thread", "threads", "threads"):
+        watcher, counter, generator = networks()
+        events = train_clocks(
+            watcher, counter, TASK, optimiser=Adam(1e-2), channel=channel, lag=lag,
+            generator=generator if channel == "DNI" else None, windows=40, report_every=15,
+            unseen=30, batch_size=8, executor=executor, rng=np.random.default_rng(0),
+        )  # fmt: skip
+        ends.append((told(events), bits(watcher, counter, generator)))
+    assert ends[0] == ends[1] == ends[2]
+    assert ends[0][0][-1].batch == 40
 
 
 def test_a_run_that_diverges_ends_with_a_sentence():
     *_, last = run("exact", optimiser=SGD(1e9), windows=50)
-    assert isinstance(last, ClockDiverged)
+    assert isinstance(last, Diverged)
     assert last.part in ("A", "B")
+    assert last.module == "AB".index(last.part) + 1
+    assert f"the weights of {last.part} grew" in last.message
     assert "Lower the rate (now 1e+09)" in last.message
 
 
@@ -174,7 +247,7 @@ class TestRefused:
             run("exact", generator=Generator(4))
         watcher, counter, _ = networks()
         with pytest.raises(ValueError, match="generator is None; the channel 'DNI' accepts one"):
-            TwoClocks(watcher, counter, SGD(0.1), "DNI")
+            Windows(watcher, counter, "DNI")
 
     def test_lag(self):
         with pytest.raises(ValueError, match="lag is 1; with the exact gradient A waits"):
@@ -190,6 +263,10 @@ class TestRefused:
         other = Watcher(64, 9, 4, np.random.default_rng(0), features=6, width=5)
         with pytest.raises(ValueError, match="watcher gives 9 names; the task accepts 10"):
             train_clocks(other, counter, TASK, **words)
+
+    def test_executor(self):
+        with pytest.raises(ValueError, match="executor is 'thread per fit'; it accepts one of"):
+            run(executor="thread per fit")
 
     @pytest.mark.parametrize("name", ["windows", "report_every", "unseen", "batch_size"])
     def test_numbers(self, name):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from dnilab.experiments import compare, run
 from dnilab.lessons.any_graph.experiments import (
     CLOCK_METHODS,
     GRAPH_METHODS,
     ClockSettings,
     branching,
+    counting_names,
     graph_errors,
-    run_all_clocks,
-    run_clocks,
 )
 
 TINY = ClockSettings(windows=20, report_every=10, unseen=50, features=8, width=8, message=4)
@@ -45,39 +47,61 @@ def test_every_method_learns_and_repeats():
     assert errors["DNI(h, y)"][-1] < errors["output only"][-1]
 
 
+def told(reports):
+    """What the reports say, but for the time that it took."""
+    return [replace(report, seconds=0.0) for report in reports]
+
+
 def test_clocks_repeat_and_differ_by_method():
-    runs = {m: run_clocks(TINY.but(method=m)) for m in CLOCK_METHODS}
-    assert len({r.reports[0].counted for r in runs.values()}) == 1
-    for run in runs.values():
-        assert run.diverged is None
-        assert run.curve("window").tolist() == [0, 10, 20]
-        assert run.counted == run.reports[-1].counted
-        assert 0 < run.counting_names <= 1
-    again = run_clocks(TINY.but(method="DNI(message)"))
-    assert again.reports == runs["DNI(message)"].reports
-    weights = {r.watcher.thetas[0].tobytes() for r in runs.values()}
+    runs = {m: run(TINY.but(method=m)) for m in CLOCK_METHODS}
+    assert len({r.reports[0].scores["counted"] for r in runs.values()}) == 1
+    for one in runs.values():
+        assert one.diverged is None
+        assert one.curve("batch").tolist() == [0, 10, 20]
+        assert one.final("counted") == one.reports[-1].scores["counted"]
+        assert 0 < counting_names(one) <= 1
+    again = run(TINY.but(method="DNI(message)"))
+    assert told(again.reports) == told(runs["DNI(message)"].reports)
+    weights = {r.stack.thetas[0].tobytes() for r in runs.values()}
     assert len(weights) == 4
 
 
+def test_reports_as_often_as_asked_for():
+    one = run(TINY, report_every=5)
+    assert one.curve("batch").tolist() == [0, 5, 10, 15, 20]
+    assert one.final("named") == run(TINY).final("named")
+
+
+def test_guesses_are_compared_where_there_are_some():
+    assert run(TINY).modules("cosine").shape == (3, 1)
+    with pytest.raises(ValueError, match="the run has no generators"):
+        run(TINY.but(method="exact")).modules("cosine")
+
+
 def test_seeds():
-    ((a, b),) = run_all_clocks([TINY], seeds=(0, 1))
+    ((a, b),) = compare([TINY], seeds=(0, 1))
     assert (a.settings.seed, b.settings.seed) == (0, 1)
-    assert a.reports != b.reports
+    assert told(a.reports) != told(b.reports)
+
+
+def test_own_rows_are_refused():
+    with pytest.raises(ValueError, match="data is given; these settings draw their own"):
+        run(TINY, data=object())
 
 
 def test_communication_teaches_a_to_count():
     """The point of it all, at a small size: the message is worth more once B has answered."""
     base = ClockSettings(period=3, windows=400, report_every=400, unseen=500)
     none, guessed = (
-        run_clocks(base.but(method=m)).counted for m in ("no gradient", "DNI(message, label)")
+        run(base.but(method=m)).final("counted") for m in ("no gradient", "DNI(message, label)")
     )
     assert guessed > none + 0.1
 
 
-def test_a_diverged_run_has_no_accuracy():
-    run = run_clocks(TINY.but(rate=1e6, windows=200))
-    assert run.diverged is not None
-    assert run.counted == run.named == 0
+def test_a_run_that_diverges_says_so():
+    one = run(TINY.but(rate=1e6, windows=200))
+    assert one.diverged is not None
+    assert one.diverged.batch < 200
 
 
 @pytest.mark.parametrize(

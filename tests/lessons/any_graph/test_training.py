@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from dnilab.lessons.any_graph.training.graph import GraphTrainer, Said
 
 from dnilab.lessons.any_graph.experiments import branching, generators_for
 from dnilab.lessons.any_graph.network.graph import Graph, Part
-from dnilab.network import SGD, Adam, Dense, Generator, SoftmaxCrossEntropy, relative_error
+from dnilab.network import (
+    SGD,
+    Adam,
+    Chain,
+    Dense,
+    Generator,
+    SoftmaxCrossEntropy,
+    Tanh,
+    relative_error,
+)
 from dnilab.network.joins import Add
+from dnilab.orderings import (
+    Program,
+    Step,
+    backprop,
+    check,
+    critical_path,
+    last_layer_only,
+    locks,
+    needs_and_makes,
+    sequential,
+)
+from dnilab.training import Trainer, wiring_of
 
 LOSS = SoftmaxCrossEntropy()
+NAMES = ("eye", "left", "right", "deep", "sum", "join", "top")  # modules 1 to 7
 
 
 def small(seed: int = 0) -> Graph:
@@ -23,54 +46,111 @@ def data(seed: int = 0, batch: int = 6) -> tuple[np.ndarray, np.ndarray]:
     return rng.standard_normal((batch, 4)), np.eye(3)[rng.integers(0, 3, batch)]
 
 
-def test_without_generators_it_is_backprop_to_the_last_bit():
+def program_of(graph: Graph, generators: Any = None, ordering: Any = sequential) -> Program:
+    return ordering(wiring_of(graph.stack(LOSS, generators)))
+
+
+def trainer_of(
+    graph: Graph, optimiser: Any, generators: Any = None, ordering: Any = sequential
+) -> Trainer:
+    stack = graph.stack(LOSS, generators)
+    return Trainer(stack, ordering(wiring_of(stack)), optimiser)
+
+
+@pytest.mark.parametrize("ordering", [backprop, sequential])
+def test_without_generators_it_is_backprop_to_the_last_bit(ordering: Any):
     trained, by_hand = small(), small()
-    trainer = GraphTrainer(trained, LOSS, Adam(1e-2))
+    trainer = trainer_of(trained, Adam(1e-2), ordering=ordering)
     update = Adam(1e-2).start(by_hand.thetas)
     for seed in range(5):
         x, y = data(seed)
-        step = trainer.step(x, y)
+        trainer.turn(x, y)
         output, pullback = by_hand(x)
         *_, grads = pullback(LOSS.gradient(output, y))
         update(grads, len(x))
-        assert step.output.tobytes() == output.tobytes()
-    assert [t.tobytes() for t in trained.thetas] == [t.tobytes() for t in by_hand.thetas]
+        assert [t.tobytes() for t in trained.thetas] == [t.tobytes() for t in by_hand.thetas]
     assert trained.thetas[0].tobytes() != small().thetas[0].tobytes()
 
 
-class Known:
+class Watched:
+    """A node that notes the gradient with which it is pulled back."""
+
+    def __init__(self, node: Any) -> None:
+        self.node, self.thetas = node, node.thetas
+        self.used = np.empty(0)
+
+    def __call__(self, *heard: np.ndarray) -> tuple[np.ndarray, Any]:
+        value, back = self.node(*heard)
+
+        def pullback(g: np.ndarray, want_dx: bool = True) -> Any:
+            self.used = g
+            return back(g, want_dx)
+
+        return value, pullback
+
+
+class Listening(Generator):
+    """A generator that notes what its guess was, and what it is told in the end."""
+
+    def __call__(self, h: Any, x: Any = None, y: Any = None, error: Any = None) -> Any:
+        self.guess, back = super().__call__(h, x, y)
+
+        def pullback(error: np.ndarray, want_dx: bool = True) -> Any:
+            self.told = self.guess - error
+            return back(error, want_dx)
+
+        return self.guess, pullback
+
+
+def watched(graph: Graph) -> tuple[Graph, dict[str, Watched]]:
+    """The same graph, with nodes that take notes."""
+    notes = {part.name: Watched(part.node) for part in graph.parts}
+    parts = [Part(part.name, notes[part.name], part.heard) for part in graph.parts]
+    return Graph(graph.inputs, parts, graph.output), notes
+
+
+def listening(graph: Graph, *names: str, context: tuple[str, ...] = ("h",)) -> dict[str, Listening]:
+    return {name: Listening(graph.widths[name], context, outputs=3) for name in names}
+
+
+class Known(Listening):
     """Guesses, for one batch, exactly the true gradient: it has looked it up."""
 
-    context = ("h",)
+    g: np.ndarray
 
-    def __init__(self, graph: Graph, name: str, x: np.ndarray, y: np.ndarray) -> None:
-        said, pullbacks = graph.values(x)
-        self.g = graph.gradients(pullbacks, LOSS.gradient(said["top"], y)).at[name]
-        self.width = graph.widths[name]
-        self.thetas = [np.zeros(1)]
+    def __call__(self, h: Any, x: Any = None, y: Any = None, error: Any = None) -> Any:
+        _, pullback = super().__call__(h)
+        self.guess = self.g.copy()
+        return self.guess, pullback
 
-    def __call__(self, h, x=None, y=None):
-        return self.g.copy(), lambda error, want_dx: (None, [np.zeros(1)])
+
+def true_gradients(graph: Graph, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+    said, pullbacks = graph.values(x)
+    return graph.gradients(pullbacks, LOSS.gradient(said["top"], y)).at
 
 
 def test_with_perfect_guesses_it_is_backprop_too():
     """The same gradients at every node, though each acted before it was told."""
-    graph, twin = small(), small()
+    graph, notes = watched(small())
+    twin = small()
     x, y = data()
-    names = list(generators_for(graph, ("h",), 3))
-    known = {name: Known(graph, name, x, y) for name in names}
-    step = GraphTrainer(graph, LOSS, SGD(0.1), known).step(x, y)
-    GraphTrainer(twin, LOSS, SGD(0.1)).step(x, y)
-    for name in names:
-        assert relative_error(step.used[name], step.told[name]) < 1e-12
+    true = true_gradients(graph, x, y)
+    known = {}
+    for name in generators_for(graph, ("h",), 3):
+        known[name] = Known(graph.widths[name])
+        known[name].g = true[name]
+    trainer_of(graph, SGD(0.1), known).turn(x, y)
+    trainer_of(twin, SGD(0.1)).turn(x, y)
+    for name, generator in known.items():
+        assert relative_error(notes[name].used, generator.told) < 1e-12
     for a, b in zip(graph.thetas, twin.thetas, strict=True):
         assert relative_error(a, b) < 1e-12
 
 
 def test_the_target_is_the_sum_of_what_the_users_say_of_their_own_guesses():
-    graph = small()
+    graph, notes = watched(small())
     x, y = data()
-    generators = generators_for(graph, ("h", "y"), 3)
+    generators = listening(graph, *generators_for(graph, ("h",), 3), context=("h", "y"))
     rng = np.random.default_rng(7)
     for generator in generators.values():
         for theta in generator.thetas:
@@ -78,7 +158,7 @@ def test_the_target_is_the_sum_of_what_the_users_say_of_their_own_guesses():
     said, pullbacks = graph.values(x)
     guess = {n: g(said[n], x, y)[0] for n, g in generators.items()}
     weights = {n: [t.copy() for t in g.thetas] for n, g in generators.items()}
-    fits = {n: g(said[n], x, y)[1] for n, g in generators.items()}
+    fits = {n: g.copy()(said[n], x, y)[1] for n, g in generators.items()}
     g_top = LOSS.gradient(said["top"], y)
     of_join, _ = pullbacks["top"](g_top)
     of_sum, of_eye, _ = pullbacks["join"](of_join)
@@ -91,58 +171,106 @@ def test_the_target_is_the_sum_of_what_the_users_say_of_their_own_guesses():
         "right": of_sum,
     }
     fitted = {n: fits[n](guess[n] - told[n])[1] for n in told}
-    step = GraphTrainer(graph, LOSS, SGD(0.1), generators).step(x, y)
+    trainer_of(graph, SGD(0.1), generators).turn(x, y)
     assert set(generators) == set(told)
     for name, target in told.items():
-        assert relative_error(step.told[name], target) < 1e-14
-        assert np.array_equal(step.used[name], guess[name])
+        assert relative_error(generators[name].told, target) < 1e-14
+        assert np.array_equal(notes[name].used, guess[name])
         for theta, before, grad in zip(
             generators[name].thetas, weights[name], fitted[name], strict=True
         ):
             assert relative_error(theta - before, -0.1 / len(x) * grad) < 1e-12
 
 
-def acted_before(log: tuple[Said, ...], name: str, other: str) -> bool:
-    """Whether ``name`` sent its first message down before ``other`` first spoke."""
-    down = min(i for i, s in enumerate(log) if s.kind == "down" and s.sender == name)
-    up = [i for i, s in enumerate(log) if s.kind == "up" and s.sender == other]
-    return down < min(up)
+def speaks_at(program: Program, name: str) -> int:
+    """The place, among all steps, of the one in which this node speaks."""
+    ups = ("forward", "forward_update")
+    steps = [(step.op in ups, step.module) for step in program.steps()]
+    return steps.index((True, NAMES.index(name) + 1))
+
+
+def acts_at(program: Program, name: str) -> int:
+    """The place, among all steps, of the one in which this node pulls back."""
+    downs = ("backward", "forward_update")
+    steps = [(step.op in downs, step.module) for step in program.steps()]
+    return steps.index((True, NAMES.index(name) + 1))
+
+
+def edges(program: Program, kind: str) -> list[tuple[int, int]]:
+    """Who made, and who needs, each value of this kind: "h" or "message"."""
+    both = {step: needs_and_makes(step, program.wires) for step in program.steps()}
+    maker = {value: step.module for step, (_, makes) in both.items() for value in makes}
+    return sorted(
+        (maker[value], step.module)
+        for step, (needs, _) in both.items()
+        for value in needs
+        if value.kind.split()[0] == kind and maker[value] != step.module
+    )
 
 
 def test_who_waits_for_whom():
-    x, y = data()
     graph = small()
-    coupled = GraphTrainer(graph, LOSS, SGD(0.1)).step(x, y).log
-    free = GraphTrainer(graph, LOSS, SGD(0.1), generators_for(graph, ("h",), 3)).step(x, y).log
+    assert tuple(part.name for part in graph.parts) == NAMES
+    coupled, free = program_of(graph), program_of(graph, generators_for(graph, ("h",), 3))
     # left, with its guess, tells eye before deep has even spoken; without, it has to wait
-    assert acted_before(free, "left", "deep")
-    assert not acted_before(coupled, "left", "deep")
-    for log in (coupled, free):  # each edge carries one message up and one down
-        edges = sorted((s.sender, s.to) for s in log if s.kind == "up")
-        assert edges == sorted((s.to, s.sender) for s in log if s.kind == "down")
-        assert len(edges) == 8
-    assert sorted(s.sender for s in free if s.kind == "guess") == ["deep", "eye", "left", "right"]
+    assert acts_at(free, "left") < speaks_at(free, "deep")
+    assert not acts_at(coupled, "left") < speaks_at(coupled, "deep")
+    for program in (coupled, free):  # each edge carries one message up and one down
+        check(program)
+        ups = edges(program, "h")
+        assert len(ups) == 8
+        assert ups == sorted((to, sender) for sender, to in edges(program, "message"))
+    fits = sorted(NAMES[step.module - 1] for step in free.steps() if step.op == "fit")
+    assert fits == ["deep", "eye", "left", "right"]
+    assert not [step for step in coupled.steps() if step.op == "fit"]
+
+
+def test_the_locks_of_a_graph():
+    """Joins go on waiting, since nobody guesses for them; where all guess, one lock is left."""
+    graph = small()
+    held = {"forward": True, "update": True, "backward": True}
+    assert locks(program_of(graph)) == locks(program_of(graph, ordering=backprop)) == held
+    some = generators_for(graph, ("h",), 3)
+    assert locks(program_of(graph, some)) == held
+    all_guess = {name: Generator(graph.widths[name]) for name in NAMES[:-1]}
+    free = program_of(graph, all_guess)
+    assert locks(free) == {"forward": True, "update": False, "backward": False}
+
+
+def test_the_longest_way_through_the_graph():
+    """Up and down the four that stand above one another; with guesses, up alone."""
+    graph = small()
+    ticks = {(op, k): 1.0 for op in ("forward", "backward", "forward_update") for k in range(1, 8)}
+    ticks |= {(op, k): 0.0 for op in ("update", "fit") for k in range(1, 8)}
+    path = [s.module for s in critical_path(program_of(graph), ticks) if s.op != "update"]
+    longest = [1, 2, 4, 5, 6, 7]
+    assert path == [*longest, *longest[-2::-1]]
+    all_guess = {name: Generator(graph.widths[name]) for name in NAMES[:-1]}
+    path = critical_path(program_of(graph, all_guess), ticks)
+    assert [step for step in path if step.op != "fit"] == [
+        Step("forward_update", k, path[0].batch) for k in longest
+    ]
 
 
 def test_some_nodes_guess_and_others_wait():
-    graph = small()
+    graph, notes = watched(small())
     x, y = data()
-    one = {"deep": generators_for(graph, ("h",), 3)["deep"]}
-    said, pullbacks = graph.values(x)
-    true = graph.gradients(pullbacks, LOSS.gradient(said["top"], y)).at
-    step = GraphTrainer(graph, LOSS, SGD(0.1), one).step(x, y)
-    assert np.array_equal(step.used["right"], true["right"])
-    assert not step.used["deep"].any()  # the guess of a new generator
-    assert not step.used["left"].any()  # waited, and was told what deep made of its guess
-    assert np.array_equal(step.told["deep"], true["deep"])
-    assert step.used["eye"].any()
+    one = listening(graph, "deep")
+    true = true_gradients(graph, x, y)
+    trainer_of(graph, SGD(0.1), one).turn(x, y)
+    used = {name: node.used for name, node in notes.items()}
+    assert np.array_equal(used["right"], true["right"])
+    assert not used["deep"].any()  # the guess of a new generator
+    assert not used["left"].any()  # waited, and was told what deep made of its guess
+    assert np.array_equal(one["deep"].told, true["deep"])
+    assert used["eye"].any()
 
 
-def test_learning_of_some_nodes_only():
+def test_learning_of_the_output_only():
     graph = small()
     before = {p.name: [t.copy() for t in p.node.thetas] for p in graph.parts}
     x, y = data()
-    GraphTrainer(graph, LOSS, SGD(0.1), learn=("top",)).step(x, y)
+    trainer_of(graph, SGD(0.1), ordering=last_layer_only).turn(x, y)
     changed = {
         p.name
         for p in graph.parts
@@ -152,7 +280,7 @@ def test_learning_of_some_nodes_only():
 
 
 @pytest.mark.parametrize("context", [("h", "y"), ("x", "y")])
-def test_it_learns(context):
+def test_it_learns(context: tuple[str, ...]):
     """The decoupled graph brings the loss down on data it has to fit."""
     graph = small()
     x, y = data(batch=12)
@@ -160,39 +288,72 @@ def test_it_learns(context):
         name: Generator(graph.widths[name], context, inputs=4, outputs=3)
         for name in generators_for(graph, ("h",), 3)
     }
-    trainer = GraphTrainer(graph, LOSS, Adam(1e-2), generators)
-    first = LOSS.per_row(trainer.step(x, y).output, y).mean()
+    trainer = trainer_of(graph, Adam(1e-2), generators)
+    first = LOSS.per_row(graph.predict(x), y).mean()
     for _ in range(300):
-        last = trainer.step(x, y).output
-    assert LOSS.per_row(last, y).mean() < 0.2 * first
+        trainer.turn(x, y)
+    assert LOSS.per_row(graph.predict(x), y).mean() < 0.2 * first
+
+
+def test_a_graph_is_trained_as_a_part_of_another():
+    """By the same bits as with its nodes in the open."""
+    rng = np.random.default_rng(3)
+    eye = Chain([Dense(4, 5, rng), Tanh()])
+    inner = [Part("a", Dense(5, 3, rng), ("h",)), Part("b", Dense(5, 3, rng), ("h",))]
+    both = Part("both", Add(3), ("a", "b"))
+    inside = Graph(
+        {"x": 4},
+        [Part("eye", eye, ("x",)), Part("net", Graph({"h": 5}, [*inner, both], "both"), ("eye",))],
+        "net",
+    ).copy()
+    heard = [Part(part.name, part.node, ("eye",)) for part in inner]
+    outside = Graph({"x": 4}, [Part("eye", eye, ("x",)), *heard, both], "both")
+    for graph in (inside, outside):
+        trainer = trainer_of(graph, Adam(1e-2))
+        for seed in range(3):
+            trainer.turn(*data(seed))
+    assert [t.tobytes() for t in inside.thetas] == [t.tobytes() for t in outside.thetas]
 
 
 class TestRefused:
     def test_a_generator_at_the_output(self):
         with pytest.raises(ValueError, match=r"generators has node 'top'.*true gradient"):
-            GraphTrainer(small(), LOSS, SGD(0.1), {"top": Generator(3)})
+            small().stack(LOSS, {"top": Generator(3)})
 
     def test_a_generator_at_no_node(self):
         with pytest.raises(ValueError, match="generators has node 'x'; it accepts 'eye'"):
-            GraphTrainer(small(), LOSS, SGD(0.1), {"x": Generator(4)})
+            small().stack(LOSS, {"x": Generator(4)})
 
     def test_a_generator_of_another_width(self):
         with pytest.raises(ValueError, match="generator at node 'eye' has width 4; it accepts 5"):
-            GraphTrainer(small(), LOSS, SGD(0.1), {"eye": Generator(4)})
+            small().stack(LOSS, {"eye": Generator(4)})
 
-    def test_a_generator_that_sees_one_of_two_inputs(self):
+    @pytest.mark.parametrize("generators", [None, {"a": Generator(3, ("x",), inputs=3)}])
+    def test_several_inputs(self, generators: Any):
         rng = np.random.default_rng(0)
         parts = [Part("a", Add(3), ("x", "z")), Part("b", Dense(3, 2, rng), ("a",))]
         graph = Graph({"x": 3, "z": 3}, parts, "b")
-        with pytest.raises(ValueError, match="generator at node 'a' sees x, and the graph has 2"):
-            GraphTrainer(graph, LOSS, SGD(0.1), {"a": Generator(3, ("x",), inputs=3)})
+        with pytest.raises(ValueError, match=r"graph has the inputs 'x', 'z'; training accepts gr"):
+            graph.stack(LOSS, generators)
 
     def test_shared_weights(self):
         shared = Dense(4, 4, np.random.default_rng(0))
         graph = Graph({"x": 4}, [Part("a", shared, ("x",)), Part("b", shared, ("a",))], "b")
         with pytest.raises(ValueError, match="node 'b' is the same object as 'a'"):
-            GraphTrainer(graph, LOSS, SGD(0.1))
+            graph.stack(LOSS)
 
-    def test_an_unknown_node_to_learn(self):
-        with pytest.raises(ValueError, match="learn is 'nose'; it accepts one of 'eye'"):
-            GraphTrainer(small(), LOSS, SGD(0.1), learn=("nose",))
+    def test_an_ordering_for_another_graph(self):
+        graph = small()
+        chain = Graph(
+            {"x": 4}, [Part(n, Add(4, 1), (b,)) for b, n in zip("xabcdef", "abcdefg", strict=True)],
+            "g",
+        )  # fmt: skip
+        program = program_of(chain)
+        with pytest.raises(ValueError, match=r"module 3 that hears module 2; in this stack it he"):
+            Trainer(graph.stack(LOSS), program, SGD(0.1))
+
+    def test_an_ordering_that_asks_for_a_guess_nobody_makes(self):
+        graph = small()
+        program = program_of(graph, generators_for(graph, ("h",), 3))
+        with pytest.raises(ValueError, match="stack has no generator at module 1; program 'seq"):
+            Trainer(graph.stack(LOSS), program, SGD(0.1))

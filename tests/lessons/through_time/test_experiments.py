@@ -7,13 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from dnilab.experiments import compare, run
 from dnilab.lessons.through_time.experiments import (
     METHODS,
     RecurrentSettings,
     credit,
     longest_delay,
-    run_recurrent,
-    run_recurrents,
 )
 from dnilab.network import relative_error
 
@@ -88,32 +87,44 @@ def test_names():
     ("task", "symbols"), [("recall", 2), ("recall", 5), ("echo", 2), ("copy", 2)]
 )
 def test_everything_runs(cell, method, task, symbols):
-    run = run_recurrent(
+    one = run(
         QUICK.but(cell=cell, method=method, task=task, symbols=symbols, generator_hidden=(5,))
     )
-    assert run.diverged is None
-    assert np.isfinite(run.bits).all()
-    assert run.updates[-1] >= 60
-    assert (run.generator is not None) == method.startswith("DNI")
+    assert one.diverged is None
+    assert np.isfinite(one.curve("bits")).all()
+    assert one.final("batch") >= 60
+    assert (one.stack.modules[0].generator is not None) == method.startswith("DNI")
+
+
+def net_of(one):
+    return one.stack.modules[0].body.net
+
+
+def test_reports_as_often_as_asked_for():
+    assert run(QUICK).curve("batch").tolist() == [21, 42, 60]
+    assert run(QUICK, report_every=30).curve("batch").tolist() == [30, 60]
+    assert run(QUICK, report_every=30).curve("delay").tolist() == [4, 4]
+
+
+def test_own_rows_are_refused():
+    with pytest.raises(ValueError, match="data is given; these settings draw their own"):
+        run(QUICK, data=object())
 
 
 def test_equal_settings_give_equal_numbers():
     one, same, other = (
-        run_recurrent(QUICK.but(method="DNI(state, targets)", auxiliary=0.1, seed=seed))
-        for seed in (3, 3, 4)
+        run(QUICK.but(method="DNI(state, targets)", auxiliary=0.1, seed=seed)) for seed in (3, 3, 4)
     )
-    assert one.net.theta.tobytes() == same.net.theta.tobytes()
-    assert one.bits.tobytes() == same.bits.tobytes()
-    assert one.net.theta.tobytes() != other.net.theta.tobytes()
+    assert net_of(one).theta.tobytes() == net_of(same).theta.tobytes()
+    assert one.curve("bits").tobytes() == same.curve("bits").tobytes()
+    assert net_of(one).theta.tobytes() != net_of(other).theta.tobytes()
 
 
 def test_all_methods_start_from_the_same_weights_and_see_the_same_sequences():
     nets = [QUICK.but(method=method).make_net() for method in METHODS]
     assert all(np.array_equal(net.theta, nets[0].theta) for net in nets)
-    first = [
-        run_recurrent(QUICK.but(method=m, updates=1, report_every=1, rate=1e-12)) for m in METHODS
-    ]
-    assert np.ptp([run.bits[0] for run in first]) < 1e-6
+    first = [run(QUICK.but(method=m, updates=1, report_every=1, rate=1e-12)) for m in METHODS]
+    assert np.ptp([one.curve("bits")[0] for one in first]) < 1e-6
 
 
 def test_what_is_thrown_away_can_be_guessed():
@@ -122,7 +133,7 @@ def test_what_is_thrown_away_can_be_guessed():
         delay=16, unroll=4, gate_bias=0.0, rate=4e-3, generator_rate=1e-3, report_every=250
     )
     least = {
-        method: run_recurrent(base.but(method=method, updates=updates)).bits.min()
+        method: run(base.but(method=method, updates=updates)).curve("bits").min()
         for method, updates in {
             "BPTT": 4000,
             "frozen": 4000,
@@ -143,9 +154,13 @@ def test_longest_delay_stops_at_the_first_that_is_not_solved(monkeypatch):
         def __init__(self, settings):
             asked.append(settings.delay)
             assert settings.stop_when_solved
-            self.final_bits = 0.1 if settings.delay < 4 else float("nan")
+            self.bits = 0.1 if settings.delay < 4 else float("nan")
 
-    monkeypatch.setattr("dnilab.lessons.through_time.experiments.run_recurrent", Run)
+        def final(self, what):
+            assert what == "bits"
+            return self.bits
+
+    monkeypatch.setattr("dnilab.lessons.through_time.experiments.run", Run)
     assert longest_delay(QUICK, (1, 2, 3, 4, 5)) == 3
     assert asked == [1, 2, 3, 4]
     assert longest_delay(QUICK, (4, 5)) == 0
@@ -153,15 +168,15 @@ def test_longest_delay_stops_at_the_first_that_is_not_solved(monkeypatch):
 
 
 def test_runs_over_seeds():
-    runs = run_recurrents([QUICK, QUICK.but(method="BPTT")], seeds=(0, 1))
-    assert [[run.settings.seed for run in of] for of in runs] == [[0, 1], [0, 1]]
+    runs = compare([QUICK, QUICK.but(method="BPTT")], seeds=(0, 1))
+    assert [[one.settings.seed for one in of] for of in runs] == [[0, 1], [0, 1]]
     assert runs[1][0].settings.method == "BPTT"
 
 
 class TestCredit:
     def test_without_a_guess_credit_ends_at_the_cut(self):
-        run = run_recurrent(QUICK.but(method="BPTT"))
-        at = credit(run, rows=16)
+        one = run(QUICK.but(method="BPTT"))
+        at = credit(one.settings, one.stack, rows=16)
         assert at.cuts == (2, 4)
         assert len(at.true) == len(at.used) == 6  # delay + 2 steps
         asked_in = range(4, 6)
@@ -173,8 +188,8 @@ class TestCredit:
                 assert at.true[t].any()
 
     def test_with_a_guess_it_goes_on(self):
-        run = run_recurrent(QUICK.but(method="DNI(state, targets)"))
-        at = credit(run, rows=16)
+        one = run(QUICK.but(method="DNI(state, targets)"))
+        at = credit(one.settings, one.stack, rows=16)
         assert all(g.any() for g in at.used)
         assert relative_error(at.used[5], at.true[5]) < 1e-12
         assert len(at.cosine) == 6
@@ -182,13 +197,13 @@ class TestCredit:
 
     def test_true_is_the_true_gradient(self):
         """Against differences: the summed loss as the state after a step is moved."""
-        run = run_recurrent(QUICK.but(method="BPTT", dtype="float64"))
-        at = credit(run, rows=4)
-        again = credit(run, rows=4)
+        one = run(QUICK.but(method="BPTT", dtype="float64"))
+        at = credit(one.settings, one.stack, rows=4)
+        again = credit(one.settings, one.stack, rows=4)
         assert np.array_equal(at.true[1], again.true[1])
-        task = run.settings.make_task()
-        piece = next(task.stream(np.random.default_rng([run.settings.seed, 4]), 4))
-        net = run.net.copy(np.float64)
+        task = one.settings.make_task()
+        piece = next(task.stream(np.random.default_rng([one.settings.seed, 4]), 4))
+        net = net_of(one).copy(np.float64)
         states, _, _ = net(net.cell.start(4), piece.x)
 
         def loss(state):
@@ -201,6 +216,6 @@ class TestCredit:
         assert at.true[1][2, 3] == pytest.approx(slope, rel=1e-3)
 
     def test_only_for_tasks_that_end(self):
-        run = run_recurrent(QUICK.but(task="echo"))
+        one = run(QUICK.but(task="echo"))
         with pytest.raises(ValueError, match="task is 'echo'"):
-            credit(run)
+            credit(one.settings, one.stack)

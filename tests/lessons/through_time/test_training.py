@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
 
 from dnilab.lessons.through_time.data import Copy, Echo, Recall
-from dnilab.lessons.through_time.network import RecurrentNet
-from dnilab.lessons.through_time.training import (
-    SegmentTrainer,
-    SequenceDiverged,
-    SequenceReport,
-    train_sequences,
+from dnilab.lessons.through_time.network import Foresee, RecurrentNet
+from dnilab.lessons.through_time.training import segments, through_time, train_sequences
+from dnilab.network import (
+    SGD,
+    Adam,
+    Dense,
+    Generator,
+    Module,
+    Stack,
+    loss_named,
+    relative_error,
 )
-from dnilab.network import SGD, Adam, Generator, loss_named, relative_error
 from dnilab.network.cells import GRU, LSTM, TanhCell
+from dnilab.orderings import IllegalProgram, Wiring, backprop, check, locks, sequential
+from dnilab.training import Diverged, Report, Trainer, wiring_of
+from dnilab.training.feed import Stream
+from dnilab.training.one_thread import one_thread
+from dnilab.training.state import check_writable
+from dnilab.training.threads import threads
+from dnilab.training.train import make_workers
 
 BATCH = 4
 
@@ -37,7 +50,18 @@ def whole_gradient(net, task, sequence, dlast=None, start=None):
     flat = outputs.reshape(-1, task.outputs)
     g = loss_named(task.loss).gradient(flat, sequence.y.reshape(flat.shape))
     g = g.reshape(outputs.shape) * sequence.asked[..., None]
-    return states, pullback(g, dlast)
+    dstate, (grad,) = pullback(g, dlast)
+    return states, (dstate, grad)
+
+
+def trainer_for(net, task, optimiser, generator=None, generator_optimiser=None, **options):
+    stack, program = through_time(net, loss_named(task.loss), generator, **options)
+    return Trainer(stack, program, optimiser, generator_optimiser)
+
+
+def outputs_of(trainer):
+    """What the network has answered, segment by segment."""
+    return [outputs for outputs, _ in trainer.stack.modules[0].body.answers]
 
 
 class Recorder:
@@ -57,14 +81,20 @@ class Recorder:
 
 
 class Oracle:
-    """A generator that knows the truth: it is handed the guesses it will give, in order."""
+    """A generator that knows the truth: it is handed the guesses it will give, in order.
 
-    def __init__(self, answers, width):
-        self.answers, self.width, self.thetas = iter(answers), width, [np.zeros(1)]
+    After those it guesses nonsense: at the end of a sequence nobody listens.
+    """
+
+    kind = "generator"
+    needs = ()
+
+    def __init__(self, answers):
+        self.answers, self.thetas = iter(answers), [np.zeros(1)]
         self.told = []
 
-    def __call__(self, h, x, y):
-        guess = next(self.answers)
+    def __call__(self, h, x=None, y=None):
+        guess = next(self.answers, np.full_like(h, 1e3))
 
         def pullback(error, want_dx=True):
             self.told.append(guess - error)  # error is guess minus target
@@ -93,10 +123,10 @@ class TestTheGradientThatIsThrownAway:
             )
             truths.append(whole_gradient(net, task, rest, start=state)[1][0])
         if guesses:
-            oracle = Oracle(truths, net.cell.state_width)
-        trainer = SegmentTrainer(net, loss_named(task.loss), recorder, oracle)
-        for start in range(0, 7, unroll):
-            trainer.segment(sequence, start, min(start + unroll, 7))
+            oracle = Oracle(truths)
+        trainer = trainer_for(net, task, recorder, oracle)
+        for segment, upcoming in segments(sequence, unroll):
+            trainer.turn(segment, upcoming)
         # with a generator, fits come in between: theirs are of size 1
         grads = [g for (g,) in recorder.seen if g.size > 1]
         return sum(grads), full, oracle, truths
@@ -117,20 +147,41 @@ class TestTheGradientThatIsThrownAway:
 def test_the_state_is_carried_and_starts_anew_only_where_it_should():
     task = Echo(2)
     net = net_for(task)
-    trainer = SegmentTrainer(net, loss_named(task.loss), Recorder())
+    trainer = trainer_for(net, task, Recorder())
     pieces = list(islice(task.stream(np.random.default_rng(0), BATCH, steps=4), 2))
-    outputs = [
-        trainer.segment(piece, start, start + 2) for piece in pieces for start in range(0, 4, 2)
-    ]
+    for piece in pieces:
+        for segment, upcoming in segments(piece, 2):
+            trainer.turn(segment, upcoming)
+    outputs = outputs_of(trainer)
+    assert [len(one) for one in outputs] == [2, 2, 2, 2]
     xs = np.concatenate([piece.x for piece in pieces])
     _, expected, _ = net(net.cell.start(BATCH), xs)
     np.testing.assert_allclose(np.concatenate(outputs), expected, rtol=1e-12)
     sequence = one_sequence(Recall(1))
     net = net_for(Recall(1))
-    trainer = SegmentTrainer(net, loss_named("binary cross-entropy"), Recorder())
-    first = trainer.segment(sequence, 0, 3)
-    again = trainer.segment(sequence, 0, 3)
+    trainer = trainer_for(net, Recall(1), Recorder())
+    for _ in range(2):
+        ((segment, upcoming),) = segments(sequence)
+        trainer.turn(segment, upcoming)
+    first, again = outputs_of(trainer)
     assert np.array_equal(first, again)
+
+
+def test_segments_cover_a_piece():
+    sequence = one_sequence(Recall(5))
+    parts = segments(sequence, 3)
+    assert [len(segment.x) for segment, _ in parts] == [3, 3, 1]
+    for name in ("x", "y", "asked"):
+        whole = np.concatenate([getattr(segment, name) for segment, _ in parts])
+        assert np.array_equal(whole, getattr(sequence, name))
+    assert [segment.starts for segment, _ in parts] == [True, False, False]
+    assert [segment.ends for segment, _ in parts] == [False, False, True]
+    for (_, upcoming), last in zip(parts, (2, 5, 6), strict=True):
+        assert np.array_equal(upcoming, sequence.upcoming[last])
+    for piece in islice(Echo(2).stream(np.random.default_rng(0), BATCH, steps=4), 2):
+        parts = segments(piece, 2)
+        assert [segment.starts for segment, _ in parts] == [piece.starts, False]
+        assert not any(segment.ends for segment, _ in parts)
 
 
 def test_two_updates_longhand():
@@ -139,11 +190,10 @@ def test_two_updates_longhand():
     net = net_for(task, TanhCell)
     generator = Generator(6, ("h", "y"), outputs=3)
     by_hand, M = net.copy(), generator.copy()
-    loss = loss_named(task.loss)
     (piece,) = islice(task.stream(np.random.default_rng(2), BATCH, steps=6), 1)
-    trainer = SegmentTrainer(net, loss, SGD(rate), generator, SGD(rate_M))
-    for start in (0, 2, 4):
-        trainer.segment(piece, start, start + 2)
+    trainer = trainer_for(net, task, SGD(rate), generator, SGD(rate_M))
+    for segment, upcoming in segments(piece, 2):
+        trainer.turn(segment, upcoming)
 
     state, before = by_hand.cell.start(BATCH), None
     W = M.body.layers[0]
@@ -153,7 +203,7 @@ def test_two_updates_longhand():
         g = (1 / (1 + np.exp(-outputs)) - y) * asked[..., None]
         s = np.hstack([states[-1], piece.upcoming[start + 1]])
         guess = s @ W.W + W.b
-        target, grad = pullback(g, guess)
+        target, (grad,) = pullback(g, guess)
         if before is not None:
             s_before, guess_before = before
             error = guess_before - target
@@ -176,20 +226,128 @@ def test_auxiliary_trains_the_network_to_foresee():
         generator = Generator(6, ("h",))
         generator.thetas[0][:] = np.random.default_rng(5).normal(size=generator.thetas[0].size)
         recorder = Recorder()
-        trainer = SegmentTrainer(
-            net, loss_named(task.loss), recorder, generator, auxiliary=auxiliary
-        )
+        foresee = None
         if auxiliary:
-            A = trainer.predictor.body.layers[0]
+            predictor = Generator(6, ("h",))
+            A = predictor.body.layers[0]
             A.theta[:] = np.random.default_rng(6).normal(size=A.theta.size)
-        trainer.segment(piece, 0, 2)
-        trainer.segment(piece, 2, 4)
+            foresee = Foresee(predictor, recorder, weight)
+        trainer = trainer_for(net, task, recorder, generator, foresee=foresee)
+        for segment, upcoming in segments(piece, 2):
+            trainer.turn(segment, upcoming)
         seen[auxiliary] = [g for (g,) in recorder.seen if g.size == net.theta.size][-1]
     states, outputs, pullback = net(net.cell.start(BATCH), piece.x[:2])
     late = net(states[-1], piece.x[2:])[0]
     error = A.predict(states[-1]) - generator(late[-1])[0]
-    _, expected = pullback(np.zeros_like(outputs), weight * error @ A.W.T)
+    _, (expected,) = pullback(np.zeros_like(outputs), weight * error @ A.W.T)
     np.testing.assert_allclose(seen[weight] - seen[0.0], expected, rtol=1e-9, atol=1e-12)
+
+
+# ---- a net that hears itself ---------------------------------------------------------------------
+
+
+def loop(generator=None, width=6):
+    """A recurrent network as a module, with sequences to learn from: stack, program, stream."""
+    task = Echo(3)
+    stack, program = through_time(net_for(task, width=width), loss_named(task.loss), generator)
+
+    def drawn():
+        for piece in task.stream(np.random.default_rng(4), BATCH, steps=6):
+            yield from segments(piece, 2)
+
+    return stack, program, lambda: Stream(drawn())
+
+
+def test_a_guess_is_fitted_one_segment_late():
+    generator = Generator(6, ("h", "y"), outputs=3)
+    _, program, _ = loop(generator)
+    assert program.wires.heard == (((1, 1), (0, 0)),)
+    assert [(step.op, step.batch) for step in program.steps()] == [
+        ("forward_update", 0),
+        ("fit", -1),
+    ]
+    _, cut, _ = loop()
+    assert [(step.op, step.batch) for step in cut.steps()] == [("forward_update", 0)]
+
+
+def test_the_locks_of_a_loop():
+    """No module stands above it; what it would have to wait for is a later batch of its own."""
+    free = {"forward": False, "update": False, "backward": False}
+    assert locks(loop()[1]) == free
+    assert locks(loop(Generator(6))[1]) == free
+    truth = Wiring((((1, 1), (0, 0)),), ("truth",))
+    with pytest.raises(ValueError, match=r"module 1 has the signal 'truth'.*would wait for ever"):
+        sequential(truth)
+    with pytest.raises(IllegalProgram, match=r"backward of module 1.*needs message of module 1"):
+        check(backprop(truth))
+
+
+def after(stack, program, stream, execute, turns, optimiser=None):
+    """The bits of the network after so many turns by this executor."""
+    workers = make_workers(stack, stream, program, Adam(1e-2), optimiser or SGD(0.1), 10**6)
+    for _ in execute(stack, workers, program, check(program), turns):
+        pass
+    return [theta.tobytes() for theta in stack.thetas]
+
+
+@pytest.mark.parametrize("guesses", [False, True])
+def test_a_loop_on_threads_has_the_same_bits(guesses):
+    ends = [
+        after(*loop(Generator(6, ("h", "y"), outputs=3) if guesses else None), execute, [3, 20])
+        for execute in (one_thread, threads, threads)
+    ]
+    assert ends[0] == ends[1] == ends[2]
+
+
+def test_a_loop_and_its_reader_on_two_threads_have_the_bits_of_one():
+    """Module 2 hears the states of module 1, which hears itself: its target is what comes next."""
+
+    def made(divided):
+        stack, _, stream = loop(Generator(6, ("h", "y"), outputs=3))
+        reader = Module(Dense(6, 3, np.random.default_rng(1)))
+        heard = (*stack.heard, ((1, 0),))
+        both = Stack([stack.modules[0], reader], loss_named("squared error"), heard)
+        program = sequential(wiring_of(both))
+        assert locks(program) == {"forward": True, "update": False, "backward": False}
+        if divided:
+            owned = [tuple(s for s in program.steps() if s.module == k) for k in (1, 2)]
+            program = replace(program, workers=tuple(owned))
+        return both, program, stream
+
+    one = after(*made(False), one_thread, [3, 20])
+    assert one == after(*made(True), one_thread, [3, 20])
+    assert one == after(*made(True), threads, [3, 20])
+    assert one == after(*made(True), threads, [3, 20])
+    assert one != after(*made(False), one_thread, [3, 19])
+
+
+@pytest.mark.parametrize("guesses", [False, True])
+@pytest.mark.parametrize("optimiser", [SGD(0.1), Adam(1e-2)])
+def test_a_loop_goes_on_from_where_it_stood(guesses, optimiser):
+    """Also from between a guess and its fit, with the state that the next segment hears."""
+
+    def made():
+        return loop(Generator(6, ("h", "y"), outputs=3) if guesses else None)
+
+    def run(worker, stack, program, stops):
+        for _ in one_thread(stack, [worker], program, check(program), stops):
+            pass
+
+    stack, program, stream = made()
+    check_writable(program)
+    (worker,) = make_workers(stack, stream, program, optimiser, optimiser, 10**6)
+    worker.saving = True
+    run(worker, stack, program, [7])
+    state = copy.deepcopy(worker.state())
+    kinds = {"h", "guess"} if guesses else {"h"}
+    assert {kind for kind, _, _ in state.pending} == kinds
+    run(worker, stack, program, [15])
+
+    again, _, stream = made()
+    (other,) = make_workers(again, stream, program, optimiser, optimiser, 10**6)
+    other.restore(state)
+    run(other, again, program, [15])
+    assert [t.tobytes() for t in again.thetas] == [t.tobytes() for t in stack.thetas]
 
 
 # ---- the iterator --------------------------------------------------------------------------------
@@ -211,9 +369,10 @@ def events_of(task=None, unroll=2, updates=60, report_every=20, seed=0, net=None
 
 def test_reports():
     reports = list(events_of(Recall(2), updates=60, report_every=20))
-    assert [r.update for r in reports] == [20, 40, 60]
-    assert [r.step for r in reports] == [40, 80, 120]
-    assert all(isinstance(r, SequenceReport) and r.delay == 2 for r in reports)
+    assert [r.batch for r in reports] == [20, 40, 60]
+    assert [r.scores["step"] for r in reports] == [40, 80, 120]
+    assert all(isinstance(r, Report) and r.scores["delay"] == 2 for r in reports)
+    assert all(set(r.scores) == {"bits", "step", "delay", "solved"} for r in reports)
     assert reports[0].seconds < reports[-1].seconds
 
 
@@ -226,7 +385,7 @@ def test_bits_are_those_of_the_answers_asked_for():
     drawn = islice(task.stream(np.random.default_rng(0), 32), 10)
     y = np.concatenate([s.y[-1] for s in drawn])
     expected = np.where(y > 0, np.log2(1 + np.exp(-1)), np.log2(1 + np.exp(1))).mean()
-    assert report.bits == pytest.approx(expected, rel=1e-6)
+    assert report.scores["bits"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_equal_seeds_give_equal_bits_and_other_seeds_do_not():
@@ -235,7 +394,7 @@ def test_equal_seeds_give_equal_bits_and_other_seeds_do_not():
         net = net_for(task)
         generator = Generator(6, ("h", "y"), outputs=2)
         *_, last = events_of(task, net=net, generator=generator, seed=seed)
-        return net.theta.tobytes(), generator.thetas[0].tobytes(), last.bits
+        return net.theta.tobytes(), generator.thetas[0].tobytes(), last.scores["bits"]
 
     assert final(0) == final(0)
     assert final(0) != final(1)
@@ -245,15 +404,15 @@ def test_it_learns_and_stops_when_solved():
     *_, last = events_of(
         Recall(1), unroll=None, updates=5000, optimiser=Adam(2e-2), stop_when_solved=True
     )
-    assert last.bits < 0.15
-    assert last.solved == 1
-    assert last.update < 5000
+    assert last.scores["bits"] < 0.15
+    assert last.scores["solved"] == 1
+    assert last.batch < 5000
 
 
 def test_a_curriculum_moves_on():
     *_, last = events_of(Copy(1), unroll=None, updates=4000, optimiser=Adam(2e-2), curriculum=True)
-    assert last.solved >= 2
-    assert last.delay == last.solved + 1
+    assert last.scores["solved"] >= 2
+    assert last.scores["delay"] == last.scores["solved"] + 1
 
 
 def test_a_frozen_cell_stays_as_it_is():
@@ -278,9 +437,9 @@ def test_it_says_that_it_diverged(generator_rate, rate, part):
         generator_optimiser=SGD(generator_rate),
         updates=2000,
     )
-    assert isinstance(last, SequenceDiverged)
+    assert isinstance(last, Diverged)
     assert last.part == part
-    assert f"update {last.update}" in last.message
+    assert f"update {last.batch}" in last.message
     assert f"the {part}'s rate" in last.message
 
 
@@ -288,17 +447,17 @@ def test_it_says_that_it_diverged(generator_rate, rate, part):
 @pytest.mark.parametrize("updates", [1, 2, 7])
 def test_a_run_shorter_than_a_piece_makes_the_updates_it_was_asked_for(unroll, updates):
     *_, last = events_of(Echo(2), unroll=unroll, updates=updates)
-    assert 0 <= last.update - updates < 128 / unroll
+    assert 0 <= last.batch - updates < 128 / unroll
     if updates * unroll <= 128:
-        assert (last.update, last.step) == (updates, updates * unroll)
+        assert (last.batch, last.scores["step"]) == (updates, updates * unroll)
 
 
 def test_a_long_run_ends_with_the_piece_or_the_sequence():
     *_, last = events_of(Echo(2), unroll=2, updates=100)
-    assert last.update == 2 * 128 / 2
+    assert last.batch == 2 * 128 / 2
     *_, last = events_of(Recall(4), unroll=4, updates=61)  # a sequence is of 4 and 2 steps
-    assert last.update == 62
-    assert last.step == 31 * 6
+    assert last.batch == 62
+    assert last.scores["step"] == 31 * 6
 
 
 def test_it_can_be_closed_early():
@@ -377,4 +536,4 @@ def test_what_goes_with_a_curriculum(task, horizon, context, outputs):
         solved_below=99,  # every report is one
         updates=300,
     )
-    assert last.delay > task.delay + 1
+    assert last.scores["delay"] > task.delay + 1

@@ -116,17 +116,15 @@ class Graph(Layer):
         self.widths = self._measure()
 
     def _refuse_unheard(self) -> None:
-        """Raise ValueError for a node from which no way leads to the output."""
+        """Raise ValueError for a node or an input from which no way leads to the output."""
         wanted = {self.output}
         for part in reversed(self.parts):
-            if part.name in wanted:
-                wanted.update(part.heard)
-        for part in self.parts:
             if part.name not in wanted:
                 raise ValueError(
                     f"node {part.name!r} leads nowhere: no gradient would ever come down to it; "
                     f"a graph accepts nodes that the output {self.output!r} depends on"
                 )
+            wanted.update(part.heard)
         for name in self.inputs:
             if name not in wanted:
                 raise ValueError(f"input {name!r} is heard by no node; leave it out")
@@ -150,15 +148,6 @@ class Graph(Layer):
         return {name: value.shape[1] for name, value in values.items()}
 
     @property
-    def users(self) -> dict[str, list[tuple[str, int]]]:
-        """For each value who hears it, and as which of the things that it hears."""
-        found: dict[str, list[tuple[str, int]]] = {name: [] for name in self.widths}
-        for part in self.parts:
-            for place, name in enumerate(part.heard):
-                found[name].append((part.name, place))
-        return found
-
-    @property
     def thetas(self) -> list[np.ndarray]:
         """The parameter vectors of all nodes, from the inputs to the output."""
         return [theta for part in self.parts for theta in part.node.thetas]
@@ -174,33 +163,29 @@ class Graph(Layer):
 
     def gradients(self, pullbacks: Mapping[str, Pullback], g: np.ndarray) -> Gradients:
         """Backpropagation, from ``g`` at the output down to the inputs; nothing is changed."""
-        boxes: dict[str, dict[tuple[str, int], np.ndarray]] = {name: {} for name in self.widths}
-        users = self.users
-        at: dict[str, np.ndarray] = {}
+        told: dict[str, dict[tuple[str, int], np.ndarray]] = {name: {} for name in self.widths}
+        at: dict[str, np.ndarray] = {self.output: g}
         grads: dict[str, list[np.ndarray]] = {}
 
-        def collect(name: str) -> np.ndarray:
-            if name == self.output:  # heard by nobody: whoever heard it would lead nowhere
-                return g
-            return add_up([boxes[name][user] for user in users[name]])
+        def total(name: str) -> np.ndarray:
+            # of several users the first comes first, as in training: equal sums to the last bit
+            return add_up(list(told[name].values())[::-1])
 
         for part in reversed(self.parts):
-            at[part.name] = collect(part.name)
-            *down, own = pullbacks[part.name](at[part.name])
-            grads[part.name] = own
-            for place, (name, message) in enumerate(zip(part.heard, down, strict=True)):
-                boxes[name][part.name, place] = message
-        for name in self.inputs:
-            at[name] = collect(name)
-        return Gradients(at, grads, boxes)
+            if part.name != self.output:  # nobody hears the output
+                at[part.name] = total(part.name)
+            *down, grads[part.name] = pullbacks[part.name](at[part.name])
+            for place in reversed(range(len(down))):
+                told[part.heard[place]][part.name, place] = down[place]
+        return Gradients(at | {name: total(name) for name in self.inputs}, grads, told)
 
     def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, Pullback]:
         said, pullbacks = self.values(*inputs)
 
-        def pullback(g: np.ndarray) -> tuple[Any, ...]:
+        def pullback(g: np.ndarray, want_dx: bool = True) -> tuple[Any, ...]:
             found = self.gradients(pullbacks, g)
             own = [grad for part in self.parts for grad in found.grads[part.name]]
-            return (*(found.at[name] for name in self.inputs), own)
+            return (*(found.at[name] if want_dx else None for name in self.inputs), own)
 
         return said[self.output], pullback
 
@@ -226,9 +211,8 @@ class Graph(Layer):
         """
         generators = dict(generators or {})
         if len(self.inputs) > 1:
-            raise ValueError(
-                f"graph has {len(self.inputs)} inputs; training accepts graphs with one"
-            )
+            named = ", ".join(repr(name) for name in self.inputs)
+            raise ValueError(f"graph has the inputs {named}; training accepts graphs with one")
         names = [part.name for part in self.parts]
         for name, generator in generators.items():
             if name not in names or name == self.output:
@@ -268,22 +252,13 @@ class Graph(Layer):
 
 
 def _in_order(parts: Mapping[str, Part], inputs: Mapping[str, int]) -> list[str]:
-    """The names, each after all that it hears; ties keep the order in which they were given."""
-    sorter = TopologicalSorter(
-        {name: [n for n in part.heard if n not in inputs] for name, part in parts.items()}
-    )
+    """The names, each after all that it hears."""
+    heard = {name: [n for n in part.heard if n not in inputs] for name, part in parts.items()}
     try:
-        sorter.prepare()
+        return list(TopologicalSorter(heard).static_order())
     except CycleError as error:
         around = " -> ".join(repr(name) for name in error.args[1])
         raise ValueError(
             f"node {error.args[1][0]!r} hears itself around a cycle: {around}; a graph accepts "
             "none. A loop through time is cut into steps: give each step a name of its own"
         ) from None
-    place = {name: number for number, name in enumerate(parts)}
-    order = []
-    while sorter.is_active():
-        ready = sorted(sorter.get_ready(), key=place.__getitem__)
-        order += ready
-        sorter.done(*ready)
-    return order

@@ -54,24 +54,23 @@ class Watcher(Layer):
             raise ValueError(
                 f"xs has shape {np.shape(xs)}; it accepts an array of shape (steps, batch, inputs)"
             )
+        core, speaker = self.core, self.speaker
         steps, batch = xs.shape[:2]
         flat, through_eye = self.eye(xs.reshape(steps * batch, -1))
         names, through_namer = self.namer(flat)
         seen = flat.reshape(steps, batch, -1)
-        states, through_time = self.core.unroll(self.core.start(batch), seen)
-        message, through_speaker = self.speaker(states[-1])
+        states, through_time = core.unroll(core.start(batch), seen)
+        message, through_speaker = speaker(states[-1])
 
         def pullback(
             dmessage: np.ndarray | None,
             dnames: np.ndarray | None = None,
             want_dx: bool = True,
         ) -> Back:
-            dflat = np.zeros_like(flat)
-            of_namer, of_core, of_speaker = (
-                [np.zeros_like(part.theta)] for part in (self.namer, self.core, self.speaker)
-            )
-            if dnames is not None:
-                dflat, of_namer = through_namer(dnames.reshape(steps * batch, -1))
+            if dnames is None:
+                dnames = np.zeros_like(names)
+            dflat, of_namer = through_namer(dnames.reshape(steps * batch, -1))
+            of_core, of_speaker = [np.zeros_like(core.theta)], [np.zeros_like(speaker.theta)]
             if dmessage is not None:
                 dstates = np.zeros_like(states)
                 dstates[-1], of_speaker = through_speaker(dmessage)
