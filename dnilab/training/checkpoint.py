@@ -16,7 +16,7 @@ import secrets
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -97,14 +97,19 @@ def _made_with(value: Any) -> str | None:
 def description(stack: Stack, data: Dataset, program: Program, **how: Any) -> dict[str, Any]:
     """What has to be the same for a run to go on, by argument; ``how``: optimisers and numbers."""
     # Which worker runs the steps of a module is left out: it changes no number.
-    drawn = {k: v for k, v in vars(program).items() if k not in ("name", "workers", "parcels")}
+    left_out = ("name", "workers", "parcels", "wiring")
+    drawn = {one.name: getattr(program, one.name) for one in fields(program)}
+    drawn = {name: value for name, value in drawn.items() if name not in left_out}
+    wiring = program.wires.heard, program.wires.signals
     by_module = sorted(program.steps(), key=lambda step: step.module)
     steps = [(step.module, step.op, step.batch) for step in by_module]
     x, y = data.x_train, data.y_train
+    parts = [one for m in stack.modules for one in (m.signal, *getattr(m.body, "layers", ()))]
+    fixed = [one.B for one in parts if hasattr(one, "B")]  # random feedback, which nobody learns
     return {
-        "stack": _digest(repr((_made_with(stack), stack.loss.name, str(stack.dtype)))),
+        "stack": _digest(repr((_made_with(stack), stack.loss.name, str(stack.dtype))), *fixed),
         "data": _digest(repr((x.shape, y.shape)), x, y),
-        "program": _digest(repr((drawn, steps))),
+        "program": _digest(repr((drawn, wiring, steps))),
         **{name: one if isinstance(one, int) else repr(one) for name, one in how.items()},
     }
 

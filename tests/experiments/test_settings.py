@@ -30,6 +30,8 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "context": [(), ("h", "z"), ("h", "h"), "hy", None, 3, (None,)],
     "generator_hidden": [5, (0,), None, "5", (1.5,)],
     "input_hidden": [5, (0,), None, "5"],
+    "readout_hidden": [5, (0,), None, "5"],
+    "cuts": [0, 4, 1.5, "2", (0,), (2, 1), (1, 1), (3,)],  # there are three layers
     "ordering": ["random", None, sequential],
     "workers": [0, 1.5, None],
     "staleness": [-1, 0.5, None],

@@ -76,7 +76,7 @@ def test_at_any_size(
         y = np.eye(outputs)[draw.integers(0, outputs, rows)]
         return draw.standard_normal((rows, width)), y, y, y
 
-    contract.own_loss(Case("drawn", make, inputs, batch=batch), 1e-10)
+    contract.own_loss(Case("drawn", make, inputs, batch=batch), 1e-8)  # a saturated output cancels
 
 
 class TurnedRound(Readout):
