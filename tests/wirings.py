@@ -1,10 +1,13 @@
-"""Wirings drawn by Hypothesis: whom each module hears."""
+"""Wirings drawn by Hypothesis: whom each module hears, and what tells it its gradient."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from hypothesis import strategies as st
+
+from dnilab.orderings import Wiring
 
 Heard = tuple[tuple[tuple[int, int], ...], ...]
 
@@ -28,6 +31,19 @@ def dags(draw: st.DrawFn, most: int = 5, late: bool = False) -> Heard:
         )
         for ears in heard
     )
+
+
+AT_ONCE = st.sampled_from(["generator", "readout", "truth"])
+
+
+@st.composite
+def told(draw: st.DrawFn, **how: Any) -> Wiring:
+    """Any wiring, with any signals that sequential() knows; whoever is heard late has his own."""
+    heard = draw(dags(**how))
+    late = {module for ears in heard for module, behind in ears if behind}
+    own = st.sampled_from(["generator", "readout"])
+    signals = [draw(own if k in late else AT_ONCE) for k in range(1, len(heard))]
+    return Wiring(heard, (*signals, "truth"))
 
 
 def users(heard: Sequence[Sequence[tuple[int, int]]], k: int) -> set[int]:

@@ -257,7 +257,7 @@ def backward(k: int, tools: Tools) -> Action:
     want_dx = tell is not None
     if _is_top(k, tools):
         find = _loss_gradient(k, tools)
-    elif signal is not None and signal.kind == "feedback":
+    elif signal is not None and tools.wiring.signal(k) == "feedback":
         find = _fed_back(k, signal, tools)
     else:
         find = _told(k, tools)

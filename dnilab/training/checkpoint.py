@@ -68,8 +68,8 @@ def _made_with(value: Any) -> str | None:
 
     Of a layer, or what is made of layers, its kind, its sizes and every plain attribute: so a
     layer need not describe itself.  Stride, epsilon and context are in it, and so is whatever a
-    new kind of layer is made with, and does.  Arrays are left out: parameters are in the state,
-    and what calibrate has set is no part of training.
+    new kind of layer is made with, and does.  Parameters are in the state, and what calibrate has
+    set is no part of training; any other array is fixed, as the random matrix of feedback.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -91,6 +91,9 @@ def _made_with(value: Any) -> str | None:
     settings = {name: _made_with(inspect.getattr_static(value, name)) for name in names}
     thetas = value.thetas if hasattr(value, "thetas") else [value.theta]
     told = {name: words for name, words in settings.items() if words is not None}
+    for name, array in getattr(value, "__dict__", {}).items():
+        if isinstance(array, np.ndarray) and not any(np.may_share_memory(array, t) for t in thetas):
+            told[name] = _digest(str(array.dtype), array)
     return repr((type(value).__name__, [theta.size for theta in thetas], told))
 
 
@@ -98,18 +101,14 @@ def description(stack: Stack, data: Dataset, program: Program, **how: Any) -> di
     """What has to be the same for a run to go on, by argument; ``how``: optimisers and numbers."""
     # Which worker runs the steps of a module is left out: it changes no number.
     left_out = ("name", "workers", "parcels", "wiring")
-    drawn = {one.name: getattr(program, one.name) for one in fields(program)}
-    drawn = {name: value for name, value in drawn.items() if name not in left_out}
-    wiring = program.wires.heard, program.wires.signals
+    drawn = {k: v for k, v in vars(program).items() if k not in left_out}
     by_module = sorted(program.steps(), key=lambda step: step.module)
     steps = [(step.module, step.op, step.batch) for step in by_module]
     x, y = data.x_train, data.y_train
-    parts = [one for m in stack.modules for one in (m.signal, *getattr(m.body, "layers", ()))]
-    fixed = [one.B for one in parts if hasattr(one, "B")]  # random feedback, which nobody learns
     return {
-        "stack": _digest(repr((_made_with(stack), stack.loss.name, str(stack.dtype))), *fixed),
+        "stack": _digest(repr((_made_with(stack), stack.loss.name, str(stack.dtype)))),
         "data": _digest(repr((x.shape, y.shape)), x, y),
-        "program": _digest(repr((drawn, wiring, steps))),
+        "program": _digest(repr((drawn, program.wires, steps))),
         **{name: one if isinstance(one, int) else repr(one) for name, one in how.items()},
     }
 

@@ -36,7 +36,7 @@ from dnilab.orderings import (
     unroll,
 )
 from tests.training.planted import in_time
-from tests.wirings import Heard, dags, users
+from tests.wirings import Heard, dags, told, users
 
 X = (0, 0)  # the input of the network
 
@@ -529,18 +529,6 @@ def test_whoever_is_heard_late_can_not_wait_for_the_truth(
 
 
 # ---- random wirings ------------------------------------------------------------------------------
-
-AT_ONCE = st.sampled_from(["generator", "readout", "truth"])
-
-
-@st.composite
-def told(draw: st.DrawFn, **how: Any) -> Wiring:
-    """Any wiring, with any signals that sequential() knows; whoever is heard late has his own."""
-    heard = draw(dags(**how))
-    late = {module for ears in heard for module, behind in ears if behind}
-    own = st.sampled_from(["generator", "readout"])
-    signals = [draw(own if k in late else AT_ONCE) for k in range(1, len(heard))]
-    return Wiring(heard, (*signals, "truth"))
 
 
 def hears_somebody(wiring: Wiring) -> bool:
