@@ -10,9 +10,8 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 
@@ -26,14 +25,9 @@ from dnilab.training.snapshot import Snapshot
 from dnilab.training.worker import Worker
 
 
-class _Fit(Protocol):
-    """A fit under way, in a thread or a process."""
-
-    def finish(self) -> None:
-        """Wait for it; raise WorkerFailed if it failed."""
-
-
 class _InThread:
+    """A fit under way on a thread.  ``finish()`` raises WorkerFailed if it failed."""
+
     def __init__(self, action: Action, name: str, t: int) -> None:
         self.name = f"{name}, batch {t}"
         self.fault: BaseException | None = None
@@ -55,6 +49,8 @@ class _InThread:
 
 
 class _InProcess:
+    """A fit under way in a process.  ``finish()`` raises WorkerFailed if it failed."""
+
     def __init__(self, action: Action, name: str, t: int) -> None:
         self.name = f"{name}, batch {t}"
         context = multiprocessing.get_context("fork")
@@ -72,12 +68,15 @@ class _InProcess:
         self.process.close()
 
 
+_Kind = type[_InThread] | type[_InProcess]
+
+
 class _Launcher:
     """Starts fits, at most one at a time for each module, and waits for the last ones."""
 
-    def __init__(self, worker: Worker, program: Program, kind: Callable[..., _Fit]) -> None:
+    def __init__(self, worker: Worker, program: Program, kind: _Kind) -> None:
         self.worker, self.program, self.kind = worker, program, kind
-        self.under_way: dict[int, _Fit] = {}
+        self.under_way: dict[int, _InThread | _InProcess] = {}
 
     def stand_in(self, action: Action, op: str, k: int) -> Action:
         """What the worker does instead of the step: start it elsewhere, and go on."""
@@ -106,7 +105,7 @@ class _Launcher:
 
 
 def _run(
-    kind: Callable[..., _Fit],
+    kind: _Kind,
     stack: Stack,
     workers: Sequence[Worker],
     program: Program,

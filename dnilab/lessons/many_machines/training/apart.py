@@ -20,9 +20,9 @@ import numpy as np
 
 from dnilab.checks import real_number
 from dnilab.data import Dataset
-from dnilab.lessons.many_machines.training.actor import Actor
 from dnilab.lessons.many_machines.training.cluster import dask, hush
 from dnilab.lessons.many_machines.training.messages import Assignment, Cost, Fault
+from dnilab.lessons.many_machines.training.remote_worker import Actor
 from dnilab.network import Module, Stack
 from dnilab.network.optimisers import copy_into
 from dnilab.orderings import Program

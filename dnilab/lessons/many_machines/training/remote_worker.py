@@ -10,20 +10,24 @@ import asyncio
 import pickle
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from dnilab.lessons.many_machines.training.cluster import hush
 from dnilab.lessons.many_machines.training.messages import Assignment, Cost, Fault, Outcome
 from dnilab.lessons.many_machines.training.sender import Sender
 from dnilab.training.blas import one_blas_thread
 from dnilab.training.feed import Feed
 from dnilab.training.mailbox import Ended, Mailbox
+from dnilab.training.malloc import keep_freed_memory
 from dnilab.training.state import RunState
 from dnilab.training.worker import ParametersExploded, Worker
+
+PATIENCE = 1.0  # seconds after which a question that has no answer yet is asked again
 
 
 def _portable(fault: BaseException) -> BaseException:
@@ -41,6 +45,7 @@ class RemoteWorker:
     """One worker, its mailbox, and a sender to each of the others.
 
     ``peers``: their actors, by worker.  It is made, and its methods are called, on the event loop.
+    Its actor holds it, and not the other way round.
     """
 
     def __init__(self, assignment: Assignment, peers: Mapping[int, Any]) -> None:
@@ -62,8 +67,8 @@ class RemoteWorker:
         self.going: tuple[int, asyncio.Task[Outcome]] | None = None
         self.busy = self.talking = 0
 
-    async def advance(self, stop: int, last: int | None, patience: float) -> Outcome | None:
-        """Run up to turn ``stop``, or ``last``; None if not there after so many seconds.
+    async def advance(self, stop: int, last: int | None) -> Outcome | None:
+        """Run up to turn ``stop``, or ``last``; None if it is not there yet after a while.
 
         To ask again goes on with the same run.  When it is there, all that was made for others
         has arrived.
@@ -73,7 +78,7 @@ class RemoteWorker:
         if self.going is None or self.going[0] != stop:
             self.going = stop, self.loop.create_task(self._advance(stop))
         running = self.going[1]
-        await asyncio.wait([running], timeout=patience)
+        await asyncio.wait([running], timeout=PATIENCE)
         return running.result() if running.done() else None
 
     def state(self) -> RunState:
@@ -149,3 +154,44 @@ class RemoteWorker:
             bytes=sum(sender.bytes for sender in senders),
             on_the_way=sum(sender.on_the_way for sender in senders) / 1e9,
         )
+
+
+class Actor:
+    """The Dask actor: what others can ask of a worker.
+
+    Its methods are coroutines: they run on Dask's event loop, and none waits for long.  So between
+    two questions nobody but Dask holds the actor; and when the driver is no more, Dask lets go of
+    it, and the worker is told to end.
+    """
+
+    remote: RemoteWorker
+
+    async def prepare(self, assignment: Assignment, peers: Mapping[int, Any]) -> None:
+        """Take the modules, the data and the addresses of the others."""
+        hush()
+        keep_freed_memory()  # Dask starts its processes with the opposite
+        self.remote = RemoteWorker(assignment, peers)
+
+    async def advance(self, stop: int, last: int | None = None) -> Outcome | None:
+        """Run up to turn ``stop``, or to ``last`` if that comes first; None for: ask again."""
+        return await self.remote.advance(stop, last)
+
+    async def state(self) -> RunState:
+        """Where the worker stands, once all of them have come to the same stop."""
+        return self.remote.state()
+
+    async def receive(self, sender: int, turns: int, keys: Sequence[Any], *values: Any) -> None:
+        """Values from another worker, or word of how many more turns it has done."""
+        named = [(tuple(key), value) for key, value in zip(keys, values, strict=True)]
+        self.remote.mailbox.receive(sender, named, turns)
+
+    async def stop(self) -> None:
+        """End the run."""
+        self.remote.cancel()
+        await self.remote.at_rest()
+
+    def __del__(self) -> None:
+        remote = getattr(self, "remote", None)
+        if remote is not None:
+            with suppress(RuntimeError):  # the process is ending
+                remote.loop.call_soon_threadsafe(remote.cancel)
