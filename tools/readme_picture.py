@@ -32,7 +32,7 @@ def main() -> None:
         better="higher",
         size=(820, 400),
     )
-    TARGET.write_bytes(picture.png(scale=2, compress_level=9))
+    TARGET.write_bytes(picture.page_png())
     print(picture.sentence)
 
 

@@ -7,29 +7,22 @@ Over training
     :func:`curves` of :class:`Series`; :class:`LiveCurves`, which grow in a panel.
 Results
     :class:`Results` (settings by conditions by seeds), as :func:`table` or as :func:`dots`.
-    A sweep's rows as :func:`sweep_map`, :func:`sweep_table`, or :func:`sweep_results` for dots.
-Diagrams
-    :func:`locks`, with :class:`Moment` for moments of one's own; :func:`decoupled_module`;
-    :func:`decoupled_stack`; :func:`shapes` of chains of :class:`Term`.
-Images
-    :func:`images`, rows of small images: pixels in grey, gradients in two colours.
 Time
-    :func:`credit_picture` of a :class:`Reach`: how far back a gradient goes.
     :func:`timeline` of :class:`Bar`, made of steps by :func:`bars_of_spans` (measured) and
-    :func:`bars_of_slots` (ideal); :func:`ordering`, one moment of a program; :func:`ratios`,
-    how many times as fast.
+    :func:`bars_of_slots` (ideal); :func:`ordering`, one moment of a program.
 For panels
     :class:`Redrawn` makes a view out of any function that returns a picture; :class:`Stacked`
     puts pictures one under the other.
 
-Only this package imports matplotlib.
+A picture of one's own is made with ``draw`` (text, shapes, arrows and axes in one look), or is a
+``diagram``: boxes, arrows and words as plain data. What one lesson alone shows is drawn in its
+room. Nothing but pictures imports matplotlib.
 """
 
 from dnilab.pictures.curves import Series, curves
 from dnilab.pictures.dots import dots
 from dnilab.pictures.live import LiveCurves, Redrawn
 from dnilab.pictures.ordering import bars_of_slots, bars_of_spans, ordering
-from dnilab.pictures.ratios import ratios
 from dnilab.pictures.stacked import Stacked
 from dnilab.pictures.style import Picture, show
 from dnilab.pictures.table import Results, Table, table

@@ -1,50 +1,45 @@
 """Curves over training: a mean line per setting, a band over its seeds, a label at its end.
 
-Compute, then draw: :func:`summarise` turns runs into the arrays that are drawn,
-:func:`describe` turns them into the sentence, :func:`curves` only draws.
+Compute, then draw: :func:`summarise` turns runs into the arrays that are drawn; a :class:`Chart`
+turns them into the sentence and the axes, still or live; a :class:`Curve` draws one of them.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from math import inf
-from typing import Literal
+from dataclasses import dataclass
+from math import inf, nan
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.transforms import offset_copy
 
+from dnilab.checks import one_of
+from dnilab.pictures.draw import dress, headline, legend, place_axes, text_width, write
 from dnilab.pictures.style import (
     DPI,
-    FONT,
-    INK,
     LINE_WIDTH,
     MUTED,
     SMALL,
-    Dash,
     LineLook,
     Picture,
     capital,
-    dress,
-    headline,
     listing,
     look,
     number,
-    text_width,
 )
 
-Band = Literal["range", "std", "none"]
 Better = Literal["higher", "lower"]
+Limits = tuple[float, float]
+Marks = Sequence[tuple[float, str]]
 
 HUGE = 1e100  # what is larger counts as diverged: no axis could show it beside the others
-BAND_WORDS = {
-    "range": "band from the lowest to the highest",
-    "std": "band of one standard deviation either side",
-    "none": "no band",
-}
 
 
 @dataclass(frozen=True)
@@ -78,15 +73,15 @@ class Series:
         x = np.asarray(self.x, dtype=float)
         y = np.atleast_2d(np.asarray(self.y, dtype=float))
         if not self.label:
-            raise ValueError("label: got an empty string, need the name of the line")
+            raise ValueError("label is empty; it accepts the name of the line")
         if x.ndim != 1 or not np.all(np.isfinite(x)) or np.any(np.diff(x) <= 0):
             raise ValueError(
-                f"x of {self.label!r}: got shape {x.shape}, need (n,), finite and increasing"
+                f"x of {self.label!r} has shape {x.shape}; it accepts (n,), finite and increasing"
             )
         if y.ndim != 2 or y.shape[1] != x.size or y.shape[0] == 0:
             raise ValueError(
-                f"y of {self.label!r}: got shape {np.shape(self.y)}, "
-                f"need ({x.size},) or (seeds, {x.size}) to go with x"
+                f"y of {self.label!r} has shape {np.shape(self.y)}; it accepts ({x.size},) or "
+                f"(seeds, {x.size}), to go with x"
             )
         object.__setattr__(self, "x", x)
         object.__setattr__(self, "y", y)
@@ -106,16 +101,22 @@ class Summary:
     """How many seeds are NaN or infinite anywhere."""
     diverged_at: float | None
     """The first x where a seed is no longer finite."""
-    look: LineLook = field(default_factory=lambda: look(0))
+    look: LineLook
 
     @property
     def end(self) -> float:
         """The mean at the last drawn x, NaN if nothing is drawn."""
-        return float(self.mean[-1]) if self.mean.size else float("nan")
+        return float(self.mean[-1]) if self.mean.size else nan
+
+    @property
+    def name(self) -> str:
+        """What the picture calls the line, whose label may be typed and is no mathematics."""
+        label = self.label.replace("$", r"\$")
+        return f"{label} (diverged)" if self.diverged else label
 
 
-def summarise(series: Series, *, band: Band = "range", place: int = 0) -> Summary:
-    """Mean and band over the seeds of one series.
+def summarise(series: Series, place: int = 0) -> Summary:
+    """Mean, and band from the lowest to the highest, over the seeds of one series.
 
     The mean stops where the first seed diverges: a mean over the seeds that happened to survive
     would make a setting look better than it is.
@@ -124,26 +125,16 @@ def summarise(series: Series, *, band: Band = "range", place: int = 0) -> Summar
     >>> s.mean.tolist(), s.low.tolist(), s.high.tolist()
     ([1.5, 4.0], [1.0, 3.0], [2.0, 5.0])
     """
-    if band not in BAND_WORDS:
-        raise ValueError(f"band: got {band!r}, need one of {', '.join(BAND_WORDS)}")
     finite = np.abs(series.y) < HUGE  # False for NaN, too
     whole = finite.all(axis=0)
     count = series.x.size if whole.all() else int(np.argmin(whole))
     y = series.y[:, :count]
-    mean = y.mean(axis=0)
-    if band == "std" and y.shape[0] > 1:
-        spread = y.std(axis=0, ddof=1)
-        low, high = mean - spread, mean + spread
-    elif band == "range":
-        low, high = y.min(axis=0), y.max(axis=0)
-    else:
-        low, high = mean, mean
     return Summary(
         label=series.label,
         x=series.x[:count],
-        mean=mean,
-        low=low,
-        high=high,
+        mean=y.mean(axis=0),
+        low=y.min(axis=0),
+        high=y.max(axis=0),
         seeds=series.y.shape[0],
         diverged=int((~finite.all(axis=1)).sum()),
         diverged_at=None if count == series.x.size else float(series.x[count]),
@@ -151,107 +142,37 @@ def summarise(series: Series, *, band: Band = "range", place: int = 0) -> Summar
     )
 
 
-def summarise_all(series: Sequence[Series], *, band: Band = "range") -> list[Summary]:
+def summarise_all(series: Sequence[Series]) -> list[Summary]:
     """:func:`summarise` for each, refusing an empty list and two lines of one name."""
     series = list(series)
     if not series:
-        raise ValueError("series: got an empty list, need at least one Series")
+        raise ValueError("series is empty; it accepts one Series or more")
     for one in series:
         if not isinstance(one, Series):
-            raise TypeError(f"series: got a {type(one).__name__}, need Series objects")
+            raise TypeError(f"series has a {type(one).__name__}; it accepts Series objects")
     labels = [one.label for one in series]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
-        raise ValueError(f"series: the label {twice[0]!r} is used twice, need different labels")
-    return [summarise(one, band=band, place=place) for place, one in enumerate(series)]
+        raise ValueError(f"series has the label {twice[0]!r} twice; it accepts different labels")
+    return [summarise(one, place) for place, one in enumerate(series)]
 
 
-def describe(
-    summaries: Sequence[Summary],
-    *,
-    xlabel: str,
-    ylabel: str,
-    percent: bool = False,
-    better: Better | None = None,
-    band: Band = "range",
-) -> str:
-    """The picture in words: who leads at the end, by how much, and which runs diverged."""
-    drawn = [s for s in summaries if s.mean.size]
-    parts: list[str] = []
-    settled = [s for s in drawn if not s.diverged]
-    if settled:
-        first, last = min(s.x[0] for s in settled), max(s.x[-1] for s in settled)
-        parts.append(f"{capital(ylabel)} against {xlabel}, from {number(first)} to {number(last)}")
-        parts.append(_ranking(settled, last, xlabel, percent, better, band))
-    else:
-        parts.append(f"{capital(ylabel)} against {xlabel}")
-    for s in summaries:
-        if s.diverged:
-            seeds = "" if s.seeds == 1 else f" in {s.diverged} of {s.seeds} seeds"
-            where = number(s.diverged_at or 0.0)
-            parts.append(f"{s.label} diverged{seeds}, first at {xlabel} {where}")
-    if any(s.seeds > 1 for s in summaries) and band != "none":
-        parts.append(capital(seeds_note(summaries, band)))
-    return ". ".join(parts) + "."
-
-
-def _ranking(
-    settled: Sequence[Summary],
-    last: float,
-    xlabel: str,
-    percent: bool,
-    better: Better | None,
-    band: Band,
-) -> str:
-    order = sorted(settled, key=lambda s: s.end, reverse=better != "lower")
-    extreme = "lowest" if better == "lower" else "highest"
-
-    def value(s: Summary) -> str:
-        text = number(s.end, percent=percent)
-        if s.seeds > 1 and band != "none":
-            low = number(float(s.low[-1]), percent=percent)
-            high = number(float(s.high[-1]), percent=percent)
-            text += f" ({low} to {high})"
-        if s.x[-1] != last:
-            text += f" at {xlabel} {number(float(s.x[-1]))}"
-        return text
-
-    lead = order[0]
-    if len(order) == 1:
-        start = number(float(lead.mean[0]), percent=percent)
-        return f"{lead.label} goes from {start} to {value(lead)}"
-    runner = order[1]
-    gap = abs(lead.end - runner.end)
-    if number(lead.end, percent=percent) == number(runner.end, percent=percent):
-        text = f"At the end {lead.label} and {runner.label} are level with {value(lead)}"
-    else:
-        points = f"{100 * gap:.2g} percentage points" if percent else number(gap)
-        text = (
-            f"At the end {lead.label} is {extreme} with {value(lead)}, "
-            f"by {points} from {runner.label} with {value(runner)}"
-        )
-        overlap = lead.low[-1] <= runner.high[-1] and runner.low[-1] <= lead.high[-1]
-        if overlap and lead.seeds > 1 and runner.seeds > 1 and band != "none":
-            text += "; the bands of these two overlap"
-    rest = [f"{s.label} with {value(s)}" for s in order[2:]]
-    return text + (f"; then {listing(rest)}" if rest else "")
-
-
-def seeds_note(summaries: Sequence[Summary], band: Band) -> str:
+def seeds_note(summaries: Sequence[Summary]) -> str:
+    """What line and band are; nothing where there is one seed of each."""
     counts = sorted({s.seeds for s in summaries})
     if counts == [1]:
         return ""
     seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"mean of {seeds} seeds, {BAND_WORDS[band]}"
+    return f"mean of {seeds} seeds, band from the lowest to the highest"
 
 
-def y_range(summaries: Sequence[Summary], *, log: bool = False) -> tuple[float, float]:
-    """Lowest and highest value worth showing, or (NaN, NaN).
+def y_range(summaries: Sequence[Summary], *, log: bool = False, marks: Marks = ()) -> Limits:
+    """Lowest and highest value worth showing, ``marks`` among them, or (NaN, NaN).
 
     A run that diverges passes through 1e100 on its way: it must not flatten the others, so only
     its start counts, unless there is nothing else to see.
     """
-    values: list[np.ndarray] = []
+    values = [np.array([level for level, _ in marks], dtype=float)]
     for s in summaries:
         if s.diverged and any(not other.diverged for other in summaries):
             values.append(s.mean[:1])
@@ -259,12 +180,10 @@ def y_range(summaries: Sequence[Summary], *, log: bool = False) -> tuple[float, 
             values.append(s.mean[np.abs(s.mean) <= 1e3 * max(abs(s.mean[0]), 1e-12)])
         else:
             values += [s.low, s.high]
-    flat = np.concatenate(values) if values else np.zeros(0)
+    flat = np.concatenate(values)
     if log:
         flat = flat[flat > 0]
-    if flat.size == 0:
-        return float("nan"), float("nan")
-    return float(flat.min()), float(flat.max())
+    return (float(flat.min()), float(flat.max())) if flat.size else (nan, nan)
 
 
 def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
@@ -277,10 +196,7 @@ def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> 
     [4.0, 6.0, 9.0]
     """
     count = len(wanted)
-    if count == 0:
-        return []
-    if count > 1:
-        gap = min(gap, (high - low) / (count - 1))
+    gap = min(gap, (high - low) / max(count - 1, 1))
     order = sorted(range(count), key=lambda i: (wanted[i], i))
     blocks: list[list[float]] = []  # [sum of the wanted bottoms, members]
     for rank, i in enumerate(order):
@@ -289,30 +205,11 @@ def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> 
             total, members = blocks.pop()
             blocks[-1][0] += total
             blocks[-1][1] += members
+    bottoms = [total / members for total, members in blocks for _ in range(int(members))]
     placed = [0.0] * count
-    rank = 0
-    for total, members in blocks:
-        bottom = min(max(total / members, low), high - (count - 1) * gap)
-        for _ in range(int(members)):
-            placed[order[rank]] = bottom + rank * gap
-            rank += 1
+    for rank, i in enumerate(order):
+        placed[i] = min(max(bottoms[rank], low), high - (count - 1) * gap) + rank * gap
     return placed
-
-
-def axis_format(ax: Axes, *, percent: bool, log_x: bool, log_y: bool, whole: bool) -> None:
-    """Scales, tick labels that say ``80 %`` rather than ``0.8``, no half epochs where ``whole``."""
-    if log_x:
-        ax.set_xscale("log")
-    else:
-        ax.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 2.5, 5, 10], integer=whole))
-    if log_y:
-        ax.set_yscale("log")
-        # Limits are whole powers of ten or wider, so the steps between need no numbers.
-        ax.yaxis.set_minor_formatter(NullFormatter())
-    else:
-        ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    if percent:
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{round(100 * v, 6):g} %"))
 
 
 def whole_numbers(summaries: Sequence[Summary]) -> bool:
@@ -320,12 +217,121 @@ def whole_numbers(summaries: Sequence[Summary]) -> bool:
     return all(bool(np.all(s.x == np.round(s.x))) for s in summaries)
 
 
-def place_axes(picture: Picture, *, left: float, right: float, top: float, bottom: float) -> Axes:
-    """Axes at margins given in pixels, the same from picture to picture so that they line up."""
-    width, height = picture.pixels
-    return picture.add_axes(
-        (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
-    )
+@dataclass(kw_only=True, eq=False)
+class Chart:
+    """What curves are of and how they are shown: all but the curves. See :func:`curves`."""
+
+    xlabel: str
+    ylabel: str
+    title: str | None = None
+    percent: bool = False
+    log_y: bool = False
+    better: Better | None = None
+    ylim: Limits | None = None
+    marks: Marks = ()
+    size: tuple[int, int] = (700, 400)
+
+    def __post_init__(self) -> None:
+        one_of("better", self.better, (None, "higher", "lower"))
+
+    def describe(self, summaries: Sequence[Summary]) -> str:
+        """The picture in words: who leads at the end, by how much, and which runs diverged."""
+        parts = [f"{capital(self.ylabel)} against {self.xlabel}"]
+        settled = [s for s in summaries if s.mean.size and not s.diverged]
+        if settled:
+            first, last = min(s.x[0] for s in settled), max(s.x[-1] for s in settled)
+            parts[0] += f", from {number(first)} to {number(last)}"
+            parts.append(self._ranking(settled, last))
+        for s in summaries:
+            if s.diverged:
+                seeds = "" if s.seeds == 1 else f" in {s.diverged} of {s.seeds} seeds"
+                where = number(s.diverged_at or 0.0)
+                parts.append(f"{s.label} diverged{seeds}, first at {self.xlabel} {where}")
+        note = seeds_note(summaries)
+        return ". ".join([*parts, capital(note)] if note else parts) + "."
+
+    def _ranking(self, settled: Sequence[Summary], last: float) -> str:
+        def say(value: float) -> str:
+            return number(value, percent=self.percent)
+
+        def value(s: Summary) -> str:
+            text = say(s.end)
+            if s.seeds > 1:
+                text += f" ({say(s.low[-1])} to {say(s.high[-1])})"
+            return text if s.x[-1] == last else f"{text} at {self.xlabel} {number(s.x[-1])}"
+
+        order = sorted(settled, key=lambda s: s.end, reverse=self.better != "lower")
+        lead = order[0]
+        if len(order) == 1:
+            return f"{lead.label} goes from {say(lead.mean[0])} to {value(lead)}"
+        runner = order[1]
+        if say(lead.end) == say(runner.end):
+            text = f"At the end {lead.label} and {runner.label} are level with {value(lead)}"
+        else:
+            gap = abs(lead.end - runner.end)
+            points = f"{100 * gap:.2g} percentage points" if self.percent else number(gap)
+            text = (
+                f"At the end {lead.label} is {'low' if self.better == 'lower' else 'high'}est "
+                f"with {value(lead)}, by {points} from {runner.label} with {value(runner)}"
+            )
+            overlap = lead.low[-1] <= runner.high[-1] and runner.low[-1] <= lead.high[-1]
+            if overlap and lead.seeds > 1 and runner.seeds > 1:
+                text += "; the bands of these two overlap"
+        rest = [f"{s.label} with {value(s)}" for s in order[2:]]
+        return text + (f"; then {listing(rest)}" if rest else "")
+
+    def axes(
+        self, picture: Picture, drawn: Sequence[Summary], room: float | None, log_x: bool = False
+    ) -> Axes:
+        """Headline and empty axes; ``room``: pixels on the right, None for a legend above."""
+        top = headline(picture, self.title, seeds_note(drawn))
+        if room is None:
+            widest = 60 + max(text_width(picture, s.name) for s in drawn)
+            columns = max(1, min(len(drawn), int((self.size[0] - 24) // widest)))
+            keys = [line_of(s.look, label=s.name) for s in drawn]
+            top += legend(picture, keys, top, columns, 3.2)
+        ax = place_axes(picture, left=82, right=room or 24, top=top + 6, bottom=54)
+        dress(ax, xlabel=self.xlabel, ylabel=self.ylabel)
+        if log_x:
+            ax.set_xscale("log")
+            name_x(ax, drawn)
+        else:  # no half epochs
+            steps = {"steps": [1, 2, 2.5, 5, 10], "integer": whole_numbers(drawn)}
+            ax.xaxis.set_major_locator(MaxNLocator(8, **steps))
+        if self.log_y:
+            ax.set_yscale("log")
+            # Limits are whole powers of ten or wider, so the steps between need no numbers.
+            ax.yaxis.set_minor_formatter(NullFormatter())
+        else:
+            ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+        if self.percent:
+            ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{round(100 * v, 6):g} %"))
+        return ax
+
+    def picture(
+        self, series: Sequence[Series], labels: Literal["end", "legend"] = "end", *,
+        log_x: bool = False,
+    ) -> Picture:  # fmt: skip
+        """``series`` as a still picture."""
+        one_of("labels", labels, ("end", "legend"))
+        drawn = summarise_all(series)
+        name = self.title or f"{self.ylabel} against {self.xlabel}"
+        alt = f"Line chart: {name}. Described in the text below."
+        picture = Picture(*self.size, sentence=self.describe(drawn), alt=alt)
+        room = 52 + max(text_width(picture, s.name) for s in drawn)
+        # Long names would leave no room for the curves.
+        at_ends = labels == "end" and room <= 0.4 * self.size[0]
+        ax = self.axes(picture, drawn, room if at_ends else None, log_x)
+        low, high = y_range(drawn, log=self.log_y, marks=self.marks)
+        nothing = (0.1 if self.log_y else 0.0, 1.0)  # all diverged at once
+        ax.set_ylim(self.ylim or (nothing if np.isnan(low) else padded(low, high, self.log_y)))
+        ax.set_xlim(widened(*x_range(drawn, log=log_x), log=log_x))
+        draw_marks(ax, self.marks, drawn)
+        for place, s in enumerate(drawn):
+            Curve(ax, s.look).show(s, place, len(drawn))
+        if at_ends:
+            _end_labels(ax, drawn)
+        return picture
 
 
 def curves(
@@ -337,14 +343,13 @@ def curves(
     percent: bool = False,
     log_x: bool = False,
     log_y: bool = False,
-    band: Band = "range",
     better: Better | None = None,
     labels: Literal["end", "legend"] = "end",
-    ylim: tuple[float, float] | None = None,
-    marks: Sequence[tuple[float, str]] = (),
+    ylim: Limits | None = None,
+    marks: Marks = (),
     size: tuple[int, int] = (700, 400),
 ) -> Picture:
-    """Curves over training, one per setting.
+    """Curves over training, one per setting, with a band from the lowest to the highest seed.
 
     Parameters
     ----------
@@ -352,9 +357,6 @@ def curves(
         The settings; see :class:`Series`.
     percent:
         ``y`` holds fractions and is shown as a percentage.
-    band:
-        ``"range"`` (lowest to highest seed), ``"std"`` (one sample standard deviation either
-        side of the mean) or ``"none"``. The picture says which.
     better:
         ``"lower"`` or ``"higher"``: which end of ``y`` the sentence names first.
     labels:
@@ -371,88 +373,75 @@ def curves(
     ValueError
         If ``series`` is empty, two labels are equal, or an argument has another value.
     """
-    if better not in (None, "higher", "lower"):
-        raise ValueError(f"better: got {better!r}, need 'higher', 'lower' or None")
-    if labels not in ("end", "legend"):
-        raise ValueError(f"labels: got {labels!r}, need 'end' or 'legend'")
-    drawn = summarise_all(series, band=band)
-    picture = Picture(
-        *size,
-        sentence=describe(
-            drawn, xlabel=xlabel, ylabel=ylabel, percent=percent, better=better, band=band
-        ),
-        alt=f"Line chart: {title or f'{ylabel} against {xlabel}'}. Described in the text below.",
-    )
-    top = headline(picture, title, seeds_note(drawn, band))
-    room = 24.0
-    if labels == "end":
-        room = 52 + max(text_width(picture, _name(s), SMALL) for s in drawn)
-        if room > 0.4 * size[0]:
-            labels = "legend"  # long names would leave no room for the curves
-            room = 24.0
-    if labels == "legend":
-        top += legend(picture, drawn, top)
-    ax = place_axes(picture, left=82, right=room, top=top + 6, bottom=54)
-    dress(ax, xlabel=xlabel, ylabel=ylabel)
-    axis_format(ax, percent=percent, log_x=log_x, log_y=log_y, whole=whole_numbers(drawn))
-
-    low, high = y_range(drawn, log=log_y)
-    levels = [level for level, _ in marks if not log_y or level > 0]
-    if ylim is not None:
-        ax.set_ylim(*ylim)
-    elif np.isfinite(low):
-        low, high = min([low, *levels]), max([high, *levels])
-        ax.set_ylim(*padded(low, high, log_y))
-    else:
-        ax.set_ylim(0.1 if log_y else 0.0, 1.0)  # nothing to draw: all diverged at once
-    ax.set_xlim(*with_margin(*_x_limits(drawn, log_x), log=log_x))
-    if log_x:
-        name_x(ax, drawn)
-
-    draw_marks(ax, marks, drawn)
-    for place, s in enumerate(drawn):
-        if s.seeds > 1 and band != "none":
-            ax.fill_between(s.x, s.low, s.high, color=s.look.color, alpha=0.18, linewidth=0)
-        ax.plot(
-            s.x,
-            s.mean,
-            color=s.look.color,
-            linestyle=s.look.dash,
-            linewidth=LINE_WIDTH,
-            marker=s.look.marker,
-            markersize=6,
-            markevery=stagger(s.x.size, place, len(drawn)),
-        )
-        if s.diverged and s.mean.size:
-            ax.plot(s.x[-1:], s.mean[-1:], marker="x", markersize=10, mew=2.5, color=s.look.color)
-    if labels == "end":
-        _end_labels(picture, ax, drawn)
-    return picture
+    chart = Chart(
+        xlabel=xlabel, ylabel=ylabel, title=title, percent=percent, log_y=log_y, better=better,
+        ylim=ylim, marks=marks, size=size,
+    )  # fmt: skip
+    return chart.picture(series, labels, log_x=log_x)
 
 
-def draw_marks(ax: Axes, marks: Sequence[tuple[float, str]], drawn: Sequence[Summary] = ()) -> None:
+def line_of(look: LineLook, x: Any = (), y: Any = (), **more: Any) -> Line2D:
+    """A line in its look."""
+    style: dict[str, Any] = {"color": look.color, "linestyle": look.dash, "marker": look.marker}
+    return Line2D(x, y, linewidth=LINE_WIDTH, markersize=6, **style, **more)
+
+
+class Curve:
+    """The band, the line and, where it diverged, the cross of one series, on its axes."""
+
+    def __init__(self, ax: Axes, look: LineLook) -> None:
+        self.band = PolyCollection([], facecolor=look.color, alpha=0.18, linewidth=0)
+        self.line = line_of(look)
+        self.cross = Line2D([], [], color=look.color, marker="x", markersize=10, mew=2.5)
+        ax.add_collection(self.band, autolim=False)
+        ax.add_line(self.line)
+        ax.add_line(self.cross)
+
+    def show(self, s: Summary, place: int, count: int) -> None:
+        """Take the data of the ``place``-th of ``count`` lines."""
+        x, low, high = thin(s.x, s.low, s.high)
+        self.band.set_verts([band_outline(x, low, high)] if s.seeds > 1 and x.size > 1 else [])
+        self.line.set_data(s.x, s.mean)
+        self.line.set_markevery(stagger(s.x.size, place, count))
+        end = slice(-1, None) if s.diverged else slice(0)
+        self.cross.set_data(s.x[end], s.mean[end])
+
+
+def thin(
+    x: np.ndarray, low: np.ndarray, high: np.ndarray, most: int = 700
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """At most about ``most`` points of a band, each keeping the extremes of those it stands for.
+
+    Agg thins lines by itself, polygons not: with 20,000 points a band would cost 30 ms a frame.
+    """
+    if x.size <= most:
+        return x, low, high
+    starts = np.arange(0, x.size, -(-x.size // most))
+    return x[starts], np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
+
+
+def band_outline(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """The band as one polygon (2 n, 2): along the low edge, back along the high edge."""
+    return np.column_stack([np.concatenate([x, x[::-1]]), np.concatenate([low, high[::-1]])])
+
+
+def draw_marks(ax: Axes, marks: Marks, drawn: Sequence[Summary] = ()) -> None:
     """Horizontal reference lines, their text in the corner that is farthest from the lines.
 
     Without lines to keep away from it stands at the right, below.
     """
+    figure = ax.figure
+    assert isinstance(figure, Figure)
     for level, text in marks:
         right, below = max(
             itertools.product((True, False), (True, False)),
             key=lambda corner: _room(ax, level, text, drawn, *corner),
         )
         ax.axhline(level, color=MUTED, linewidth=1.2, linestyle=(0, (2, 2)), zorder=1.5)
-        ax.annotate(
-            text,
-            (1 if right else 0, level),
-            xycoords=("axes fraction", "data"),
-            xytext=(-4 if right else 4, -3 if below else 3),
-            textcoords="offset points",
-            ha="right" if right else "left",
-            va="top" if below else "bottom",
-            fontsize=SMALL,
-            color=MUTED,
-            fontfamily=FONT,
-        )
+        x, dx, align = (1, -4, "right") if right else (0, 4, "left")
+        dy, va = (-3, "top") if below else (3, "bottom")
+        beside = offset_copy(ax.get_yaxis_transform(), figure, dx, dy, "points")
+        write(ax, x, level, text, SMALL, MUTED, align, va=va, transform=beside)
 
 
 def _room(
@@ -483,23 +472,22 @@ def stagger(points: int, place: int, count: int) -> tuple[int, int]:
     return (place * step // count, step)
 
 
-def _x_limits(drawn: Sequence[Summary], log: bool) -> tuple[float, float]:
+def x_range(drawn: Sequence[Summary], *, log: bool = False) -> Limits:
+    """The first and the last x of all lines."""
     ends = [float(v) for s in drawn if s.x.size for v in (s.x[0], s.x[-1]) if v > 0 or not log]
-    if not ends:
-        return (0.1, 1.0) if log else (0.0, 1.0)
-    low, high = min(ends), max(ends)
-    if low == high:
-        return (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
-    return (low, high)
+    return (min(ends), max(ends)) if ends else (0.1 if log else 0.0, 1.0)
 
 
-def with_margin(low: float, high: float, *, log: bool = False) -> tuple[float, float]:
-    """Limits of x, a little further apart, so that the frame cuts no marker in half."""
+def widened(low: float, high: float, share: float = 0.015, *, log: bool = False) -> Limits:
+    """Limits a little further apart, so that the frame cuts neither a marker nor a line.
+
+    Where they are equal, there is room on both sides.
+    """
     if log:
-        factor = (high / low) ** 0.015
-        return (low / factor, high * factor)
-    margin = 0.015 * (high - low)
-    return (low - margin, high + margin)
+        room = (high / low) ** share if low < high else 2.0
+        return low / room, high * room
+    room = share * (high - low) if low < high else 0.5
+    return low - room, high + room
 
 
 def name_x(ax: Axes, drawn: Sequence[Summary]) -> None:
@@ -515,24 +503,17 @@ def name_x(ax: Axes, drawn: Sequence[Summary]) -> None:
         ax.xaxis.set_minor_locator(NullLocator())
 
 
-def padded(low: float, high: float, log: bool) -> tuple[float, float]:
+def padded(low: float, high: float, log: bool) -> Limits:
     """Limits with some room; on a logarithmic axis never less than a power of ten."""
     if log and high < 10 * low:
         bottom = 10.0 ** np.floor(np.log10(low))
         return bottom, bottom * (10 if high <= 10 * bottom else 100)
-    if log:
-        factor = (high / low) ** 0.04
-        return low / factor, high * factor
-    pad = 0.04 * (high - low) or 0.05 * abs(high) or 0.5
-    return low - pad, high + pad
+    if low == high != 0:
+        return low - 0.05 * abs(high), high + 0.05 * abs(high)
+    return widened(low, high, 0.04, log=log)
 
 
-def _name(s: Summary) -> str:
-    label = s.label.replace("$", r"\$")  # a name, maybe typed by a reader, and not mathematics
-    return f"{label} (diverged)" if s.diverged else label
-
-
-def _end_labels(picture: Picture, ax: Axes, drawn: Sequence[Summary]) -> None:
+def _end_labels(ax: Axes, drawn: Sequence[Summary]) -> None:
     """Labels beside the ends of the lines, moved apart, each with a piece of its line."""
     box = ax.get_window_extent()
     shown = [s for s in drawn if s.mean.size]
@@ -540,75 +521,13 @@ def _end_labels(picture: Picture, ax: Axes, drawn: Sequence[Summary]) -> None:
         return
     ends = ax.transData.transform([(s.x[-1], s.end) for s in shown])[:, 1] - box.y0
     ends = np.clip(np.nan_to_num(ends, nan=box.height, posinf=box.height), 0, box.height)
-    gap = SMALL * DPI / 72 * 1.35
-    places = spread_out(list(ends), gap, 0.0, float(box.height))
+    places = spread_out(list(ends), SMALL * DPI / 72 * 1.35, 0.0, float(box.height))
+    beside: dict[str, Any] = {"transform": ax.transAxes, "clip_on": False}
     for s, end, place in zip(shown, ends, places, strict=True):
-        pieces: tuple[tuple[tuple[int, int], tuple[float, float], Dash, float], ...] = (
-            ((4, 12), (end, place), "-", 0.8),
-            ((12, 35), (place, place), s.look.dash, LINE_WIDTH),
-        )
-        for xs, ys, dash, width in pieces:
-            line = Line2D(
-                [1 + dx / box.width for dx in xs],
-                [y / box.height for y in ys],
-                transform=ax.transAxes,
-                color=s.look.color,
-                linestyle=dash,
-                linewidth=width,
-                clip_on=False,
-            )
-            ax.add_line(line)
-        ax.plot(
-            [1 + 23.5 / box.width],
-            [place / box.height],
-            transform=ax.transAxes,
-            marker=s.look.marker,
-            markersize=5.5,
-            color=s.look.color,
-            clip_on=False,
-        )
-        ax.text(
-            1 + 40 / box.width,
-            place / box.height,
-            _name(s),
-            transform=ax.transAxes,
-            fontsize=SMALL,
-            color=INK,
-            fontfamily=FONT,
-            va="center_baseline",
-        )
-
-
-def legend(picture: Picture, drawn: Sequence[Summary], top: float) -> float:
-    """A legend in rows under the headline. Returns its height in pixels."""
-    width, height = picture.pixels
-    widest = 60 + max(text_width(picture, _name(s), SMALL) for s in drawn)
-    columns = max(1, min(len(drawn), int((width - 24) // widest)))
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=s.look.color,
-            linestyle=s.look.dash,
-            linewidth=LINE_WIDTH,
-            marker=s.look.marker,
-            markersize=6,
-            label=_name(s),
-        )
-        for s in drawn
-    ]
-    picture.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(8 / width, 1 - (top - 4) / height),
-        ncols=columns,
-        frameon=False,
-        handlelength=3.2,
-        columnspacing=1.6,
-        borderpad=0.2,
-        borderaxespad=0.0,
-        labelcolor=INK,
-        prop={"family": FONT, "size": SMALL},
-    )
-    rows = -(-len(drawn) // columns)
-    return rows * SMALL * DPI / 72 * 1.5 + 2
+        y = place / box.height
+        link = [1 + dx / box.width for dx in (4, 12)]
+        ax.add_line(Line2D(link, [end / box.height, y], color=s.look.color, lw=0.8, **beside))
+        piece = [1 + dx / box.width for dx in (12, 23.5, 35)]
+        ax.add_line(line_of(s.look, piece, [y] * 3, markevery=[1], **beside))
+        x = 1 + 40 / box.width
+        write(ax, x, y, s.name, align="left", va="center_baseline", **beside)

@@ -7,58 +7,51 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from matplotlib.axes import Axes
 
+from dnilab.checks import one_of
+from dnilab.pictures.draw import Fill, Point, Stroke, arrow, headline, pixel_axes, rect, write
 from dnilab.pictures.style import (
     BLUE,
-    FONT,
     FONT_SIZE,
     GREEN,
+    GROUND,
     INK,
     MUTED,
     PURPLE,
     SMALL,
     VERMILLION,
     Picture,
-    headline,
 )
 
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class BoxLook:
-    """Fill, frame, text colour and frame style: never the colour alone."""
-
-    fill: str
-    frame: str
-    text: str = INK
-    dash: str | tuple[int, tuple[float, ...]] = "-"
-    width: float = 1.4
-
-
 BOX_LOOKS = {
-    "plain": BoxLook("#FFFFFF", MUTED),
-    "module": BoxLook("#E3EFF7", BLUE, width=1.8),
-    "pullback": BoxLook("#EEF5FA", BLUE, dash=(0, (5, 2))),
-    "generator": BoxLook("#F8E9F2", PURPLE, width=1.8, dash=(0, (1.5, 1.5))),
-    "loss": BoxLook("#F2F2F2", INK),
-    "ghost": BoxLook("#FFFFFF", MUTED, MUTED, (0, (3, 3)), 1.0),
-    "idle": BoxLook("#FFFFFF", "#B5B5B5", MUTED),
-    "busy": BoxLook(BLUE, BLUE, "#FFFFFF", width=2.0),
-    "waiting": BoxLook("#FFFFFF", VERMILLION, INK, (0, (4, 2)), 2.0),
-    "done": BoxLook("#DDF1EA", GREEN, INK, width=1.4),
+    "plain": Fill(GROUND, MUTED),
+    "module": Fill("#E3EFF7", BLUE, width=1.8),
+    "pullback": Fill("#EEF5FA", BLUE, dash=(0, (5, 2))),
+    "generator": Fill("#F8E9F2", PURPLE, width=1.8, dash=(0, (1.5, 1.5))),
+    "loss": Fill("#F2F2F2", INK),
+    "ghost": Fill(GROUND, MUTED, MUTED, (0, (3, 3)), 1.0),
+    "weight": Fill("#DDF1EA", GREEN, width=1.6, dash=(0, (5, 2))),
+    "told": Fill("#F6D9C6", VERMILLION),
+    "idle": Fill(GROUND, "#B5B5B5", MUTED),
+    "busy": Fill(BLUE, BLUE, GROUND, width=2.0),
+    "waiting": Fill(GROUND, VERMILLION, INK, (0, (4, 2)), 2.0),
+    "done": Fill("#DDF1EA", GREEN),
 }
 
-ARROW_LOOKS: dict[str, tuple[str, str | tuple[int, tuple[float, ...]], float]] = {
-    "signal": (INK, "-", 1.6),
-    "faint": ("#9A9A9A", "-", 1.2),
-    "synthetic": ("#A8578A", (0, (1.5, 1.2)), 2.0),  # the purple, darker: thin lines need it
-    "message": (VERMILLION, (0, (6, 2)), 1.8),
-    "update": (GREEN, (0, (6, 2, 1.2, 2)), 1.8),
-    "waits": (VERMILLION, (0, (4, 2)), 1.6),
+ARROW_LOOKS = {
+    "signal": Stroke(INK),
+    "faint": Stroke("#9A9A9A", width=1.2),
+    "synthetic": Stroke("#A8578A", (0, (1.5, 1.2)), 2.0),  # the purple, darker: it is thin
+    "message": Stroke(VERMILLION, (0, (6, 2)), 1.8),
+    "update": Stroke(GREEN, (0, (6, 2, 1.2, 2)), 1.8),
+    "waits": Stroke(VERMILLION, (0, (4, 2))),
+    "cut": Stroke(MUTED, (0, (3, 3)), 1.2, head=0),
+    "end": Stroke(VERMILLION, "-", 3.4, head=0),
+    "level": Stroke("#C8C8C8", "-", 0.8, head=0),
 }
 
 
@@ -71,22 +64,18 @@ class Box:
     y: float
     width: float
     height: float
-    lines: tuple[str, ...]
+    lines: tuple[str, ...] = ()
     """The first line at ``size``, further ones small."""
     look: str = "plain"
     size: float = FONT_SIZE
+    corner: float = 6.0
 
     def side(self, where: str, shift: float = 0.0) -> Point:
         """The middle of a side (left, right, top, bottom), moved along it by ``shift``."""
-        if where == "left":
-            return self.x - self.width / 2, self.y + shift
-        if where == "right":
-            return self.x + self.width / 2, self.y + shift
-        if where == "top":
-            return self.x + shift, self.y + self.height / 2
-        if where == "bottom":
-            return self.x + shift, self.y - self.height / 2
-        raise ValueError(f"where: got {where!r}, need left, right, top or bottom")
+        one_of("where", where, ("left", "right", "top", "bottom"))
+        if where in ("left", "right"):
+            return self.x + self.width / 2 * (1 if where == "right" else -1), self.y + shift
+        return self.x + shift, self.y + self.height / 2 * (1 if where == "top" else -1)
 
 
 @dataclass(frozen=True)
@@ -96,16 +85,16 @@ class Arrow:
     points: tuple[Point, ...]
     look: str = "signal"
     lines: tuple[str, ...] = ()
-    at: Point | None = None
+    at: Point = (0.0, 0.0)
     align: str = "center"
     number: int | None = None
-    """A number in a disc at the arrow's start, for the order of things."""
-    number_at: Point | None = None
+    """A number in a disc at ``number_at``, for the order of things."""
+    number_at: Point = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Words:
-    """Free text. ``align`` is left, center or right."""
+    """Free text. ``align`` is left, center or right; ``ground``: a colour to stand on."""
 
     x: float
     y: float
@@ -113,6 +102,7 @@ class Words:
     size: float = SMALL
     align: str = "left"
     color: str = MUTED
+    ground: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,14 +116,7 @@ class Diagram:
     words: tuple[Words, ...] = ()
     sentence: str = ""
     title: str | None = None
-    alt: str = field(default="Diagram, described in the text that follows")
-
-    def box(self, name: str) -> Box:
-        """The box of that name; KeyError lists the names there are."""
-        for one in self.boxes:
-            if one.name == name:
-                return one
-        raise KeyError(f"box {name!r}: there are {', '.join(b.name for b in self.boxes)}")
+    alt: str = "Diagram, described in the text that follows"
 
 
 def math(name: str) -> str:
@@ -144,14 +127,10 @@ def math(name: str) -> str:
 
     A name that already holds a ``$`` is left alone.
     """
-    if "$" in name:
-        return name
     found = re.fullmatch(r"(d?)([A-Za-z]+?)(_hat)?_?(\d+|k|K)?(\.T)?", name)
     if found is None:
         return name
     d, letter, hat, index, transposed = found.groups()
-    if d and not letter:
-        d, letter = "", "d"
     core = rf"\mathrm{{{letter}}}" if len(letter) > 1 else letter
     if hat:
         core = rf"\hat{{{core}}}"
@@ -169,100 +148,34 @@ def shape_text(shape: Iterable[object]) -> str:
 def draw_diagram(diagram: Diagram) -> Picture:
     """The drawing of a :class:`Diagram`."""
     picture = Picture(diagram.width, diagram.height, sentence=diagram.sentence, alt=diagram.alt)
-    ax = picture.add_axes((0, 0, 1, 1))
-    ax.set_xlim(0, diagram.width)
-    ax.set_ylim(0, diagram.height)
-    ax.axis("off")
-    if diagram.title:
-        headline(picture, diagram.title, "")
-    for arrow in diagram.arrows:
-        color, dash, width = ARROW_LOOKS[arrow.look]
-        straight = [arrow.points[-2], arrow.points[-1]]
-        if len(arrow.points) > 2:
-            ax.plot(*zip(*arrow.points[:-1], strict=True), color=color, linestyle=dash, lw=width)
-        ax.add_patch(
-            FancyArrowPatch(
-                *straight,
-                arrowstyle="-|>,head_length=7,head_width=3.6",
-                linewidth=width,
-                linestyle=dash,
-                color=color,
-                shrinkA=0,
-                shrinkB=1,
-                zorder=3,
-            )
-        )
-    for box in diagram.boxes:
-        look = BOX_LOOKS[box.look]
-        ax.add_patch(
-            FancyBboxPatch(
-                (box.x - box.width / 2, box.y - box.height / 2),
-                box.width,
-                box.height,
-                boxstyle="round,pad=0,rounding_size=6",
-                facecolor=look.fill,
-                edgecolor=look.frame,
-                linestyle=look.dash,
-                linewidth=look.width,
-                zorder=4,
-            )
-        )
-        step = 17.0
-        start = box.y + step * (len(box.lines) - 1) / 2
-        for place, text in enumerate(box.lines):
-            ax.text(
-                box.x,
-                start - place * step,
-                text,
-                ha="center",
-                va="center",
-                fontsize=box.size if place == 0 else SMALL,
-                color=look.text,
-                fontfamily=FONT,
-                math_fontfamily="dejavusans",
-                zorder=5,
-            )
-    for arrow in diagram.arrows:
-        color = ARROW_LOOKS[arrow.look][0]
-        if arrow.lines and arrow.at is not None:
-            ax.text(
-                *arrow.at,
-                "\n".join(arrow.lines),
-                ha=arrow.align,
-                va="center",
-                fontsize=SMALL,
-                linespacing=1.35,
-                color=color if arrow.look != "faint" else MUTED,
-                fontfamily=FONT,
-                math_fontfamily="dejavusans",
-                zorder=6,
-            )
-        if arrow.number is not None:
-            x, y = arrow.number_at or arrow.points[0]
-            ax.add_patch(Circle((x, y), 10, facecolor=color, edgecolor="#FFFFFF", zorder=7))
-            ax.text(
-                x,
-                y,
-                str(arrow.number),
-                ha="center",
-                va="center_baseline",
-                fontsize=SMALL,
-                fontweight="bold",
-                color="#FFFFFF",
-                fontfamily=FONT,
-                zorder=8,
-            )
-    for words in diagram.words:
-        ax.text(
-            words.x,
-            words.y,
-            words.text,
-            ha=words.align,
-            va="center",
-            fontsize=words.size,
-            color=words.color,
-            fontfamily=FONT,
-            math_fontfamily="dejavusans",
-            zorder=6,
-        )
+    headline(picture, diagram.title)
+    draw_parts(pixel_axes(picture), diagram.boxes, diagram.arrows, diagram.words)
     return picture
+
+
+def draw_parts(
+    ax: Axes, boxes: Iterable[Box], arrows: Iterable[Arrow] = (), words: Iterable[Words] = ()
+) -> None:
+    """Draw the parts of a diagram into axes in pixels."""
+    for one in arrows:
+        look = ARROW_LOOKS[one.look]
+        arrow(ax, one.points, look, zorder=3)
+        color = MUTED if one.look == "faint" else look.color
+        if one.lines:
+            text = "\n".join(one.lines)
+            write(ax, *one.at, text, SMALL, color, one.align, linespacing=1.35, zorder=6)
+        if one.number is not None:
+            x, y = one.number_at
+            rect(ax, (x - 10, y - 10), (20, 20), Fill(look.color, GROUND), corner=10, zorder=7)
+            bold: dict[str, Any] = {"fontweight": "bold", "va": "center_baseline", "zorder": 8}
+            write(ax, x, y, str(one.number), SMALL, GROUND, **bold)
+    for box in boxes:
+        fill = BOX_LOOKS[box.look]
+        corner = (box.x - box.width / 2, box.y - box.height / 2)
+        rect(ax, corner, (box.width, box.height), fill, corner=box.corner, zorder=4)
+        for place, text in enumerate(box.lines):
+            y = box.y + 17.0 * ((len(box.lines) - 1) / 2 - place)
+            write(ax, box.x, y, text, SMALL if place else box.size, fill.text, zorder=5)
+    for word in words:
+        look_of = (word.size, word.color, word.align)
+        write(ax, word.x, word.y, word.text, *look_of, ground=word.ground, zorder=6)

@@ -7,30 +7,28 @@ here it is only put into boxes and words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from matplotlib.patches import Rectangle
-
-from dnilab.orderings import Instant, Program, Slot, Step, Value, locks
+from dnilab.orderings import Instant, Program, Slot, Step, Value, Wiring, locks
 from dnilab.orderings.instants import unit_timeline
-from dnilab.pictures.curves import place_axes
 from dnilab.pictures.diagram import Box, Diagram, Words, draw_diagram, math
+from dnilab.pictures.draw import Fill, dress, name_rows, place_axes, rect
 from dnilab.pictures.style import (
     FAINT,
-    FONT,
     FONT_SIZE,
+    GROUND,
     INK,
     MUTED,
     SMALL,
     VERMILLION,
     Picture,
-    dress,
     listing,
 )
-from dnilab.pictures.timeline import FRAMES, KIND_LOOKS, Bar, bar_label
-from dnilab.training import Span
+from dnilab.pictures.timeline import Bar, draw_bars, looks_of
 
 KINDS = {
     "forward_update": "forward and update",
+    "unlocked_update": "forward and update",
     "fit": "fit",
     "late_fit": "fit",
     "forward": "forward",
@@ -38,222 +36,182 @@ KINDS = {
     "update": "update",
     "forward_guess": "forward and guess",
     "pull": "pull",
-    "unlocked_update": "forward and update",
     "fit_input": "fit of the input model",
     "late_fit_input": "fit of the input model",
 }
 """What an operation is called in a picture."""
 
-RED_BOX = {
-    ("forward_update", 1): "1",
-    ("forward_update", 2): "2",
-    ("fit", 1): "3",
-    ("forward_update", 3): "4",
-    ("fit", 2): "5",
-}
-BLUE_BOX = {
-    ("forward_update", 1): "I",
-    ("forward_update", 2): "II",
-    ("forward_update", 3): "III",
-    ("fit", 1): "III",
-    ("fit", 2): "IV",
-}
-"""The numbers under which the two orderings were published, for three modules."""
+Stages = Mapping[tuple[str, int], str]
+"""The number under which an operation of a module was published."""
+
+ROW = 62  # pixels from one operation to the next
+STRIP_ROW = 30
+FUTURE = Fill(GROUND, FAINT, MUTED)
+NOW = Fill("none", VERMILLION, width=2.0)
 
 
-def bars_of_spans(spans: Iterable[Span], names: Sequence[str] = ()) -> list[Bar]:
-    """Measured steps as bars; batches count from the first that is shown."""
-    spans = list(spans)
-    first = min((span.batch for span in spans), default=0)
-    return _in_rows(
-        (
-            s.worker,
-            Bar(
-                _name(s.worker, names),
-                s.start / 1e9,
-                s.end / 1e9,
-                KINDS[s.op],
-                s.module,
-                s.batch - first,
-            ),
-        )
-        for s in spans
-    )
+def bars_of_spans(
+    spans: Iterable[tuple[int, str, int, int, int, int]], names: Sequence[str] = ()
+) -> list[Bar]:
+    """Measured steps as bars; batches count from the first that is shown.
+
+    ``spans``: (worker, operation, module, batch, start, end), in nanoseconds.
+    """
+    return _bars([(*step, start / 1e9, end / 1e9) for *step, start, end in spans], names)
 
 
 def bars_of_slots(slots: Iterable[Slot], names: Sequence[str] = ()) -> list[Bar]:
     """The slots of an ideal timeline as bars; batches count from the first that is shown."""
-    slots = list(slots)
-    first = min((slot.step.batch for slot in slots), default=0)
-    return _in_rows(
-        (
-            s.worker,
-            Bar(
-                _name(s.worker, names),
-                s.start,
-                s.end,
-                KINDS[s.step.op],
-                s.step.module,
-                s.step.batch - first,
-            ),
-        )
-        for s in slots
-    )
+    steps = [(s.worker, s.step.op, s.step.module, s.step.batch, s.start, s.end) for s in slots]
+    return _bars(steps, names)
 
 
-def _name(worker: int, names: Sequence[str]) -> str:
-    return names[worker] if worker < len(names) else f"worker {worker + 1}"
-
-
-def _in_rows(pairs: Iterable[tuple[int, Bar]]) -> list[Bar]:
+def _bars(steps: Sequence[tuple], names: Sequence[str]) -> list[Bar]:
     """Worker by worker: a timeline's rows are in the order of first appearance."""
-    return [bar for _, bar in sorted(pairs, key=lambda pair: (pair[0], pair[1].start))]
+    first = min((batch for _, _, _, batch, _, _ in steps), default=0)
+    bars = []
+    for worker, op, module, batch, start, end in sorted(steps, key=lambda s: (s[0], s[4])):
+        name = names[worker] if worker < len(names) else f"worker {worker + 1}"
+        bars.append(Bar(name, start, end, KINDS[op], module, batch - first))
+    return bars
 
 
-def value_symbol(value: Value) -> str:
-    """A value as a formula.
+def value_words(value: Value, wiring: Wiring) -> str:
+    """What a step waits for, as its box and its sentence say it.
 
-    >>> value_symbol(Value("h", 1, 0)), value_symbol(Value("message", 2, 0))
-    ('$h_{1}$', '$g_{1}$')
+    >>> from dnilab.orderings import chain
+    >>> value_words(Value("message", 2, 0), chain(3)), value_words(Value("guess", 2, 0), chain(3))
+    ('g1', 'g_hat2')
     """
-    match value.kind:
-        case "h":
-            return math(f"h{value.module}")
-        case "message":  # what module k sends down is the target, or gradient, of h below it
-            return math(f"g{value.module - 1}")
-        case "guess":
-            return math(f"g_hat{value.module}")
-        case "grads":
-            return math(f"dW{value.module}")
-        case _:
-            return f"the pullback of {value.module}"
+    kind, _, number = value.kind.partition(" ")  # "message 2" is for the second of those heard
+    k = value.module
+    if kind == "message":  # the target, or gradient, of what module k hears
+        return f"g{wiring.heard[k - 1][int(number or 1) - 1].module}"
+    return {
+        "h": f"h{k}",
+        "guess": f"g_hat{k}",
+        "grads": f"dW{k}",
+        "prediction": f"h_hat{k - 1}",
+        "error": "the error",
+        "pullback": "its pullback",
+    }[kind]
 
 
-def value_words(value: Value) -> str:
-    """A value as a sentence says it."""
-    names = {
-        "h": f"h{value.module}",
-        "message": f"g{value.module - 1}",
-        "guess": f"g_hat{value.module}",
-        "grads": f"dW{value.module}",
-        "pullback": f"the pullback of module {value.module}",
-    }
-    return names[value.kind]
-
-
-def step_words(step: Step) -> str:
+def step_words(step: Step, wiring: Wiring) -> str:
     """A step as a sentence says it."""
-    whom = f"generator {step.module}" if step.op in ("fit", "late_fit") else f"module {step.module}"
-    return f"{KINDS[step.op]} of {whom} (batch {step.batch})"
+    whom = wiring.signal(step.module) if step.op in ("fit", "late_fit") else "module"
+    return f"{KINDS[step.op]} of {whom} {step.module} (batch {step.batch})"
 
 
 def locks_words(program: Program) -> str:
     """Which locks an ordering holds and which not, in words."""
     found = locks(program)
-    held = [name for name, holds in found.items() if holds]
-    free = [name for name, holds in found.items() if not holds]
-    parts = []
-    if held:
-        parts.append(f"locks held: {listing(held)}")
-    if free:
-        parts.append(f"not held: {listing(free)}")
+    parts = [
+        f"{words}: {listing([name for name, held in found.items() if held is state])}"
+        for words, state in (("locks held", True), ("not held", False))
+        if state in found.values()
+    ]
     return ("; ".join(parts) + ".").capitalize()
+
+
+def missing(program: Program, instant: Instant) -> dict[Step, list[str]]:
+    """What each waiting step waits for; where more is missing, the pullback comes with it."""
+    found: dict[Step, list[str]] = {}
+    for wait in instant.waiting:
+        found.setdefault(wait.step, []).append(value_words(wait.value, program.wires))
+    return {
+        step: [word for word in words if word != "its pullback"] or words
+        for step, words in found.items()
+    }
 
 
 def describe_instant(program: Program, instant: Instant, title: str) -> str:
     """The moment in words: who works, who waits for what, which locks there are."""
-    works = listing([step_words(step) for step in instant.working])
-    text = f"{title}, moment {instant.number}. At work: {works or 'nobody'}."
-    waits: dict[Step, list[str]] = {}
-    for wait in instant.waiting:
-        waits.setdefault(wait.step, []).append(value_words(wait.value))
-    for what in waits.values():  # where more is missing, the pullback comes with it
-        what[1:] = [one for one in what[1:] if "pullback" not in one]
+    works = listing([step_words(step, program.wires) for step in instant.working])
+    text = f"{title}, moment {instant.number}. At work: {works or 'nobody'}. "
+    waits = [
+        f"{step_words(step, program.wires)} for {listing(words)}"
+        for step, words in missing(program, instant).items()
+    ]
     if waits:
-        text += " Waiting: "
-        told = [f"{step_words(step)} for {listing(what)}" for step, what in waits.items()]
-        text += "; ".join(told) + "."
-    return f"{text} {locks_words(program)}"
+        text += f"Waiting: {'; '.join(waits)}. "
+    return text + locks_words(program)
 
 
-def _box_state(
-    op: str, k: int, instant: Instant, stage: Mapping[tuple[str, int], str]
-) -> tuple[tuple[str, ...], str]:
-    """What is written in the box of operation ``op`` of module ``k``, and its look."""
-    name = stage.get((op, k), "")
+def moment_boxes(
+    program: Program,
+    instant: Instant,
+    top: float,
+    *,
+    tall: int = 46,
+    row: int = ROW,
+    stage: Stages | None = None,
+    one_batch: bool = False,
+) -> tuple[list[Box], list[Words]]:
+    """A box for each operation of each module and the names of rows and columns, from ``top`` down.
 
-    def lines(text: str) -> tuple[str, ...]:
-        return (name, text) if name else (text,)
+    ``one_batch``: the program is a network that handles one batch, so that the boxes name none,
+    and what has a column is called a layer.
+    """
+    waits = {(step.op, step.module): said[0] for step, said in missing(program, instant).items()}
+    works = {(step.op, step.module): step.batch for step in instant.working}
+    past = sorted(instant.done, key=lambda step: step.batch)
+    done = {(step.op, step.module): step.batch for step in past}  # the last of each
+    ready = {(step.op, step.module) for step in instant.ready}
 
-    for step in instant.working:
-        if (step.op, step.module) == (op, k):
-            return lines(f"works on batch {step.batch}"), "busy"
-    missing = [w for w in instant.waiting if (w.step.op, w.step.module) == (op, k)]
-    if missing:
-        needed = [w.value for w in missing if w.value.kind != "pullback"] or [missing[0].value]
-        return lines(f"waits for {value_symbol(needed[0])}"), "waiting"
-    past = [s.batch for s in instant.done if (s.op, s.module) == (op, k)]
-    if past:
-        return lines(f"batch {max(past)} done"), "done"
-    return lines("ready"), "idle"
+    def state(at: tuple[str, int]) -> tuple[str, str, str]:
+        """The look of a box, and the two halves of what it says."""
+        if at in works and one_batch:
+            return "busy", "works", ""
+        if at in works:
+            return "busy", "works on", f"batch {works[at]}"
+        if at in waits:
+            return "waiting", "waits for", math(waits[at])
+        if at in done:
+            return "done", "" if one_batch else f"batch {done[at]}", "done"
+        return "idle", "ready" if at in ready else "not yet", ""
 
-
-ROW = 62
-STRIP_ROW = 30
+    left, wide = 140.0, (700 - 140.0 - 8) / program.modules
+    width = min(158.0, wide - 24 if one_batch else 0.92 * wide)
+    least = 100 if one_batch else 126  # narrower boxes write two lines
+    columns = {k: left + wide * (k - 0.5) for k in range(1, program.modules + 1)}
+    noun = "layer" if one_batch else "module"
+    crowded = width < 70  # of nine modules, say
+    before = "" if crowded else f"{noun} "
+    words = [Words(x, top, f"{before}{k}", SMALL, "center") for k, x in columns.items()]
+    words.append(Words(12, top, noun if crowded else ""))
+    boxes = []
+    owned = {(step.op, step.module) for step in program.steps()}
+    for place, op in enumerate(op for op in KINDS if op in {name for name, _ in owned}):
+        y = top - 20 - row * (place + 0.5)
+        words.append(Words(12, y, KINDS[op].replace(" and ", "\nand "), SMALL))
+        for k in (k for k in columns if (op, k) in owned):
+            look, *halves = state((op, k))
+            said = [half for half in halves if half]
+            if crowded:
+                said = [half.removesuffix(" on").removesuffix(" for") for half in said]
+            number = [stage[op, k]] if stage and (op, k) in stage else []
+            lines = (*number, *(said if width < least else [" ".join(said)]))
+            size = FONT_SIZE if number else SMALL
+            boxes.append(Box(f"{op} {k}", columns[k], y, width, tall, lines, look, size))
+    return boxes, words
 
 
 def ordering_diagram(
-    program: Program,
-    instant: Instant,
-    *,
-    title: str,
-    stage: Mapping[tuple[str, int], str] | None = None,
-    count: int = 12,
+    program: Program, instant: Instant, title: str, stage: Stages | None = None, count: int = 12
 ) -> Diagram:
     """The boxes and words of :func:`ordering`."""
-    ops = [op for op in KINDS if any(step.op == op for step in program.steps())]
-    rows = len({slot.worker for slot in unit_timeline(program, count)})
-    strip = STRIP_ROW * rows + 74
-    height = strip + ROW * len(ops) + 92
-    boxes, words = [], [Words(12, height - 20, title, FONT_SIZE + 1.0, color=INK)]
-    words.append(
-        Words(688, height - 20, f"moment {instant.number} of {count}", SMALL, "right", INK)
-    )
-    left, wide = 140.0, (700 - 140.0 - 12) / program.modules
-    top = height - 50
-    for k in range(1, program.modules + 1):
-        words.append(Words(left + wide * (k - 0.5), top, f"module {k}", SMALL, "center"))
-    owned = {(step.op, step.module) for step in program.steps()}
-    for row, op in enumerate(ops):
-        y = top - 20 - ROW * (row + 0.5)
-        words.append(Words(12, y, KINDS[op].replace(" and ", "\nand "), SMALL))
-        for k in range(1, program.modules + 1):
-            if (op, k) not in owned:
-                continue
-            lines, look = _box_state(op, k, instant, stage or {})
-            boxes.append(
-                Box(f"{op} {k}", left + wide * (k - 0.5), y, min(158.0, wide - 10), 46, lines, look)
-                if len(lines) > 1
-                else Box(
-                    f"{op} {k}",
-                    left + wide * (k - 0.5),
-                    y,
-                    min(158.0, wide - 10),
-                    46,
-                    lines,
-                    look,
-                    SMALL,
-                )
-            )
-    words.append(Words(12, strip + 8, locks_words(program), SMALL, color=INK))
-    return Diagram(
-        700,
-        height,
-        tuple(boxes),
-        words=tuple(words),
-        sentence=describe_instant(program, instant, title),
-        alt=f"Diagram: {title}, moment {instant.number}. Described in the text below.",
-    )
+    strip = STRIP_ROW * len({slot.worker for slot in unit_timeline(program, count)}) + 74
+    height = strip + ROW * len({step.op for step in program.steps()}) + 92
+    boxes, words = moment_boxes(program, instant, height - 50, stage=stage)
+    words += [
+        Words(12, height - 20, title, FONT_SIZE + 1.0, color=INK),
+        Words(688, height - 20, f"moment {instant.number} of {count}", SMALL, "right", INK),
+        Words(12, strip + 8, locks_words(program), SMALL, color=INK),
+    ]
+    sentence = describe_instant(program, instant, title)
+    alt = f"Diagram: {title}, moment {instant.number}. Described in the text below."
+    return Diagram(700, height, tuple(boxes), (), tuple(words), sentence, alt=alt)
 
 
 def ordering(
@@ -261,7 +219,7 @@ def ordering(
     instant: Instant,
     *,
     title: str,
-    stage: Mapping[tuple[str, int], str] | None = None,
+    stage: Stages | None = None,
     names: Sequence[str] = (),
     count: int = 12,
 ) -> Picture:
@@ -272,68 +230,31 @@ def ordering(
     instant:
         One of ``instants(program, count)``.
     stage:
-        The number of an operation of a module, such as ``RED_BOX``.
+        The numbers under which the operations of modules were published.
     names:
         What the workers are called, in their order.
     count:
         How many moments the strip at the bottom shows; every step takes one of them.
     """
-    diagram = ordering_diagram(program, instant, title=title, stage=stage, count=count)
+    diagram = ordering_diagram(program, instant, title, stage, count)
     picture = draw_diagram(diagram)
-    slots = [slot for slot in unit_timeline(program, count) if slot.start < count]
-    workers = sorted({slot.worker for slot in slots})
-    labels = [_name(worker, names) for worker in workers]
-    height = diagram.height
-    strip = STRIP_ROW * len(workers)
-    ax = place_axes(picture, left=104, right=14, top=height - strip - 54, bottom=54)
+    slots = [
+        replace(slot, start=slot.start + 0.04, end=slot.end - 0.04)  # apart, to be counted
+        for slot in unit_timeline(program, count)
+        if slot.start < count
+    ]
+    bars = bars_of_slots(slots, names)
+    rows = list(dict.fromkeys(bar.worker for bar in bars))
+    top = diagram.height - STRIP_ROW * len(rows) - 54
+    ax = place_axes(picture, left=104, right=14, top=top, bottom=54)
     dress(ax, xlabel="moment; a label such as 2·b1 is module 2, batch 1")
+    name_rows(ax, rows)
     ax.grid(False)
     ax.set_xlim(0, count)
-    ax.set_ylim(len(workers) - 0.5, -0.5)
-    ax.set_yticks(range(len(workers)), labels)
     ax.set_xticks([n + 0.5 for n in range(count)], [str(n + 1) for n in range(count)])
-    ax.tick_params(axis="both", length=0)
-    for label in (*ax.get_yticklabels(), *ax.get_xticklabels()):
-        label.set_fontfamily(FONT)
+    ax.tick_params(axis="x", length=0)
     now = instant.number - 1
-    for slot in slots:
-        kind = KINDS[slot.step.op]
-        fill, hatch, ink = KIND_LOOKS.get(kind, ("#CCCCCC", "", INK))
-        future = slot.start > now
-        row = workers.index(slot.worker)
-        ax.add_patch(
-            Rectangle(
-                (slot.start + 0.04, row - 0.38),
-                slot.end - slot.start - 0.08,
-                0.76,
-                facecolor="#FFFFFF" if future else fill,
-                edgecolor=FAINT if future else FRAMES.get(kind, MUTED),
-                hatch="" if future else hatch,
-                linewidth=1.0,
-            )
-        )
-        text = bar_label(Bar("", 0, 1, kind, slot.step.module, slot.step.batch), 46)
-        ax.text(
-            (slot.start + slot.end) / 2,
-            row,
-            text,
-            ha="center",
-            va="center",
-            fontsize=SMALL - 1.5,
-            color=MUTED if future else ink,
-            fontfamily=FONT,
-            bbox=None if future else {"boxstyle": "round,pad=0.1", "fc": fill, "ec": "none"},
-        )
-    ax.add_patch(
-        Rectangle(
-            (now, -0.5),
-            1,
-            len(workers),
-            facecolor="none",
-            edgecolor=VERMILLION,
-            linewidth=2.0,
-            clip_on=False,
-            zorder=6,
-        )
-    )
+    looks = looks_of(bars)
+    draw_bars(ax, bars, rows, lambda bar: FUTURE if bar.start > now + 1 else looks[bar.kind])
+    rect(ax, (now, -0.5), (1, len(rows)), NOW, clip_on=False, zorder=6)
     return picture

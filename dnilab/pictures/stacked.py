@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dnilab.pictures.style import DPI, Picture, encode_png
+from dnilab.pictures.style import Picture
 
 
 class Stacked(Picture):
@@ -23,7 +23,8 @@ class Stacked(Picture):
     def __init__(self, parts: Sequence[Picture], *, first: str = "", alt: str = "") -> None:
         widths = {part.pixels[0] for part in parts}
         if len(widths) != 1:
-            raise ValueError(f"parts: got widths {sorted(widths)}, need one or more, all equal")
+            found = ", ".join(map(str, sorted(widths))) or "none"
+            raise ValueError(f"parts has widths {found}; it accepts one or more, all equal")
         sentences = [first, *(part.sentence for part in parts)]
         super().__init__(
             widths.pop(),
@@ -33,14 +34,6 @@ class Stacked(Picture):
         )
         self.parts = tuple(parts)
 
-    def png(self, *, scale: float = 1.0, compress_level: int = 1) -> bytes:
+    def rgba(self, scale: float = 1.0) -> np.ndarray:
         """Render the parts and put them together."""
-        arrays = []
-        for part in self.parts:
-            part.set_dpi(DPI * scale)
-            try:
-                part.canvas.draw()
-                arrays.append(np.array(part.canvas.buffer_rgba()))  # type: ignore[attr-defined]
-            finally:
-                part.set_dpi(DPI)
-        return encode_png(np.vstack(arrays), compress_level)
+        return np.vstack([part.rgba(scale) for part in self.parts])

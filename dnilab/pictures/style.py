@@ -1,9 +1,8 @@
-"""How every picture looks, and how it reaches the page.
+"""Colours, sizes and words of every picture, and how a picture reaches the page.
 
 A :class:`Picture` is a matplotlib figure that owns its canvas (no pyplot, so no global list of
 figures, and it may be drawn on any thread) and that carries its text alternative, ``sentence``.
-Everything visible is set explicitly here, because a reader's own ``matplotlibrc`` or a dark style
-must not change what the course shows.
+What is drawn on it, and how, is in ``dnilab.pictures.draw``.
 """
 
 from __future__ import annotations
@@ -16,10 +15,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+
+from dnilab.checks import whole_number
 
 # Okabe and Ito, "Color Universal Design" (2008). Their yellow is left out: on a white ground it
 # has a contrast of 1.3 to 1, which a projector loses.
@@ -76,20 +76,32 @@ def look(number: int) -> LineLook:
     return LOOKS[number % len(LOOKS)]
 
 
-def encode_png(rgba: np.ndarray, compress_level: int = 1) -> bytes:
+def luminance(color: str) -> float:
+    """Relative luminance of ``"#rrggbb"``, from 0 (black) to 1 (white), as WCAG 2 defines it.
+
+    >>> luminance("#FFFFFF"), round(luminance(BLUE), 3)
+    (1.0, 0.152)
+    """
+    parts = (int(color[n : n + 2], 16) / 255 for n in (1, 3, 5))
+    r, g, b = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def encode_png(rgba: np.ndarray) -> bytes:
     """PNG of an array (height, width, 4) of bytes.
 
-    ``compress_level`` 1 costs a third of matplotlib's usual 6; a live panel needs the speed.
+    A compression of 1 costs a third of matplotlib's usual 6; a live panel needs the speed.
     The ground is opaque, so the fourth channel is dropped before compressing.
     """
     stream = io.BytesIO()
-    Image.fromarray(rgba).convert("RGB").save(stream, "PNG", compress_level=compress_level)
+    Image.fromarray(rgba).convert("RGB").save(stream, "PNG", compress_level=1)
     return stream.getvalue()
 
 
-def page_bundle(
-    png: bytes, *, alt: str, width: int, height: int
-) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+Bundle = tuple[dict[str, str], dict[str, dict[str, Any]]]
+
+
+def page_bundle(png: bytes, *, alt: str, width: int, height: int) -> Bundle:
     """The MIME data and metadata of one image output, with ``alt`` for those who do not see it."""
     data = {
         "image/png": base64.b64encode(png).decode("ascii"),
@@ -143,25 +155,30 @@ class Picture(Figure):
         sentence: str = "",
         alt: str = "Picture, described in the text that follows",
     ) -> None:
-        if width < 100 or height < 40:
-            raise ValueError(f"width, height: got {width} x {height} px, need at least 100 x 40 px")
-        super().__init__(
-            figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=GROUND, edgecolor=GROUND
-        )
+        super().__init__(dpi=DPI, facecolor=GROUND, edgecolor=GROUND)
         FigureCanvasAgg(self)
-        self.pixels = (int(width), int(height))
+        self.resize(width, height)
         self.sentence = sentence
         self.alt = alt
 
-    def png(self, *, scale: float = 1.0, compress_level: int = 1) -> bytes:
-        """Render to PNG bytes, ``scale`` times as many pixels as the size on the page."""
+    def resize(self, width: int, height: int) -> None:
+        """Take another size on the page: where it follows from the width of what is written."""
+        self.pixels = (whole_number("width", width, 100), whole_number("height", height, 40))
+        self.set_size_inches(width / DPI, height / DPI)
+
+    def rgba(self, scale: float = 1.0) -> np.ndarray:
+        """Render to bytes (height, width, 4), ``scale`` times as many as pixels on the page."""
         canvas = FigureCanvasAgg(self)
         self.set_dpi(DPI * scale)
         try:
             canvas.draw()
-            return encode_png(np.asarray(canvas.buffer_rgba()), compress_level)
+            return np.asarray(canvas.buffer_rgba())
         finally:
             self.set_dpi(DPI)
+
+    def png(self, *, scale: float = 1.0) -> bytes:
+        """Render to PNG bytes, ``scale`` times as many pixels as the size on the page."""
+        return encode_png(self.rgba(scale))
 
     def page_png(self) -> bytes:
         """The image as it goes into a notebook that is committed.
@@ -174,9 +191,7 @@ class Picture(Figure):
         image.quantize(128, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
         return stream.getvalue()
 
-    def _repr_mimebundle_(
-        self, include: Any = None, exclude: Any = None
-    ) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         width, height = self.pixels
         return page_bundle(self.page_png(), alt=self.alt, width=width, height=height)
 
@@ -188,59 +203,8 @@ class Picture(Figure):
         return f"<Picture {self.pixels[0]} x {self.pixels[1]}: {self.sentence}>"
 
 
-def dress(ax: Axes, *, xlabel: str = "", ylabel: str = "", title: str | None = None) -> None:
-    """Give axes the course's look: two spines, a faint grid, text a projector can carry."""
-    ax.set_facecolor(GROUND)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        ax.spines[side].set_color(MUTED)
-        ax.spines[side].set_linewidth(1.0)
-    ax.grid(True, color=FAINT, linewidth=0.8, linestyle="-")
-    ax.set_axisbelow(True)
-    ax.tick_params(which="both", colors=MUTED, labelcolor=INK, labelsize=SMALL, width=1.0, length=4)
-    ax.tick_params(which="minor", length=2.5)
-    for label in (*ax.get_xticklabels(), *ax.get_yticklabels()):
-        label.set_fontfamily(FONT)
-    ax.set_xlabel(xlabel, fontsize=FONT_SIZE, color=INK, fontfamily=FONT)
-    ax.set_ylabel(ylabel, fontsize=FONT_SIZE, color=INK, fontfamily=FONT)
-    if title:
-        ax.set_title(title, fontsize=TITLE_SIZE, color=INK, fontfamily=FONT, loc="left", pad=10)
-
-
-def text_width(picture: Picture, text: str, size: float) -> float:
-    """Width in pixels of ``text`` at ``size`` points."""
-    artist = picture.text(0, 0, text, fontsize=size, fontfamily=FONT)
-    try:
-        return float(artist.get_window_extent().width)
-    finally:
-        artist.remove()
-
-
-def headline(picture: Picture, title: str | None, note: str, *, left: float = 12) -> float:
-    """Title and, in smaller type, a note under it. Returns the pixels used at the top."""
-    width, height = picture.pixels
-    used = 10.0
-    for text, size, color in ((title, TITLE_SIZE, INK), (note, SMALL, MUTED)):
-        if text:
-            picture.text(
-                left / width,
-                1 - used / height,
-                text,
-                fontsize=size,
-                color=color,
-                fontfamily=FONT,
-                va="top",
-                ha="left",
-            )
-            used += size * DPI / 72 * 1.35
-    return used + 4
-
-
-def number(value: float, *, percent: bool = False, spread: float | None = None) -> str:
+def number(value: float, *, percent: bool = False) -> str:
     """A number as a sentence says it: three figures, or a percentage with one decimal.
-
-    Where a ``spread`` is given and one decimal would hide it, two decimals are used.
 
     >>> number(0.99812, percent=True), number(0.012345), number(1481.0), number(2.5e23)
     ('99.8 %', '0.0123', '1480', '2.5e+23')
@@ -248,14 +212,34 @@ def number(value: float, *, percent: bool = False, spread: float | None = None) 
     if not np.isfinite(value):
         return "not a number"
     if percent:
-        fine = spread is not None and 0 < 100 * abs(spread) < 0.1
-        return f"{100 * value:.{2 if fine else 1}f} %"
+        return f"{100 * value:.1f} %"
     if value == 0:
         return "0"
     if 1e-4 <= abs(value) < 1e6:
         rounded = float(f"{value:.3g}")
         return f"{rounded:.6f}".rstrip("0").rstrip(".") if abs(rounded) < 1e3 else f"{rounded:.0f}"
     return f"{value:.3g}"
+
+
+def ratio_words(ratio: float) -> str:
+    """How many times, as it is read: two decimals, more where it is small.
+
+    >>> ratio_words(1.789), ratio_words(0.034), ratio_words(12.34)
+    ('1.79', '0.034', '12.3')
+    """
+    if 0.1 <= ratio < 10:
+        return f"{ratio:.2f}"
+    return f"{ratio:.3g}" if ratio >= 10 else f"{ratio:.2g}"
+
+
+def plus_minus(mean: float, deviation: float | None = None, digits: int = 1) -> str:
+    """A mean and its standard deviation, to as many places; None: there is none, of one seed.
+
+    >>> plus_minus(1.63, 0.2), plus_minus(97.0)
+    ('1.6 ± 0.2', '97.0')
+    """
+    text = f"{mean:.{digits}f}"
+    return text if deviation is None else f"{text} ± {deviation:.{digits}f}"
 
 
 def capital(text: str) -> str:

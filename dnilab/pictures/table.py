@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dnilab.pictures.style import capital, listing
+from dnilab.checks import one_of
+from dnilab.pictures.style import capital, listing, plus_minus
 
 
 @dataclass(frozen=True)
@@ -45,21 +46,21 @@ class Results:
     better: str = "lower"
 
     def __post_init__(self) -> None:
+        one_of("better", self.better, ("lower", "higher"))
         if not self.values:
-            raise ValueError("values: got no row, need at least one")
-        if self.better not in ("lower", "higher"):
-            raise ValueError(f"better: got {self.better!r}, need 'lower' or 'higher'")
+            raise ValueError("values is empty; it accepts one row or more")
         names = self.column_names
         for row, cells in self.values.items():
             if list(cells) != names:
                 raise ValueError(
-                    f"values[{row!r}]: got columns {list(cells)}, need {names} as in the first row"
+                    f"values[{row!r}] has columns {list(cells)}; it accepts {names}, those of the "
+                    "first row"
                 )
             for column, seeds in cells.items():
                 if np.ndim(seeds) != 1 or np.size(seeds) == 0:
                     raise ValueError(
-                        f"values[{row!r}][{column!r}]: got shape {np.shape(seeds)}, "
-                        "need (seeds,), at least one"
+                        f"values[{row!r}][{column!r}] has shape {np.shape(seeds)}; it accepts "
+                        "(seeds,), one or more"
                     )
 
     @property
@@ -89,21 +90,15 @@ class Results:
             return float("nan"), float("nan")
         return float(finite.mean()), float(finite.std(ddof=1)) if finite.size > 1 else 0.0
 
-    def diverged(self, row: str, column: object) -> int:
-        """How many seeds diverged."""
-        return int((~np.isfinite(np.asarray(self.values[row][column], dtype=float))).sum())
-
-    def cell(self, row: str, column: object, digits: int = 1) -> str:
+    def cell(self, row: str, column: object) -> str:
         """``1.6 ± 0.2``, with a remark where seeds diverged."""
         mean, std = self.mean_std(row, column)
         factor = 100.0 if self.percent else 1.0
         count = np.size(self.values[row][column])
-        gone = self.diverged(row, column)
+        gone = int(np.sum(~np.isfinite(self.values[row][column])))
         if not np.isfinite(mean):
             return f"diverged ({gone} of {count})"
-        text = f"{factor * mean:.{digits}f}"
-        if count - gone > 1:
-            text += f" ± {factor * std:.{digits}f}"
+        text = plus_minus(factor * mean, factor * std if count - gone > 1 else None)
         return text + (f" ({gone} of {count} diverged)" if gone else "")
 
     def best(self, column: object) -> str | None:
@@ -157,7 +152,8 @@ class Table:
         for row in self.body:
             if len(row) != len(self.head):
                 raise ValueError(
-                    f"body: got a row of {len(row)} cells, need {len(self.head)} as in the head"
+                    f"body has a row of {len(row)} cells; it accepts {len(self.head)}, as in the "
+                    "head"
                 )
 
     def markdown(self) -> str:
@@ -185,23 +181,15 @@ class Table:
         return {"text/plain": str(self), "text/markdown": self.markdown()}
 
 
-def table(results: Results, *, digits: int = 1, caption: str | None = None) -> Table:
+def table(results: Results) -> Table:
     """The results as a :class:`Table`; the best mean of each column carries a star."""
-    titles = [results.column_title(c) or results.quantity for c in results.column_names]
-    head = (results.rows, *titles)
-    best = {column: results.best(column) for column in results.column_names}
+    columns = results.column_names
+    titles = [results.column_title(c) or results.quantity for c in columns]
+    best = {column: results.best(column) for column in columns}
     body = tuple(
-        (
-            row,
-            *(
-                results.cell(row, column, digits) + (" *" if best[column] == row else "")
-                for column in results.column_names
-            ),
-        )
+        (row, *(results.cell(row, c) + (" *" if best[c] == row else "") for c in columns))
         for row in results.row_names
     )
-    if caption is None:
-        note = results.seeds_note
-        where = " of each column" if len(head) > 2 else ""
-        caption = f"{capital(note)}; * marks the best mean{where}."
-    return Table(head, body, caption)
+    where = " of each column" if len(columns) > 1 else ""
+    note = f"{capital(results.seeds_note)}; * marks the best mean{where}."
+    return Table((results.rows, *titles), body, note)

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 
-from dnilab.pictures.curves import place_axes
+from dnilab.checks import one_of, whole_number
+from dnilab.pictures.draw import (
+    Fill,
+    Stroke,
+    arrow,
+    dress,
+    headline,
+    legend,
+    name_rows,
+    place_axes,
+    rect,
+    write,
+)
 from dnilab.pictures.style import (
     BLACK,
     BLUE,
-    FONT,
     GREEN,
-    INK,
     MUTED,
     ORANGE,
     PURPLE,
     SMALL,
     Picture,
-    dress,
-    headline,
     listing,
     number,
 )
@@ -45,65 +54,51 @@ class Bar:
     def __post_init__(self) -> None:
         if not (np.isfinite(self.start) and np.isfinite(self.end) and self.start <= self.end):
             raise ValueError(
-                f"start, end: got {self.start} and {self.end}, need finite seconds, start first"
+                f"start, end is {self.start}, {self.end}; it accepts finite seconds, start first"
             )
 
 
-# Fill, hatch and label colour. Unknown kinds take the last ones in turn.
-KIND_LOOKS: dict[str, tuple[str, str, str]] = {
-    "forward": ("#8FC3E3", "", INK),
-    "update": ("#7FCFB5", "///", INK),
-    "fit": ("#E3B3CE", "...", INK),
-    "backward": ("#F2C063", "\\\\\\", INK),
-    "forward and update": ("#A9D8E6", "", INK),
+KIND_LOOKS = {
+    "forward": Fill("#8FC3E3", BLUE, width=0.8),
+    "update": Fill("#7FCFB5", GREEN, width=0.8, hatch="///"),
+    "fit": Fill("#E3B3CE", PURPLE, width=0.8, hatch="..."),
+    "backward": Fill("#F2C063", ORANGE, width=0.8, hatch="\\\\\\"),
+    "forward and update": Fill("#A9D8E6", BLUE, width=0.8),
 }
-SPARE_LOOKS = [
-    ("#EBA277", "xx", INK),
-    ("#CCCCCC", "", INK),
-    ("#B9DDF3", "++", INK),
-]
-FRAMES = {
-    "forward": BLUE,
-    "update": GREEN,
-    "fit": PURPLE,
-    "backward": ORANGE,
-    "forward and update": BLUE,
-}
+SPARE_LOOKS = (  # kinds without a look of their own take these in turn
+    Fill("#EBA277", MUTED, width=0.8, hatch="xx"),
+    Fill("#CCCCCC", MUTED, width=0.8),
+    Fill("#B9DDF3", MUTED, width=0.8, hatch="++"),
+)
+NEED = Stroke(BLACK, width=1.0, head=5)
+TALL = 0.7  # of a bar, in rows
 
 UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6, "steps": 1.0, "ticks": 1.0}
 
 
-@dataclass(frozen=True)
-class Load:
-    """What :func:`loads` counts for one worker; times in seconds."""
-
-    worker: str
-    busy: float
-    share: float
-    """Busy time over the time from the first start to the last end of all workers."""
-    steps: int
+def looks_of(bars: Iterable[Bar]) -> dict[str, Fill]:
+    """The look of each kind, in order of first appearance."""
+    kinds = list(dict.fromkeys(bar.kind for bar in bars))
+    spare = iter(SPARE_LOOKS * len(kinds))
+    return {kind: KIND_LOOKS.get(kind) or next(spare) for kind in kinds}
 
 
 def span(bars: Sequence[Bar]) -> tuple[float, float]:
     """The first start and the last end, in seconds."""
     if not bars:
-        raise ValueError("bars: got none, need at least one Bar")
+        raise ValueError("bars is empty; it accepts one Bar or more")
     return min(b.start for b in bars), max(b.end for b in bars)
 
 
-def loads(bars: Sequence[Bar]) -> list[Load]:
-    """How busy each worker was, in order of first appearance. Overlaps are not counted twice."""
-    first, last = span(bars)
-    whole = last - first
-    result = []
-    for worker in dict.fromkeys(b.worker for b in bars):
-        own = sorted((b.start, b.end) for b in bars if b.worker == worker)
-        busy, reached = 0.0, -np.inf
-        for start, end in own:
-            busy += max(0.0, end - max(start, reached))
-            reached = max(reached, end)
-        result.append(Load(worker, busy, busy / whole if whole > 0 else 1.0, len(own)))
-    return result
+def loads(bars: Sequence[Bar]) -> dict[str, float]:
+    """For how many seconds each worker was busy. Overlaps are not counted twice."""
+    result: dict[str, float] = {}
+    reached: dict[str, float] = {}
+    for bar in sorted(bars, key=lambda bar: bar.start):
+        begin = max(bar.start, reached.get(bar.worker, bar.start))
+        result[bar.worker] = result.get(bar.worker, 0.0) + max(0.0, bar.end - begin)
+        reached[bar.worker] = max(bar.end, begin)
+    return {worker: result[worker] for worker in dict.fromkeys(bar.worker for bar in bars)}
 
 
 def best_unit(seconds: float) -> str:
@@ -114,18 +109,35 @@ def best_unit(seconds: float) -> str:
 def describe_timeline(bars: Sequence[Bar], *, unit: str, measured: bool) -> str:
     """The timeline in words."""
     first, last = span(bars)
-    factor = UNITS[unit]
-    each = loads(bars)
-    kind = "Measured" if measured else "Ideal"
-    busy = listing([f"{load.worker} is busy {100 * load.share:.0f} % of it" for load in each])
-    together = sum(load.busy for load in each) / (last - first) if last > first else 1.0
+    whole, busy = last - first, loads(bars)
+    each = [
+        f"{worker} is busy {100 * seconds / whole if whole else 100:.0f} % of it"
+        for worker, seconds in busy.items()
+    ]
     text = (
-        f"{kind} timeline of {len(bars)} steps on {len(each)} "
-        f"worker{'s' * (len(each) > 1)}, {number(factor * (last - first))} {unit} in all: {busy}"
+        f"{'Measured' if measured else 'Ideal'} timeline of {len(bars)} steps on {len(busy)} "
+        f"worker{'s' * (len(busy) > 1)}, {number(UNITS[unit] * whole)} {unit} in all: "
+        f"{listing(each)}"
     )
-    if len(each) > 1:
+    if len(busy) > 1:
+        together = sum(busy.values()) / whole if whole else 1.0
         text += f"; on average {together:.2f} workers are at work at once"
     return text + "."
+
+
+def draw_bars(
+    ax: Axes, bars: Iterable[Bar], rows: Sequence[str], look_of: Callable[[Bar], Fill]
+) -> None:
+    """Draw bars into axes whose limits are set and whose rows are the workers ``rows``."""
+    low, high = ax.get_xlim()
+    pixels = ax.get_window_extent().width / (high - low)
+    for bar in bars:
+        look, row = look_of(bar), rows.index(bar.worker)
+        wide = bar.end - bar.start
+        rect(ax, (bar.start, row - TALL / 2), (wide, TALL), look)
+        label = bar_label(bar, wide * pixels)
+        if label:
+            write(ax, bar.start + wide / 2, row, label, SMALL - 1, look.text, ground=look.ground)
 
 
 def timeline(
@@ -135,7 +147,6 @@ def timeline(
     measured: bool = True,
     unit: str | None = None,
     arrows: Sequence[tuple[int, int]] = (),
-    width: int = 700,
 ) -> Picture:
     """A Gantt picture.
 
@@ -150,105 +161,51 @@ def timeline(
         default what fits.
     arrows:
         Pairs of places in ``bars``: (what is needed, who needs it).
+
+    Raises ValueError for no bars, another unit, or an arrow to no bar.
     """
     bars = list(bars)
     first, last = span(bars)
-    unit = unit or best_unit(last - first)
-    if unit not in UNITS:
-        raise ValueError(f"unit: got {unit!r}, need one of {', '.join(UNITS)}")
-    for pair in arrows:
-        if any(not 0 <= place < len(bars) for place in pair):
-            raise ValueError(f"arrows: got {pair}, need places from 0 to {len(bars) - 1}")
+    unit = one_of("unit", unit or best_unit(last - first), UNITS)
     factor = UNITS[unit]
     workers = list(dict.fromkeys(b.worker for b in bars))
-    height = int(46 * len(workers) + (134 if title else 112))
     picture = Picture(
-        width,
-        height,
+        700,
+        46 * len(workers) + (134 if title else 112),
         sentence=describe_timeline(bars, unit=unit, measured=measured),
         alt=f"Timeline: {title or 'steps of each worker'}. Described in the text below.",
     )
     top = headline(picture, title, timeline_note(bars, measured))
-    kinds = list(dict.fromkeys(b.kind for b in bars))
-    spare = iter(SPARE_LOOKS * len(kinds))
-    looks = {kind: KIND_LOOKS.get(kind) or next(spare) for kind in kinds}
-    frames = {kind: FRAMES.get(kind, MUTED) for kind in kinds}
-    picture.legend(
-        handles=[
-            Patch(facecolor=looks[k][0], hatch=looks[k][1], edgecolor=frames[k], label=k)
-            for k in kinds
-        ],
-        loc="upper left",
-        bbox_to_anchor=(8 / width, 1 - (top - 4) / height),
-        ncols=len(kinds),
-        frameon=False,
-        borderpad=0.2,
-        borderaxespad=0.0,
-        labelcolor=INK,
-        prop={"family": FONT, "size": SMALL},
-    )
+    looks = looks_of(bars)
+    keys = [
+        Patch(facecolor=look.ground, hatch=look.hatch, edgecolor=look.frame, label=kind)
+        for kind, look in looks.items()
+    ]
+    legend(picture, keys, top, len(keys))
     left = 24 + 7.6 * max(len(w) for w in workers)
     ax = place_axes(picture, left=left, right=20, top=top + 24, bottom=48)
     dress(ax, xlabel=f"time ({unit})")
-    ax.grid(False, axis="y")
-    ax.set_ylim(len(workers) - 0.45, -0.55)
-    ax.set_yticks(range(len(workers)), workers)
-    ax.tick_params(axis="y", length=0)
+    name_rows(ax, workers)
     ax.set_xlim(0, max(factor * (last - first), 1e-12))
-    per_unit = ax.get_window_extent().width / max(factor * (last - first), 1e-12)
-    for bar in bars:
-        row = workers.index(bar.worker)
-        fill, hatch, ink = looks[bar.kind]
-        x, wide = factor * (bar.start - first), factor * (bar.end - bar.start)
-        ax.add_patch(
-            Rectangle(
-                (x, row - 0.34),
-                wide,
-                0.68,
-                facecolor=fill,
-                edgecolor=frames[bar.kind],
-                hatch=hatch,
-                linewidth=0.8,
-            )
-        )
-        label = bar_label(bar, wide * per_unit)
-        if label:
-            ax.text(
-                x + wide / 2,
-                row,
-                label,
-                ha="center",
-                va="center",
-                fontsize=SMALL - 1,
-                color=ink,
-                fontfamily=FONT,
-                bbox={"boxstyle": "round,pad=0.12", "facecolor": fill, "edgecolor": "none"},
-            )
+    shown = [
+        replace(bar, start=factor * (bar.start - first), end=factor * (bar.end - first))
+        for bar in bars
+    ]
+    draw_bars(ax, shown, workers, lambda bar: looks[bar.kind])
     for needed, needs in arrows:
-        a, b = bars[needed], bars[needs]
+        a, b = (shown[whole_number("arrows", n, 0, len(bars) - 1)] for n in (needed, needs))
         above, below = workers.index(a.worker), workers.index(b.worker)
-        edge = 0.34 if below > above else -0.34 if below < above else 0.0
-        ax.add_patch(
-            FancyArrowPatch(
-                (factor * (a.end - first), above + edge),
-                (factor * (b.start - first), below - edge),
-                arrowstyle="-|>,head_length=5,head_width=2.5",
-                color=BLACK,
-                linewidth=1.0,
-                shrinkA=0,
-                shrinkB=0,
-                zorder=5,
-            )
-        )
+        edge = TALL / 2 * float(np.sign(below - above))
+        arrow(ax, ((a.end, above + edge), (b.start, below - edge)), NEED, zorder=5)
     return picture
 
 
 def timeline_note(bars: Sequence[Bar], measured: bool) -> str:
     """Whether it was measured, and how to read a label."""
     text = "measured" if measured else "ideal: computed, not measured"
-    named = [b for b in bars if b.module is not None and b.batch is not None]
-    if named:
-        text += f"; {bar_label(named[0], 1e9)} is module {named[0].module}, batch {named[0].batch}"
+    for bar in bars:
+        if bar.module is not None and bar.batch is not None:
+            return f"{text}; {bar_label(bar, 1e9)} is module {bar.module}, batch {bar.batch}"
     return text
 
 

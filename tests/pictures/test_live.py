@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dnilab.pictures import LiveCurves, Picture, Redrawn, Series, curves
-from dnilab.pictures.live import calm_limits, nice_above, thin
+from dnilab.pictures.curves import thin
+from dnilab.pictures.live import calm_limits, nice_above
 from tests.pictures.legible import is_drawn
 
 NAN = float("nan")
@@ -68,7 +69,7 @@ def test_the_line_is_where_the_data_is():
 def test_the_line_drawn_is_the_mean_of_the_seeds():
     view = live()
     view.update([Series("a", [0, 1], [[1.0, 2.0], [3.0, 6.0]])])
-    np.testing.assert_array_equal(view._lines[0].get_ydata(), [2.0, 4.0])
+    np.testing.assert_array_equal(view._curves[0].line.get_ydata(), [2.0, 4.0])
 
 
 def test_what_is_drawn_does_not_pile_up():
@@ -116,7 +117,7 @@ def test_odd_data_is_drawn_without_a_warning(y, log_y):
 
 
 def test_a_wrong_direction_is_refused():
-    with pytest.raises(ValueError, match="better: got 'up'"):
+    with pytest.raises(ValueError, match="better is 'up'"):
         live(better="up")
 
 
@@ -230,5 +231,5 @@ def test_redrawn_does_not_mistake_an_array_changed_in_place_for_the_old_one():
 
 
 def test_redrawn_wants_a_picture():
-    with pytest.raises(TypeError, match="draw: got a str back"):
+    with pytest.raises(TypeError, match="draw gives a str"):
         Redrawn(lambda snapshot: "no picture").update(1)

@@ -27,7 +27,7 @@ from dnilab.orderings import (
     time_per_batch,
 )
 from dnilab.pictures import Picture, Redrawn, Series, Stacked, bars_of_spans, curves, timeline
-from dnilab.pictures.ratios import ratio_words
+from dnilab.pictures.style import ratio_words
 from dnilab.training import Span
 from dnilab.widgets.controls import Choice, Slider
 from dnilab.widgets.panel import Panel

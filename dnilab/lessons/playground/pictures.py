@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 from dnilab.lessons.playground.experiments.saved_runs import setting_words
 from dnilab.lessons.playground.sweeps.plan import Job
 from dnilab.lessons.playground.sweeps.row import Row
-from dnilab.pictures.curves import place_axes
+from dnilab.pictures.draw import dress, headline, place_axes, text_width
 from dnilab.pictures.style import (
     BLACK,
     DPI,
@@ -28,10 +28,7 @@ from dnilab.pictures.style import (
     SMALL,
     Picture,
     capital,
-    dress,
-    headline,
     number,
-    text_width,
 )
 from dnilab.pictures.table import Results, Table
 

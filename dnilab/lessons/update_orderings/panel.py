@@ -17,6 +17,7 @@ import numpy as np
 from dnilab.experiments import Settings
 from dnilab.experiments.compare import stream
 from dnilab.experiments.timing import cores, medians, middle, rounds_of, runner, step_times
+from dnilab.lessons.update_orderings.pictures import BLUE_BOX, RED_BOX, ratios
 from dnilab.orderings import (
     Program,
     Slot,
@@ -37,11 +38,9 @@ from dnilab.pictures import (
     bars_of_spans,
     curves,
     ordering,
-    ratios,
     timeline,
 )
-from dnilab.pictures.ordering import BLUE_BOX, RED_BOX
-from dnilab.pictures.ratios import ratio_words
+from dnilab.pictures.style import ratio_words
 from dnilab.training import Report, Span
 from dnilab.training.published_threads import processes_can_fork
 from dnilab.widgets.controls import Choice, Slider

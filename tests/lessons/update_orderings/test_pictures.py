@@ -1,0 +1,31 @@
+"""How many times as fast: the bars, and the words."""
+
+from __future__ import annotations
+
+import pytest
+
+from dnilab.lessons.update_orderings.pictures import ratios
+from tests.pictures.legible import faults
+
+
+class TestRatios:
+    def test_sentence_and_look(self):
+        picture = ratios({"threads": 1.789}, {"ideal on 2 cores": 1.9}, title="Speed", note="n")
+        assert picture.sentence == (
+            "Speed relative to the Red Box in line, where 1 is as fast: "
+            "threads: 1.79 and ideal on 2 cores: 1.90."
+        )
+        assert faults(picture) == []
+        (ax,) = picture.axes
+        assert [bar.get_width() for bar in ax.patches] == [1.789, 1.9]
+        assert ax.patches[1].get_hatch()
+        assert not ax.patches[0].get_hatch()
+
+    @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+    def test_bad(self, value):
+        with pytest.raises(ValueError, match="'a'"):
+            ratios({"a": value})
+
+    def test_none(self):
+        with pytest.raises(ValueError, match="measured is empty"):
+            ratios({})
