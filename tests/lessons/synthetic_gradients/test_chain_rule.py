@@ -77,7 +77,7 @@ def test_gradients_look_like_gradients():
 @pytest.mark.parametrize("picture", [forward_shapes, backward_shapes])
 @pytest.mark.parametrize(
     ("sizes", "said"),
-    [((24, 12), "got 2 widths"), ((24, 0, 12), "sizes is 0"), ((1,) * 6, "got 6 widths")],
+    [((24, 12), "has 2 widths"), ((24, 0, 12), "sizes is 0"), ((1,) * 6, "sizes has 6 widths")],
 )
 def test_refuses(picture, sizes, said):
     with pytest.raises(ValueError, match=said):

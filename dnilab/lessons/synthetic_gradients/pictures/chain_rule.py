@@ -19,7 +19,7 @@ Row = list[Term | str]
 def _check(sizes: Sequence[int]) -> tuple[int, ...]:
     sizes = tuple(whole_number("sizes", size, 1) for size in sizes)
     if not 3 <= len(sizes) <= 5:
-        raise ValueError(f"sizes: got {len(sizes)} widths, need 3 to 5, input to output")
+        raise ValueError(f"sizes has {len(sizes)} widths; it accepts 3 to 5, input to output")
     return sizes
 
 

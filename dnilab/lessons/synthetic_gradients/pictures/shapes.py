@@ -6,22 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.patches import Rectangle
 
-from dnilab.pictures.diagram import math, shape_text
-from dnilab.pictures.style import (
-    BLUE,
-    FONT,
-    GREEN,
-    INK,
-    MUTED,
-    PURPLE,
-    SMALL,
-    Picture,
-    headline,
-)
+from dnilab.checks import one_of
+from dnilab.pictures.diagram import Box, Diagram, Words, draw_diagram, math, shape_text
+from dnilab.pictures.style import INK, SMALL, Picture
 
 Size = int | str
+
+LOOKS = {"value": "module", "weight": "weight", "gradient": "generator"}  # of the kinds of arrays
 
 
 @dataclass(frozen=True)
@@ -37,22 +29,17 @@ class Term:
     kind: str = "value"
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"kind: got {self.kind!r}, need one of {', '.join(KINDS)}")
+        one_of("kind", self.kind, LOOKS)
         if not 1 <= len(self.shape) <= 2:
             raise ValueError(
-                f"shape of {self.name}: got {self.shape}, need (n,) or (rows, columns)"
+                f"shape of {self.name} is {self.shape}; it accepts (n,) or (rows, columns)"
             )
         for part in self.shape:
             if not isinstance(part, int | str) or (isinstance(part, int) and part < 1):
-                raise ValueError(f"shape of {self.name}: got {part!r}, need a number or a letter")
+                raise ValueError(
+                    f"shape of {self.name} has {part!r}; it accepts numbers above 0 and letters"
+                )
 
-
-KINDS = {
-    "value": (BLUE, "#E3EFF7", "-"),
-    "weight": (GREEN, "#DDF1EA", (0, (5, 2))),
-    "gradient": (PURPLE, "#F8E9F2", (0, (1.5, 1.5))),
-}
 
 PRODUCT = "@"
 """Matrix product; other operators, such as "+", "*", "=" or "->", are only written."""
@@ -72,35 +59,34 @@ def check_chain(chain: Sequence[Term | str]) -> None:
         or len(chain) % 2 == 0
         or not all(isinstance(part, str if i % 2 else Term) for i, part in enumerate(chain))
     ):
-        raise ValueError("chain: need Term, operator, Term, ..., beginning and ending with a Term")
+        raise ValueError(
+            f"chain is {list(chain)}; it accepts Term, operator, Term, ..., beginning and ending "
+            "with a Term"
+        )
     first = chain[0]
     assert isinstance(first, Term)
     shape, sofar = first.shape, first.name
     for operator, term in zip(chain[1::2], chain[2::2], strict=True):
         assert isinstance(operator, str)
         assert isinstance(term, Term)
+        wrong = ""
         if operator == PRODUCT:
             if len(shape) != 2 or len(term.shape) != 2 or shape[1] != term.shape[0]:
-                raise ValueError(
-                    f"chain: {sofar} {shape_text(shape)} @ {term.name} {shape_text(term.shape)}: "
-                    "the inner dimensions differ"
-                )
-            shape = (shape[0], term.shape[1])
-        elif operator in ("+", "-", "*"):
-            if shape != term.shape and shape[-1:] != term.shape:
-                raise ValueError(
-                    f"chain: {sofar} {shape_text(shape)} {operator} {term.name} "
-                    f"{shape_text(term.shape)}: the shapes differ"
-                )
-        elif operator == "=":
-            if shape != term.shape:
-                raise ValueError(
-                    f"chain: {sofar} has shape {shape_text(shape)}, "
-                    f"{term.name} {shape_text(term.shape)}"
-                )
+                wrong = "equal inner dimensions"
+            result = (*shape[:1], *term.shape[1:])
+        elif operator in ("+", "-", "*", "="):
+            row = () if operator == "=" else shape[-1:]
+            wrong = "" if term.shape in (shape, row) else "equal shapes"
+            result = shape
         else:
-            shape = term.shape  # "->" and words: a function that may change the shape
-        sofar = term.name if operator == "=" else f"{sofar} {operator} {term.name}"
+            result = term.shape  # "->" and words: a function that may change the shape
+        sofar, before = f"{sofar} {operator} {term.name}", f"{sofar} {shape_text(shape)}"
+        if wrong:
+            raise ValueError(
+                f"chain has {before} {operator} {term.name} {shape_text(term.shape)}; "
+                f"it accepts {wrong}"
+            )
+        sofar, shape = term.name if operator == "=" else sofar, result
 
 
 def shapes(
@@ -109,7 +95,6 @@ def shapes(
     title: str | None = None,
     notes: Sequence[str] = (),
     letter: int = 48,
-    width: int = 700,
 ) -> Picture:
     """Rows of products: each array a rectangle of its proportions, its shape under it.
 
@@ -124,110 +109,79 @@ def shapes(
 
     Sides grow with the square root of the dimension, or 12 and 128 could not share a picture.
     """
+    return draw_diagram(shapes_diagram(rows, title, notes, letter))
+
+
+WIDTH, GAP = 700, 38
+SIGNS = {"@": "·", "*": "⊙", "->": "→", "-": "−"}
+
+
+def shapes_diagram(
+    rows: Sequence[Sequence[Term | str]], title: str | None, notes: Sequence[str], letter: int
+) -> Diagram:
+    """The boxes and words of :func:`shapes`."""
     if not rows:
-        raise ValueError("rows: got none, need at least one chain")
+        raise ValueError("rows is empty; it accepts one chain or more")
     if notes and len(notes) != len(rows):
-        raise ValueError(f"notes: got {len(notes)}, need {len(rows)}, one a row")
+        raise ValueError(f"notes has {len(notes)} texts; it accepts {len(rows)}, one a row")
     for chain in rows:
         check_chain(chain)
 
     def side(part: Size) -> float:
         return float(np.clip(9.0 * np.sqrt(part if isinstance(part, int) else letter), 24, 130))
 
-    def box(term: Term) -> tuple[float, float]:
+    def extent(term: Term) -> tuple[float, float]:
         tall = side(term.shape[0]) if len(term.shape) == 2 else 22.0
         narrowest = 34.0 if len(term.name) < 3 else 42.0  # so that "dW3" fits in
         return max(side(term.shape[-1]), narrowest), tall
 
-    gap = 38.0
+    extents = [[extent(part) for part in chain if isinstance(part, Term)] for chain in rows]
     scale = min(
-        (width - 60 - gap * (len(chain) // 2))
-        / sum(box(t)[0] for t in chain if isinstance(t, Term))
-        for chain in rows
+        1.0,
+        *(
+            (WIDTH - 60 - GAP * (len(chain) // 2)) / sum(wide for wide, _ in each)
+            for chain, each in zip(rows, extents, strict=True)
+        ),
     )
-    scale = min(1.0, scale)
-    tallest = [max(box(t)[1] for t in chain if isinstance(t, Term)) * scale for chain in rows]
-    extra = 24 + (22 if notes else 0)
-    height = int(sum(tallest) + len(rows) * (extra + 14) + (44 if title else 16))
-    picture = Picture(
-        width,
-        height,
-        sentence=_describe(rows, notes),
-        alt=f"Shapes: {title or 'matrix products'}. Described in the text below.",
-    )
-    ax = picture.add_axes((0, 0, 1, 1))
-    ax.set_xlim(0, width)
-    ax.set_ylim(0, height)
-    ax.axis("off")
-    y = height - (headline(picture, title, "") if title else 10.0)
-    for number, (chain, tall) in enumerate(zip(rows, tallest, strict=True)):
+    tallest = [scale * max(tall for _, tall in each) for each in extents]
+    height = int(sum(tallest) + len(rows) * (60 if notes else 38) + (44 if title else 16))
+    boxes: list[Box] = []
+    words: list[Words] = []
+    y = height - (38.0 if title else 10.0)
+    for place, (chain, tall) in enumerate(zip(rows, tallest, strict=True)):
         if notes:
-            ax.text(
-                14, y - 10, notes[number], fontsize=SMALL, color=MUTED, fontfamily=FONT, va="center"
-            )
+            words.append(Words(14, y - 10, notes[place]))
             y -= 22
-        middle = y - tall / 2 - 4
-        x = 24.0
+        middle, x = y - tall / 2 - 4, 24.0
         for part in chain:
             if isinstance(part, str):
-                sign = {"@": "·", "*": "⊙", "->": "→", "-": "−"}.get(part, part)
-                ax.text(
-                    x + gap / 2,
-                    middle,
-                    sign,
-                    fontsize=15,
-                    color=INK,
-                    ha="center",
-                    va="center",
-                    fontfamily=FONT,
-                )
-                x += gap
+                sign = SIGNS.get(part, part)
+                words.append(Words(x + GAP / 2, middle, sign, 15, "center", INK))
+                x += GAP
                 continue
-            wide, high = (scale * v for v in box(part))
-            frame, fill, dash = KINDS[part.kind]
-            ax.add_patch(
-                Rectangle(
-                    (x, middle - high / 2),
-                    wide,
-                    high,
-                    facecolor=fill,
-                    edgecolor=frame,
-                    linestyle=dash,
-                    linewidth=1.6,
-                )
-            )
-            ax.text(
-                x + wide / 2,
-                middle,
-                math(part.name),
-                fontsize=13,
-                color=INK,
-                ha="center",
-                va="center",
-                math_fontfamily="dejavusans",
-            )
-            ax.text(
-                x + wide / 2,
-                middle - high / 2 - 11,
-                shape_text(part.shape),
-                fontsize=SMALL,
-                color=INK,
-                ha="center",
-                va="center",
-                fontfamily=FONT,
-            )
-            x += wide
-        y -= tall + extra - (22 if notes else 0) + 14
-    return picture
+            wide, high = (scale * v for v in extent(part))
+            x += wide / 2
+            box = Box(part.name, x, middle, wide, high, (math(part.name),), LOOKS[part.kind], 13, 0)
+            below = middle - high / 2 - 11
+            boxes.append(box)
+            words.append(Words(x, below, shape_text(part.shape), SMALL, "center", INK))
+            x += wide / 2
+        y -= tall + 38
+    return Diagram(
+        WIDTH,
+        height,
+        tuple(boxes),
+        words=tuple(words),
+        sentence=_describe(rows, notes),
+        title=title,
+        alt=f"Shapes: {title or 'matrix products'}. Described in the text below.",
+    )
 
 
 def _describe(rows: Sequence[Sequence[Term | str]], notes: Sequence[str]) -> str:
-    parts = []
-    for number, chain in enumerate(rows):
-        words = [
-            part if isinstance(part, str) else f"{part.name} {shape_text(part.shape)}"
-            for part in chain
-        ]
-        before = f"{notes[number]}: " if notes else ""
-        parts.append(before + " ".join(words))
-    return ". ".join(parts) + "."
+    chains = [
+        " ".join(p if isinstance(p, str) else f"{p.name} {shape_text(p.shape)}" for p in chain)
+        for chain in rows
+    ]
+    said = [f"{note}: {chain}" for note, chain in zip(notes, chains, strict=False)]
+    return ". ".join(said or chains) + "."
