@@ -9,15 +9,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from dnilab.checks import real_number, true_or_false, whole_number
+from dnilab.checks import one_of, real_number, true_or_false, whole_number
 from dnilab.pictures.diagram import Arrow, Box, Diagram, Point, Words, draw_diagram
-from dnilab.pictures.style import FONT_SIZE, SMALL, Picture, listing
+from dnilab.pictures.style import SMALL, Picture, listing
 from dnilab.pictures.timeline import Bar, timeline
 
 ROW = 98  # pixels between two nodes of a column
 TRACK = 40  # pixels that a passing edge takes
 LOSS = "the loss"
 LANE = 7  # pixels from the middle of an edge to each of its two arrows
+Edge = tuple[str, str]  # who is heard, and by whom
 
 
 def columns_of(heard: Mapping[str, Sequence[str]]) -> dict[str, int]:
@@ -43,7 +44,7 @@ class _Slot:
     """A place in a column: of a node, or of an edge that passes by."""
 
     name: str
-    edge: tuple[str, str] | None = None
+    edge: Edge | None = None
     y: float = 0.0
 
     @property
@@ -68,9 +69,8 @@ def _slots(heard: Mapping[str, Sequence[str]], column: Mapping[str, int]) -> lis
 
         def pull(slot: _Slot, share: Mapping[object, float] = share) -> float:
             """Where what comes in from the left stands, from 0 at the top to 1."""
-            sources = [slot.edge[0]] if slot.edge else list(heard.get(slot.name, ()))
-            user = slot.edge[1] if slot.edge else slot.name
-            at = [share.get((name, user), share.get(name, 0.0)) for name in sources]
+            sources = [slot.edge[0]] if slot.edge else heard.get(slot.name, ())
+            at = [share.get((name, slot.name), share.get(name, 0.0)) for name in sources]
             return sum(at) / max(len(at), 1)
 
         there.sort(key=pull)  # keeps the order of equals: edges that pass by stand above
@@ -86,39 +86,35 @@ def graph_diagram(
 ) -> Diagram:
     """The boxes and arrows of :func:`graph`."""
     if not heard:
-        raise ValueError("heard: got no node, need at least one")
+        raise ValueError("heard is empty; it accepts one node or more")
     column = columns_of(heard)
     for name in guesses:
-        if name not in heard:
-            raise ValueError(f"guesses: got {name!r}, need names of nodes: {', '.join(heard)}")
+        one_of("guesses", name, heard)
     slots = _slots(heard, column)
     users = {name: [u for u, group in heard.items() for n in group if n == name] for name in column}
     outputs = [name for name in column if not users[name]]
     tall = max(sum(slot.height for slot in group) for group in slots)
-    width = 700
-    height = tall + (72 if title else 46)
-    middle = 32 + tall / 2
-    step = (width - 24) / (len(slots) + 1)
+    step = 676 / (len(slots) + 1)
     size = min(92.0, step - 30)
+    middles = [12 + step * (at + 0.5) for at in range(len(slots) + 1)]
     place: dict[str, Point] = {}
-    for at, group in enumerate(slots):
-        y = middle + sum(slot.height for slot in group) / 2
+    for x, group in zip(middles, slots, strict=False):
+        y = 32 + tall / 2 + sum(slot.height for slot in group) / 2
         for slot in group:
             slot.y = y - slot.height / 2
             y -= slot.height
             if slot.edge is None:
-                place[slot.name] = (12 + step * (at + 0.5), slot.y + 8)
-    place[LOSS] = (12 + step * (len(slots) + 0.5), place[outputs[0]][1])
+                place[slot.name] = (x, slot.y + 8)
+    place[LOSS] = (middles[-1], place[outputs[0]][1])
 
-    boxes, arrows = [], []
+    box = {LOSS: Box(LOSS, *place[LOSS], min(size, 56), 34, ("loss",), "loss")}
     for name in column:
         lines = (name,) if widths is None else (name, str(widths[name]))
-        kind = "module" if name in heard else "plain"
         edges_there = max(len(users[name]), len(set(heard.get(name, ()))))
-        box_height = max(42, min(2 * LANE * (edges_there + 1), ROW - 42))  # room for both its sides
-        boxes.append(Box(name, *place[name], size, box_height, lines, kind, FONT_SIZE))
-    boxes.append(Box(LOSS, *place[LOSS], min(size, 56), 34, ("loss",), "loss", FONT_SIZE))
-    box = {one.name: one for one in boxes}
+        high = max(42, min(2 * LANE * (edges_there + 1), ROW - 42))  # room for both its sides
+        look = "module" if name in heard else "plain"
+        box[name] = Box(name, *place[name], size, high, lines, look)
+    boxes, arrows = list(box.values()), []
     for name in guesses:
         x, y = box[name].side("bottom")
         boxes.append(Box(f"M of {name}", x, y - 25, 26, 22, ("M",), "generator", SMALL))
@@ -126,48 +122,46 @@ def graph_diagram(
 
     edges = [(name, user) for user, group in heard.items() for name in dict.fromkeys(group)]
     edges += [(name, LOSS) for name in outputs]
-    bends: dict[tuple[str, str], list[Point]] = {}
-    for name, user in edges:
-        between = range(column[name] + 1, column.get(user, 0))
-        bends[name, user] = [
-            (12 + step * (number + 0.5) + half, slot.y)
-            for number in between
-            for slot in slots[number]
-            if slot.edge == (name, user)
+    bends: dict[Edge, list[Point]] = {
+        edge: [
+            (x + half, slot.y)
+            for x, group in zip(middles, slots, strict=False)
+            for slot in group
+            if slot.edge == edge
             for half in (-size / 2, size / 2)  # level past what stands in the column
         ]
+        for edge in edges
+    }
 
-    def spread(side: int, other: int) -> dict[tuple[str, str], float]:
+    def spread(side: int) -> dict[Edge, float]:
         """How far from the middle of its box each edge ends, so that no two end in one point."""
         shifts = {}
         for at in box:
             there = [edge for edge in edges if edge[side] == at]
-            there.sort(key=lambda e: (bends[e][-side] if bends[e] else place[e[other]])[1])
+            there.sort(key=lambda e: (bends[e][-side] if bends[e] else place[e[1 - side]])[1])
             for rank, edge in enumerate(there):
                 apart = min(2 * LANE, (box[at].height - 10) / len(there))
                 shifts[edge] = (rank - (len(there) - 1) / 2) * apart
         return shifts
 
-    start, end = spread(0, 1), spread(1, 0)
+    start, end = spread(0), spread(1)
     for edge, points in bends.items():
         name, user = edge
-        lane = LANE if start[edge] == end[edge] == 0 else LANE / 2
-        up = [(x, y + lane) for x, y in points]
         a, b = start[edge], end[edge]
-        ends = box[name].side("right", a + lane), box[user].side("left", b + lane)
-        arrows.append(Arrow((ends[0], *up, ends[1]), "signal"))
-        if name in heard:  # nothing listens for a gradient at an input
-            down = [(x, y - lane) for x, y in reversed(points)]
-            ends = box[user].side("left", b - lane), box[name].side("right", a - lane)
-            arrows.append(Arrow((ends[0], *down, ends[1]), "message"))
-    legend = "Solid: values go up.   Dashed: gradients come down."
-    if widths is not None:
-        legend = "Number: width.   " + legend
-    if guesses:
-        legend += "   M: guesses at once."
+        lane = LANE / 2 if a or b else LANE
+        for dy, look in ((lane, "signal"), (-lane, "message")):
+            passing = [(x, y + dy) for x, y in points]
+            path = (box[name].side("right", a + dy), *passing, box[user].side("left", b + dy))
+            if look == "signal":
+                arrows.append(Arrow(path))
+            elif name in heard:  # nothing listens for a gradient at an input
+                arrows.append(Arrow(path[::-1], look))
+    legend = "" if widths is None else "Number: width.   "
+    legend += "Solid: values go up.   Dashed: gradients come down."
+    legend += "   M: guesses at once." if guesses else ""
     return Diagram(
-        width,
-        height,
+        700,
+        tall + (72 if title else 46),
         tuple(boxes),
         tuple(arrows),
         (Words(12, 14, legend),),

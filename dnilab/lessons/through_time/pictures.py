@@ -11,26 +11,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from dnilab.checks import whole_number
-from dnilab.pictures.diagram import ARROW_LOOKS, BOX_LOOKS
-from dnilab.pictures.style import (
-    BLUE,
-    FONT,
-    FONT_SIZE,
-    GREEN,
-    GROUND,
-    INK,
-    LINE_WIDTH,
-    MUTED,
-    SMALL,
-    Picture,
-    dress,
-    headline,
-    number,
-)
+from dnilab.pictures.curves import Curve, Series, draw_marks, summarise
+from dnilab.pictures.diagram import ARROW_LOOKS, Arrow, Box, Words, draw_parts
+from dnilab.pictures.draw import dress, headline, pixel_axes, place_axes
+from dnilab.pictures.style import GROUND, INK, MUTED, SMALL, Picture, number
 
 WIDTH = 700
 LEFT, RIGHT = 40.0, 40.0  # pixels left of the first step and right of the last
@@ -97,167 +83,74 @@ class Reach:
         return text
 
 
-def _arrow(ax: Axes, start: float, stop: float, y: float, look: str) -> None:
-    color, dash, width = ARROW_LOOKS[look]
-    ax.add_patch(
-        FancyArrowPatch(
-            (start, y),
-            (stop, y),
-            arrowstyle="-|>,head_length=6,head_width=3.2",
-            linewidth=width,
-            linestyle=dash,
-            color=color,
-            shrinkA=0,
-            shrinkB=0,
-            zorder=3,
-        )
-    )
+Parts = tuple[list[Box], list[Arrow], list[Words]]
 
 
-def _text(
-    ax: Axes,
-    x: float,
-    y: float,
-    text: str,
-    color: str = MUTED,
-    align: str = "center",
-    ground: bool = False,
-) -> None:
-    """Small text; with ``ground``, on a patch that hides the lines below it."""
-    patch = {"facecolor": GROUND, "edgecolor": "none", "pad": 1.5} if ground else None
-    ax.text(
-        x,
-        y,
-        text,
-        ha=align,
-        va="center",
-        fontsize=SMALL,
-        color=color,
-        fontfamily=FONT,
-        math_fontfamily="dejavusans",
-        zorder=6,
-        bbox=patch,
-    )
-
-
-def _draw_row(ax: Axes, reach: Reach, xs: np.ndarray) -> None:
+def _row(reach: Reach, xs: np.ndarray) -> Parts:
     """Circles, cuts, arrows; ``xs``: where each step is, in pixels."""
     gap = float(xs[1] - xs[0])
     radius = min(11.0, 0.32 * gap)
     states, credit = 92.0, 44.0  # heights
     last = reach.steps - 1
-    for t, x in enumerate(xs):
-        look = BOX_LOOKS["busy" if t in (0, last) else "plain"]
-        ax.add_patch(
-            Circle((x, states), radius, facecolor=look.fill, edgecolor=look.frame, lw=1.4, zorder=4)
+
+    def words(x: float, y: float, text: str, align: str = "center", color: str = INK) -> Words:
+        return Words(x, y, text, SMALL, align, color)
+
+    boxes = [
+        Box(
+            str(t), x, states, 2 * radius, 2 * radius, look="busy" if t in (0, last) else "plain",
+            corner=radius,
         )
-        if t:
-            _arrow(ax, xs[t - 1] + radius, x - radius - 1, states, "faint")
+        for t, x in enumerate(xs)
+    ]  # fmt: skip
+    arrows = [
+        Arrow(((x + radius, states), (y - radius - 1, states)), "faint") for x, y in pairwise(xs)
+    ]
     every = 1 if gap > 24 else 2 if gap > 14 else 4
-    for t in range(0, last + 1, every):
-        if last - t >= every or t == last:
-            _text(ax, xs[t], states + radius + 12, str(t))
-    if last % every:
-        _text(ax, xs[last], states + radius + 12, str(last))
-    _text(ax, xs[0] - radius, states + radius + 30, "shown", INK, "left")
-    _text(ax, xs[-1] + radius, states + radius + 30, "asked", INK, "right")
+    numbered = [*(t for t in range(0, last, every) if last - t >= every), last]
+    above = states + radius + 12
+    texts = [words(xs[t], above, str(t), color=MUTED) for t in numbered]
+    texts.append(words(xs[0] - radius, above + 18, "shown", "left"))
+    texts.append(words(xs[-1] + radius, above + 18, "asked", "right"))
+    size = min(9.0, 0.3 * gap)
     for cut in reach.cuts:
         x = float(xs[cut]) - gap / 2
-        ax.plot([x, x], [22, states + radius + 3], color=MUTED, lw=1.2, ls=(0, (3, 3)), zorder=2)
-    edges = [0, *reach.cuts, reach.steps]
-    for start, stop in pairwise(edges):
-        is_last = stop == reach.steps
-        if not is_last and not reach.guess:
-            continue
-        # from the last step of the segment, or the cut behind it, back to its first step
-        begin = float(xs[last]) + radius if is_last else float(xs[stop]) - gap / 2
-        end = float(xs[start]) - (gap / 2 - 3 if start else radius)
-        _arrow(ax, begin, end, credit, "message" if is_last else "synthetic")
-    for cut in reach.cuts:
-        x = float(xs[cut]) - gap / 2
+        arrows.append(Arrow(((x, 22), (x, states + radius + 3)), "cut"))
         if reach.guess:
-            size = min(9.0, 0.3 * gap)
-            look = BOX_LOOKS["generator"]
-            ax.add_patch(
-                FancyBboxPatch(
-                    (x - size, credit - size),
-                    2 * size,
-                    2 * size,
-                    boxstyle="round,pad=0,rounding_size=3",
-                    facecolor=look.fill,
-                    edgecolor=look.frame,
-                    linestyle=look.dash,
-                    lw=1.4,
-                    zorder=4,
-                )
-            )
-            if size > 6:
-                _text(ax, x, credit, "$M$", INK)
+            lines = ("$M$",) if size > 6 else ()
+            square = Box(f"M {cut}", x, credit, 2 * size, 2 * size, lines, "generator", SMALL, 3)
+            boxes.append(square)
         elif cut == reach.told_truly:
-            color = ARROW_LOOKS["message"][0]
-            ax.plot([x, x], [credit - 13, credit + 13], color=color, lw=3.4, zorder=5)
+            arrows.append(Arrow(((x, credit - 13), (x, credit + 13)), "end"))
             room = x - LEFT > 120
-            _text(
-                ax,
-                x - 8 if room else x + 8,
-                credit - (0 if room else 22),
-                "thrown away",
-                color,
-                "right" if room else "left",
-                ground=True,
-            )
+            place = (x - 8, credit) if room else (x + 8, credit - 22)
+            align, color = "right" if room else "left", ARROW_LOOKS["end"].color
+            texts.append(Words(*place, "thrown away", SMALL, align, color, GROUND))
+    for start, stop in pairwise([0, *reach.cuts, reach.steps]):
+        is_last = stop == reach.steps
+        if is_last or reach.guess:
+            # from the last step of the segment, or the cut behind it, back to its first step
+            begin = float(xs[last]) + radius if is_last else float(xs[stop]) - gap / 2
+            end = float(xs[start]) - (gap / 2 - 3 if start else radius)
+            look = "message" if is_last else "synthetic"
+            arrows.append(Arrow(((begin, credit), (end, credit)), look))
+    return boxes, arrows, texts
 
 
-def _draw_bars(ax: Axes, reach: Reach, xs: np.ndarray) -> None:
-    assert reach.cosine is not None
-    gap = float(xs[1] - xs[0])
-    color, dash = ARROW_LOOKS["synthetic"][0], (0, (1.5, 1.2))
-    floor, tall = 26.0, 50.0
-    for level in (0.0, 1.0):
-        ax.plot(
-            [LEFT - 12, WIDTH - RIGHT + 12], [floor + level * tall] * 2, color="#C8C8C8", lw=0.8
-        )
-        _text(ax, LEFT - 17, floor + level * tall, f"{level:g}", align="right")
-    for t, (x, value) in enumerate(zip(xs, reach.cosine, strict=True)):
-        truly = t >= reach.told_truly
-        ax.add_patch(
-            Rectangle(
-                (x - 0.3 * gap, floor),
-                0.6 * gap,
-                tall * float(np.clip(value, -0.4, 1)),
-                facecolor="#F6D9C6" if truly else "#F8E9F2",
-                edgecolor=ARROW_LOOKS["message"][0] if truly else color,
-                linestyle="-" if truly else dash,
-                lw=1.3,
-                zorder=3,
-            )
-        )
-    _text(ax, LEFT - 12, 8, "cosine of the gradient that is used with the true one", align="left")
-
-
-def _draw_curve(
-    ax: Axes, updates: np.ndarray, bits: np.ndarray, chance: float, most: int, solved_below: float
-) -> None:
-    dress(ax, xlabel="updates", ylabel="bits of error")
-    ax.plot(updates, bits, color=BLUE, lw=LINE_WIDTH, zorder=3)
-    ax.set_xlim(0, most)
-    ax.set_ylim(0, 1.2 * chance)
-    for level, words, color, dash in (
-        (chance, "chance", MUTED, (0, (4, 3))),
-        (solved_below, "solved", GREEN, (0, (6, 2, 1.2, 2))),
-    ):
-        ax.axhline(level, color=color, lw=1.3, ls=dash, zorder=2)
-        ax.annotate(
-            words,
-            (1, level),
-            xycoords=("axes fraction", "data"),
-            xytext=(-4, 4),
-            textcoords="offset points",
-            ha="right",
-            fontsize=SMALL,
-            color=color,
-            fontfamily=FONT,
-        )
+def _bars(cosine: Sequence[float], told_truly: int, xs: np.ndarray) -> Parts:
+    """A bar for each step; negative ones hang below the line."""
+    gap, floor, tall = float(xs[1] - xs[0]), 26.0, 50.0
+    boxes, arrows = [], []
+    texts = [Words(LEFT - 12, 8, "cosine of the gradient that is used with the true one")]
+    for level in (0, 1):
+        y = floor + level * tall
+        arrows.append(Arrow(((LEFT - 12, y), (WIDTH - RIGHT + 12, y)), "level"))
+        texts.append(Words(LEFT - 17, y, str(level), align="right"))
+    for t, (x, value) in enumerate(zip(xs, cosine, strict=True)):
+        high = tall * float(np.clip(value, -0.4, 1))
+        look = "told" if t >= told_truly else "generator"
+        boxes.append(Box(str(t), x, floor + high / 2, 0.6 * gap, high, look=look, corner=0))
+    return boxes, arrows, texts
 
 
 def credit_picture(
@@ -279,37 +172,30 @@ def credit_picture(
     """
     if len(updates) != len(bits):
         raise ValueError(f"bits has {len(bits)} numbers; it accepts {len(updates)}, as updates has")
-    curve = most is not None
-    height = (34 if title else 6) + ROW
-    height += (BARS if reach.cosine is not None else 0) + (CURVE if curve else 0)
+    top = 34 if title else 6
+    bars = ROW if reach.cosine is None else ROW + BARS
     sentence = reach.sentence
-    if curve and len(bits):
+    if most is not None and len(bits):
         last = float(bits[-1])
         word = "solved" if last < solved_below else "chance" if last > 0.9 * chance else "between"
         sentence += (
             f" After {number(float(updates[-1]))} updates {number(last)} bits of error are left, "
             f"where chance is {number(chance)}: {word}."
         )
+    height = top + bars + (0 if most is None else CURVE)
     picture = Picture(WIDTH, height, sentence=sentence)
-    top = headline(picture, title, "") if title else 6.0
+    headline(picture, title)
     xs = np.linspace(LEFT, WIDTH - RIGHT, reach.steps)
-    used = top
-
-    def part(pixels: float) -> Axes:
-        nonlocal used
-        used += pixels
-        ax = picture.add_axes((0, 1 - used / height, 1, pixels / height))
-        ax.set_xlim(0, WIDTH)
-        ax.set_ylim(0, pixels)
-        ax.axis("off")
-        return ax
-
-    _draw_row(part(ROW - 6), reach, xs)
+    draw_parts(pixel_axes(picture, top, ROW - 6), *_row(reach, xs))
     if reach.cosine is not None:
-        _draw_bars(part(BARS), reach, xs)
+        parts = _bars(reach.cosine, reach.told_truly, xs)
+        draw_parts(pixel_axes(picture, top + ROW - 6, BARS), *parts)
     if most is not None:
-        bottom = 52 / height
-        ax = picture.add_axes((72 / WIDTH, bottom, 1 - 100 / WIDTH, (CURVE - 74) / height))
-        _draw_curve(ax, np.asarray(updates), np.asarray(bits), chance, most, solved_below)
-        ax.xaxis.label.set_fontsize(FONT_SIZE)
+        ax = place_axes(picture, left=72, right=28, top=top + bars + 22, bottom=52)
+        dress(ax, xlabel="updates", ylabel="bits of error")
+        ax.set_xlim(0, most)
+        ax.set_ylim(0, 1.2 * chance)
+        line = summarise(Series("bits", np.asarray(updates), np.asarray(bits)))
+        Curve(ax, line.look).show(line, 0, 1)
+        draw_marks(ax, [(chance, "chance"), (solved_below, "solved")], [line])
     return picture

@@ -64,7 +64,8 @@ class TestPicture:
     def test_the_bars_are_the_cosines(self):
         cosine = (0.5, -0.2, 0.75, 1.0)
         picture = credit_picture(Reach(4, 2, True, cosine))
-        heights = [bar.get_height() for bar in picture.axes[1].patches]
+        bars = [patch for patch in picture.axes[1].patches if hasattr(patch, "get_height")]
+        heights = [bar.get_height() for bar in bars]
         np.testing.assert_allclose(np.array(heights) / heights[-1], cosine)
 
     def test_the_curve_is_what_it_was_given(self):
