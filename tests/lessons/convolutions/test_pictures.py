@@ -89,14 +89,14 @@ def test_scales():
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: images({}), "rows: got none"),
-        (lambda: images({"a": TRUE[0]}), r"rows\['a'\]: got shape \(4, 4\)"),
-        (lambda: images({"a": TRUE, "b": TRUE[:3]}), r"rows\['b'\]: .* 8 images"),
+        (lambda: images({}), "rows is empty"),
+        (lambda: images({"a": TRUE[0]}), r"rows\['a'\] has shape \(4, 4\)"),
+        (lambda: images({"a": TRUE, "b": TRUE[:3]}), r"rows\['b'\] has shape .* 8 images"),
         (lambda: images({"a": np.full((1, 2, 2), np.nan)}), "NaN or infinite"),
-        (lambda: example(columns=["one"]), "columns: got 1 names, need 8"),
-        (lambda: example(grey=("pixels",)), "'pixels': got a name that is no row"),
-        (lambda: example(compare=("guess", "digit")), "compare: got shapes"),
-        (lambda: example(scale="log"), "scale: got 'log'"),
+        (lambda: example(columns=["one"]), "columns has 1 names; it accepts 8"),
+        (lambda: example(grey=("pixels",)), "grey is 'pixels'; it accepts one of 'digit', "),
+        (lambda: example(compare=("guess", "digit")), "compare has rows of shapes"),
+        (lambda: example(scale="log"), "scale is 'log'"),
     ],
 )
 def test_refused(call, says):
