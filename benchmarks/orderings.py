@@ -52,7 +52,7 @@ from dnilab.network import (
     Stack,
     Tanh,
 )
-from dnilab.network.stack import Heard
+from dnilab.network.modules import Heard
 from dnilab.orderings import (
     Program,
     blue_box,
@@ -63,7 +63,7 @@ from dnilab.orderings import (
     speed_up_limit,
 )
 from dnilab.training import train, wiring_of
-from dnilab.training.blas import one_blas_thread
+from dnilab.training.one_thread import one_blas_thread
 
 SMALL = (24, 128, 64, 12)  # the size of the published timing
 LARGE = (784, 256, 256, 256, 256, 10)

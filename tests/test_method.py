@@ -14,7 +14,7 @@ from dnilab import method, orderings
 from dnilab.data import binary_addition
 from dnilab.network import SGD, BinaryCrossEntropy, Stack
 from dnilab.training import train
-from dnilab.training.blas import one_blas_thread
+from dnilab.training.one_thread import one_blas_thread
 from tests.training.by_hand import in_the_pages_words
 
 WIDTHS, RATE, GENERATOR_RATE = (24, 20, 16, 12), 0.3, 0.01

@@ -12,10 +12,9 @@ from dnilab.checks import refuse, true_or_false, whole_number, whole_numbers
 from dnilab.data import Dataset, binary_addition, digits, mnist
 from dnilab.experiments.settings_table import WIDTHS, Table, above, among, or_none, setting, whole
 from dnilab.network import Optimiser, Stack, loss_named, optimiser_named
-from dnilab.network.layers import ACTIVATIONS
-from dnilab.network.losses import LOSSES
+from dnilab.network.layers import ACTIVATIONS, LOSSES
+from dnilab.network.modules import check_context
 from dnilab.network.optimisers import OPTIMISERS
-from dnilab.network.signals import check_context
 from dnilab.orderings import (
     Groups,
     Program,

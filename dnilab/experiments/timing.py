@@ -20,6 +20,7 @@ import numpy as np
 
 from dnilab.checks import real_number, whole_number
 from dnilab.data import Dataset
+from dnilab.data.batches import Feed
 from dnilab.network import SGD, BinaryCrossEntropy, Stack
 from dnilab.orderings import (
     Groups,
@@ -32,9 +33,8 @@ from dnilab.orderings import (
     pipeline,
 )
 from dnilab.training import Span
-from dnilab.training.blas import blas_threads as held_at
-from dnilab.training.blas import one_blas_thread
-from dnilab.training.feed import Feed
+from dnilab.training.one_thread import blas_threads as held_at
+from dnilab.training.one_thread import one_blas_thread
 from dnilab.training.published_threads import processes_can_fork
 from dnilab.training.train import EXECUTORS, make_workers
 

@@ -16,24 +16,30 @@ from dnilab.network.cells import GRU, LSTM, Cell, TanhCell, cell_named
 from dnilab.network.gradcheck import complex_step, finite_difference, relative_error
 from dnilab.network.joins import Add, Concatenate
 from dnilab.network.layers import (
+    BinaryCrossEntropy,
     Chain,
     Dense,
     FixedFeedbackDense,
     Identity,
     Layer,
+    Loss,
     ReLU,
     Sigmoid,
-    Tanh,
-    activation,
-)
-from dnilab.network.losses import (
-    BinaryCrossEntropy,
-    Loss,
     SoftmaxCrossEntropy,
     SquaredError,
+    Tanh,
+    activation,
     loss_named,
+)
+from dnilab.network.modules import (
+    CONTEXTS,
+    Feedback,
+    Generator,
+    Module,
+    Readout,
+    Signal,
+    Stack,
+    joined_context,
 )
 from dnilab.network.normalisation import BatchNorm
 from dnilab.network.optimisers import SGD, Adam, Momentum, Optimiser, optimiser_named
-from dnilab.network.signals import CONTEXTS, Feedback, Generator, Readout, Signal, joined_context
-from dnilab.network.stack import Module, Stack

@@ -14,20 +14,28 @@ import json
 import os
 import secrets
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
+from dnilab.checks import file_path as _path
 from dnilab.checks import whole_number
 from dnilab.data import Dataset
-from dnilab.network import Stack
+from dnilab.network import Optimiser, Stack
 from dnilab.orderings import Program
-from dnilab.training.state import RunState, fitted_as_made, pending_at
+from dnilab.training.state import (
+    ResumableWorker,
+    RunState,
+    check_writable,
+    fitted_as_made,
+    merged,
+    pending_at,
+)
 
 FORMAT = "dnilab checkpoint"
 VERSION = 3
@@ -50,6 +58,73 @@ class Checkpoint:
             f"The last checkpoint is {path!r}, at batch {self.batch}: train(..., resume={path!r}) "
             "goes on from there"
         )
+
+
+class Keeper:
+    """Takes a run up where it was written down, and writes it down now and then.
+
+    ``begin``: the turn that it begins with.  Said as a string, it tells where to go on from.
+
+    Raises ValueError, naming the argument, for a file that is no checkpoint of this run, an
+    executor that can't save, and a program or an optimiser that can't be written down.
+    """
+
+    def __init__(
+        self,
+        workers: Sequence[ResumableWorker],
+        stack: Stack,
+        data: Dataset,
+        program: Program,
+        optimiser: Optimiser,
+        generator_optimiser: Optimiser,
+        batch_size: int,
+        epochs: int,
+        seed: int,
+        executor: Any,
+        checkpoint: Place | None,
+        resume: Place | None,
+    ) -> None:
+        self.workers, self.known = (
+            workers,
+            None if resume is None else load(_path("resume", resume)),
+        )
+        self.run = description(
+            stack, data, program, optimiser=optimiser, generator_optimiser=generator_optimiser,
+            batch_size=batch_size, epochs=epochs, seed=seed,
+        )  # fmt: skip
+        if self.known is not None:
+            start, batches = merged(worker.state() for worker in workers), workers[0].batches
+            check_fits(
+                self.known, self.run, start, stack, data.x_train[:batch_size], program, batches
+            )
+        self.begin = 0 if self.known is None else self.known.state.turn
+        if checkpoint is None:
+            return
+        self.path = _path("checkpoint", checkpoint)
+        if executor != "one thread" and not callable(executor):
+            raise ValueError(
+                f"checkpoint is {str(self.path)!r}, and executor is {executor!r}; it accepts "
+                "'one thread' or apart(client), whose workers come to rest together"
+            )
+        check_writable(program)
+        for worker in workers:
+            worker.saving = True
+            worker.state()  # an optimiser that can't be written down says so now
+
+    def take_up(self) -> None:
+        """Let the workers stand where the checkpoint says, if there is one."""
+        if self.known is not None:
+            for worker in self.workers:
+                worker.restore(self.known.state)
+
+    def save(self, batch: int) -> None:
+        """Write the state after ``batch`` batches; the workers are at rest."""
+        state = merged(worker.state() for worker in self.workers)
+        save(self.path, self.run, batch, state)
+        self.known = Checkpoint(self.path, dict(self.run), batch, RunState(state.turn))
+
+    def __str__(self) -> str:
+        return str(self.known or "There is no checkpoint; train(..., checkpoint=path) writes them")
 
 
 # ---- what a run is -------------------------------------------------------------------------------

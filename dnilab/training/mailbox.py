@@ -13,8 +13,7 @@ from math import inf
 from queue import SimpleQueue
 from typing import Any
 
-from dnilab.training.state import Key
-from dnilab.training.worker import Worker, users_of_values
+from dnilab.training.worker import Key, Worker, users_of_values
 
 TURNS_AHEAD = 16  # how many turns a worker may be ahead of one it never hears from
 WORD_EVERY = TURNS_AHEAD // 4  # turns after which this one lets it know how far it has come

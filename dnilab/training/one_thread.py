@@ -1,20 +1,115 @@
-"""The executor that runs every worker on the calling thread, one after the other."""
+"""One thread: the executor that runs every worker on the calling thread, one after the other.
+
+And what all executors do to the machine meanwhile: one BLAS thread for each worker, and the memory
+that NumPy's temporaries free is kept instead of given back at every step.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from functools import partial
+import ctypes
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from dnilab.network import Stack
 from dnilab.orderings import Program
-from dnilab.training.blas import one_blas_thread
 from dnilab.training.failures import first_of
 from dnilab.training.snapshot import Snapshot
-from dnilab.training.state import Key
-from dnilab.training.worker import ParametersExploded, Worker, users_of_values
+from dnilab.training.worker import Key, ParametersExploded, Worker, users_of_values
+
+# An RLock: collecting garbage may close an abandoned run, which ends up here, on a thread that is
+# in here already.
+_lock = threading.RLock()
+_users = 0
+_held: list[tuple[Any, int]] = []  # each library, and its number of threads before
+
+
+@lru_cache(maxsize=1)
+def _controller(modules: int) -> ThreadpoolController:
+    # It looks through all loaded libraries, which takes a while: again only if modules were
+    # imported since, for scikit-learn brings another BLAS along.
+    return ThreadpoolController()
+
+
+def _set(library: Any, number: int) -> None:
+    """Set a library's number of threads, from whatever thread this is called on.
+
+    threadpoolctl 3.8 lets only one living Python thread change OpenBLAS, the first that tried, and
+    ignores all others without a word.  But a panel trains on another thread than a cell, and a run
+    may be closed on another thread than it was started on.  The counting below keeps the peace.
+    """
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(number)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS at one thread.  The setting is the process's: the last one out restores it."""
+    global _users, _held
+    with _lock:
+        if _users == 0:
+            libraries = [
+                lib
+                for lib in _controller(len(sys.modules)).lib_controllers
+                if lib.user_api == "blas"
+            ]
+            _held = [(library, library.num_threads) for library in libraries]
+            for library in libraries:
+                _set(library, 1)
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                for library, number in _held:
+                    _set(library, number)
+                _held = []
+
+
+@contextmanager
+def blas_threads(number: int) -> Iterator[None]:
+    """Hold BLAS at ``number`` threads, also in all that trains inside: to show what that costs."""
+    with one_blas_thread():  # what is inside finds BLAS held, and leaves the number as it is
+        with _lock:
+            libraries = [library for library, _ in _held]
+            for library in libraries:
+                _set(library, number)
+        try:
+            yield
+        finally:
+            with _lock:
+                for library in libraries:
+                    _set(library, 1)
+
+
+# From malloc.h.  Setting one of them also stops glibc from adapting the two by itself.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_MEBIBYTE = 2**20
+
+
+@cache
+def keep_freed_memory() -> bool:
+    """Tell glibc to keep up to 256 MiB that were freed; True if it was there to be told.
+
+    It applies to the whole process, once, and takes memory from nobody: what is kept is used for
+    the next arrays.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is None:
+        return False
+    kept = mallopt(_M_TRIM_THRESHOLD, 256 * _MEBIBYTE)
+    on_heap = mallopt(_M_MMAP_THRESHOLD, 32 * _MEBIBYTE)  # the most that it accepts
+    return bool(kept and on_heap)
 
 
 def connect(workers: Sequence[Worker], program: Program, owners: Mapping[int, int]) -> None:

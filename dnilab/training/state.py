@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from dnilab.network.optimisers import Memory
+from dnilab.network.optimisers import Memory, copy_into, memory_of, remember
 from dnilab.orderings import Program
 from dnilab.orderings.steps import in_a_run, unroll_turn
+from dnilab.training.one_thread import one_blas_thread
+from dnilab.training.worker import Keep, Key, Part, Worker, asker
 
-Part = tuple[int, str]  # module, and "body", "generator" or "input model"
-Key = tuple[str, int, int]  # kind, module, batch: an orderings.Value as a plain tuple
 # Closures, or made of them: they can't be written down.
 UNWRITABLE = ("pullback", "grads")
 
@@ -108,3 +109,92 @@ def check_writable(program: Program) -> None:
                 f"{program.name!r} keeps from one turn to the next; it accepts programs that pull "
                 "back and update in the turn of the forward pass"
             )
+
+
+class ResumableWorker(Worker):
+    """A worker that tells where it stands, and can go on from there.
+
+    ``saving``: whether ``state`` will be asked for at the end of some ``advance``: it has to be set
+    before.
+    """
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.saving = False
+        self._until = 0
+        self._as_made = fitted_as_made(self.program)
+        self._made_with: dict[Key, list[np.ndarray]] = {}
+        # A guess that is pending at a stop was made at most so many turns before.
+        self._turns_pending = -(-self.program.lag // self.program.batches_per_turn) + 1
+
+    def _keeper(self, kind: str, k: int) -> Keep | None:
+        keep = super()._keeper(kind, k)
+        if keep is None or (kind, k) not in self._as_made:
+            return keep
+        model = self.modules[k].parts[self._as_made[kind, k]]
+
+        def keep_and_note(t: int, value: Any) -> None:
+            keep(t, value)
+            if self.saving and self._until - self.turn <= self._turns_pending:
+                self._made_with[kind, k, t] = [theta.copy() for theta in model]
+
+        return keep_and_note
+
+    def advance(self, until_turn: int) -> bool:
+        """As every worker does; what was noted of guesses that are fitted by now is let go."""
+        self._until = until_turn
+        self._made_with = {key: v for key, v in self._made_with.items() if key in self.store}
+        return super().advance(until_turn)
+
+    def state(self) -> RunState:
+        """Where this worker stands, between two turns.  The arrays are its own: they live on.
+
+        Raises ValueError if an optimiser does not tell what it keeps.
+        """
+        plain = {"guess": lambda value: value[2], "prediction": lambda value: None}
+        return RunState(
+            self.turn,
+            self.thetas(),
+            {part: memory_of(updater) for part, updater in self._tools.updates.items()},
+            {
+                key: plain[key[0]](value) if key[0] in plain else value
+                for key, value in self.store.items()
+            },
+            {key: self._made_with[key] for key in self.store if key[:2] in self._as_made},
+        )
+
+    def restore(self, state: RunState) -> None:
+        """Go on from ``state``, of this worker or of all of them: its own part is copied."""
+        for part, thetas in self.thetas().items():
+            copy_into(thetas, state.thetas[part])
+        for of, updater in self._tools.updates.items():
+            remember(updater, state.memories[of])
+        self.turn, self.position = state.turn, 0
+        self.feed.skip(max(0, state.turn * self.program.batches_per_turn - self.program.lag))
+        self.store.clear()
+        self._made_with.clear()
+        for key, plain in state.pending.items():
+            if self._users[key[:2]] == self.index:
+                self.store[key] = self._unwritten(key, plain, state.made_with.get(key))
+
+    def _unwritten(self, key: Key, plain: Any, made_with: list[np.ndarray] | None) -> Any:
+        """What the store holds for a pending value of a state."""
+        kind, k, t = key
+        if kind not in ("guess", "prediction"):
+            return plain
+        if made_with is None:
+            return None, None, plain  # a late fit looks at nothing but h
+        model = self.modules[k].parts[self._as_made[kind, k]]
+        now = [theta.copy() for theta in model]
+        copy_into(model, made_with)
+        made: Any
+        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):  # as it was made
+            if kind == "guess":
+                made = (*asker(k, self._tools)(plain, t), plain)
+            else:
+                predict = self.modules[k].input_model
+                assert predict is not None  # it made this prediction
+                made = predict(self.feed.x(t))
+        copy_into(model, now)  # its fit pulls back through the parameters of that day
+        self._made_with[key] = [theta.copy() for theta in made_with]
+        return made

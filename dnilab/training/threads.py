@@ -17,10 +17,10 @@ import numpy as np
 
 from dnilab.network import Module, Stack
 from dnilab.orderings import Program
-from dnilab.training.blas import one_blas_thread
 from dnilab.training.events import Span
 from dnilab.training.failures import WorkerFailed, first_of, turn_of
 from dnilab.training.mailbox import Ended, Mailbox
+from dnilab.training.one_thread import one_blas_thread
 from dnilab.training.snapshot import Snapshot
 from dnilab.training.worker import ParametersExploded, Worker
 

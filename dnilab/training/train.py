@@ -3,75 +3,60 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from functools import partial
 from importlib import import_module
-from typing import Any, Protocol
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
-from dnilab.checks import file_path, one_of, whole_number
+from dnilab.checks import one_of, whole_number
 from dnilab.data import Dataset
-from dnilab.data.batches import check_batch_size
+from dnilab.data.batches import Feed, Source, Stream, check_batch_size
 from dnilab.network import Optimiser, Stack
 from dnilab.orderings import Program, check
-from dnilab.training.blas import one_blas_thread
-from dnilab.training.checkpoint import Checkpoint, Place, check_fits, description, load, save
 from dnilab.training.compatibility import check_parts, check_together
 from dnilab.training.events import Diverged, Event, Report
 from dnilab.training.failures import WorkerLost
-from dnilab.training.feed import Feed, Source, Stream
-from dnilab.training.malloc import keep_freed_memory
 from dnilab.training.metrics import alignment, scores
-from dnilab.training.one_thread import advance, connect
+from dnilab.training.one_thread import advance, connect, keep_freed_memory, one_blas_thread
 from dnilab.training.snapshot import Snapshot
-from dnilab.training.state import RunState, check_writable, merged
 from dnilab.training.worker import ParametersExploded, Worker
+
+Place = str | PathLike[str]
 
 LOSS_ROWS = 2000  # training rows on which a report measures the loss: enough, and quick
 
 
 def _in_words(
-    fault: ParametersExploded, epoch: float, optimiser: Optimiser, generator_optimiser: Optimiser
-) -> str:
+    per_epoch: int,
+    optimiser: Optimiser,
+    generator_optimiser: Optimiser,
+    fault: ParametersExploded,
+) -> Diverged:
     rates = (
         f"the generators' rate (now {generator_optimiser.rate:g})",
         f"the modules' rate (now {optimiser.rate:g})",
     )
     first, second = rates[::-1] if fault.part == "body" else rates
     what = "the weights" if fault.part == "body" else f"the {fault.part}"
-    return (
+    epoch = fault.batch / per_epoch
+    message = (
         f"Diverged: {what} of module {fault.module} grew without bound at batch {fault.batch} "
         f"(epoch {epoch:.1f}), and the run was stopped. Lower {first}; if that does not help, "
         f"{second}."
     )
+    return Diverged(fault.batch, epoch, fault.module, fault.part, message)
 
 
-class Executor(Protocol):
-    """Runs workers up to each of some turns and hands out a snapshot at each."""
+Executor = Callable[..., Generator[Snapshot, None, None]]
+"""``execute(stack, workers, program, owners, stops)``: runs workers up to each turn in ``stops``.
 
-    def __call__(
-        self,
-        stack: Stack,
-        workers: Sequence[Worker],
-        program: Program,
-        owners: Mapping[int, int],
-        stops: Sequence[int],
-    ) -> Generator[Snapshot, None, None]: ...
-
-
-class RestingExecutor(Protocol):
-    """An executor that is told at which stops the state will be saved: all workers rest there."""
-
-    def __call__(
-        self,
-        stack: Stack,
-        workers: Sequence[Worker],
-        program: Program,
-        owners: Mapping[int, int],
-        stops: Sequence[int],
-        saves: Collection[int] = (),
-    ) -> Generator[Snapshot, None, None]: ...
+It hands out a snapshot at each.  One that is no name in ``EXECUTORS``, as ``apart(client)``, has to
+bring all workers to rest at its stops; it is told which of them are ``saves``, if any are.
+"""
 
 
 def _imported_when_asked(module: str, function: str) -> Executor:
@@ -92,7 +77,7 @@ EXECUTORS: dict[str, Executor] = {
 }
 
 
-def _executor_for(name: str | RestingExecutor, program: Program) -> Executor | RestingExecutor:
+def _executor_for(name: str | Executor, program: Program) -> Executor:
     """The executor, if it can run this program; else ValueError."""
     if callable(name):
         if program.races:
@@ -148,42 +133,6 @@ class _Reporter:
         )
 
 
-class _Saver:
-    """Writes down where the workers stand."""
-
-    def __init__(
-        self,
-        checkpoint: Place,
-        executor: str | RestingExecutor,
-        program: Program,
-        workers: Sequence[Worker],
-        run: Mapping[str, Any],
-    ) -> None:
-        self.path = file_path("checkpoint", checkpoint)
-        if executor != "one thread" and not callable(executor):
-            raise ValueError(
-                f"checkpoint is {str(self.path)!r}, and executor is {executor!r}; it accepts "
-                "'one thread' or apart(client), whose workers come to rest together"
-            )
-        check_writable(program)
-        self.workers, self.run = workers, run
-        for worker in workers:
-            worker.saving = True
-            worker.state()  # an optimiser that can't be written down says so now
-
-    def save(self, batch: int) -> Checkpoint:
-        """Write the state after ``batch`` batches; the workers are at rest."""
-        state = merged(worker.state() for worker in self.workers)
-        save(self.path, self.run, batch, state)
-        return Checkpoint(self.path, dict(self.run), batch, RunState(state.turn))
-
-
-def _where_to_go_on(known: Checkpoint | None) -> str:
-    if known is None:
-        return "There is no checkpoint; train(..., checkpoint=path) writes them"
-    return str(known)
-
-
 def make_workers(
     stack: Stack,
     source: Callable[[], Source],
@@ -191,7 +140,8 @@ def make_workers(
     optimiser: Optimiser,
     generator_optimiser: Optimiser,
     batches: int,
-) -> list[Worker]:
+    kind: type[Worker] = Worker,
+) -> list[Any]:
     """One worker for each list of steps, each with a source of batches of its own.
 
     Raises IllegalProgram unless the program can run.
@@ -199,7 +149,7 @@ def make_workers(
     owners = check(program)
     keep_freed_memory()
     return [
-        Worker(
+        kind(
             index,
             program,
             owners,
@@ -246,7 +196,7 @@ def train(
     seed: int = 0,
     report_every: int | None = None,
     probe_rows: int = 0,
-    executor: str | RestingExecutor = "one thread",
+    executor: str | Executor = "one thread",
     checkpoint: Place | None = None,
     checkpoint_every: int | None = None,
     resume: Place | None = None,
@@ -294,74 +244,54 @@ def train(
         if not isinstance(given, Optimiser):
             raise ValueError(f"{name} is {given!r}; it accepts an optimiser, as Adam(1e-3)")
     check_together(stack, data, program, batch_size, probe_rows)
-    workers = make_workers(
-        stack,
-        lambda: Feed(data, batch_size, seed),
-        program,
-        optimiser,
-        for_generators,
-        batches,
-    )
-    run: dict[str, Any] = {}
+    feed = partial(Feed, data, batch_size, seed)
+    both = optimiser, for_generators
+    keeper = None
     if checkpoint is not None or resume is not None:
-        run = description(
-            stack, data, program, optimiser=optimiser, generator_optimiser=for_generators,
-            batch_size=batch_size, epochs=batches // per_epoch, seed=seed,
+        # not loaded unless a run is written down: it is no part of the method
+        from dnilab.training.checkpoint import Keeper
+        from dnilab.training.state import ResumableWorker
+
+        keeper = Keeper(
+            make_workers(stack, feed, program, *both, batches, ResumableWorker),
+            stack, data, program, *both, batch_size, epochs, seed, executor, checkpoint, resume,
         )  # fmt: skip
-    resumed = None if resume is None else load(file_path("resume", resume))
-    if resumed is not None:
-        start = merged(worker.state() for worker in workers)
-        x = data.x_train[:batch_size]
-        check_fits(resumed, run, start, stack, x, program, batches)
-    saver = None
-    if checkpoint is not None:
-        saver = _Saver(checkpoint, executor, program, workers, run)
-    elif checkpoint_every is not None:
+    if checkpoint_every is not None and checkpoint is None:
         raise ValueError(
             f"checkpoint_every is {checkpoint_every}, and checkpoint is None; with it, "
             "checkpoint accepts the path of a file"
         )
+    workers = keeper.workers if keeper else make_workers(stack, feed, program, *both, batches)
     reporter = _Reporter(stack, data, per_epoch, probe_rows)
-    per_turn = program.batches_per_turn
-    last = program.turns(batches)
+    per_turn, begin = program.batches_per_turn, keeper.begin if keeper else 0
 
     def turns_every(number: int) -> set[int]:
-        return {*(-(-b // per_turn) for b in range(0, batches, number)), last}
+        turns = {*(-(-b // per_turn) for b in range(0, batches, number)), program.turns(batches)}
+        return {turn for turn in turns if turn >= begin}
 
-    begin = 0 if resumed is None else resumed.state.turn
-    reports = {turn for turn in turns_every(every) if turn >= begin}
-    saves: set[int] = set()
-    if saver is not None:
-        if checkpoint_every is not None:
-            every = whole_number("checkpoint_every", checkpoint_every, 1)
-        saves = {turn for turn in turns_every(every) if turn >= begin}
-
-    known = resumed
+    reports, saves = turns_every(every), set[int]()
+    if checkpoint is not None:
+        often = every if checkpoint_every is None else checkpoint_every
+        saves = turns_every(whole_number("checkpoint_every", often, 1))
 
     def judge(at: Snapshot) -> Report | None:
-        nonlocal known
         # every worker has had this many batches, and finished the run at the last stop
         batch = min(at.turn * per_turn, batches)
-        if saver is not None and at.turn in saves:
-            known = saver.save(batch)
+        if keeper is not None and at.turn in saves:
+            keeper.save(batch)
         return reporter.report(batch, at) if at.turn in reports else None
 
-    def in_words(fault: ParametersExploded) -> Diverged:
-        epoch = fault.batch / per_epoch
-        message = _in_words(fault, epoch, optimiser, for_generators)
-        return Diverged(fault.batch, epoch, fault.module, fault.part, message)
-
     def events() -> Iterator[Event]:
-        if resumed is not None:
-            for worker in workers:
-                worker.restore(resumed.state)
         more = {"saves": saves} if saves and callable(executor) else {}
+        stops = sorted(reports | saves)
         try:
-            stops = sorted(reports | saves)
+            if keeper is not None:
+                keeper.take_up()
             snapshots = execute(stack, workers, program, owners, stops, **more)
-            yield from follow(snapshots, judge, in_words)
+            yield from follow(snapshots, judge, partial(_in_words, per_epoch, *both))
         except WorkerLost as lost:
-            raise WorkerLost(f"{lost}. {_where_to_go_on(known)}", lost.modules) from lost.__cause__
+            where = keeper or "There is no checkpoint; train(..., checkpoint=path) writes them"
+            raise WorkerLost(f"{lost}. {where}", lost.modules) from lost.__cause__
         finally:
             with np.errstate(over="ignore", invalid="ignore"):
                 stack.calibrate(data.x_train)

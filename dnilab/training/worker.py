@@ -1,28 +1,399 @@
 """A worker: runs its steps of a program, in order, on the modules it owns.
 
-The same worker serves every executor.  What differs is only what happens when a value from
-another worker is not there yet (on one thread ``advance`` returns and another worker goes on; on
-threads of their own, it waits), and how a step that is marked ``alone`` is started.
+First what each operation does to a live module, one function each: ``ACTIONS[op](k, tools)`` looks
+up once whatever stays the same from batch to batch, and returns ``act(t)``, which does the
+operation on batch t.  Values that other steps need go through ``tools.keeper(kind, k)``, which
+returns ``keep(t, value)``, or None where nobody needs them.
+
+Then the worker.  The same one serves every executor.  What differs is only what happens when a
+value from another worker is not there yet (on one thread ``advance`` returns and another worker
+goes on; on threads of their own, it waits), and how a step that is marked ``alone`` is started.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
 
-from dnilab.network import Loss, Module, Optimiser
-from dnilab.network.optimisers import copy_into, memory_of, remember
-from dnilab.orderings import Program, Step, needs_and_makes
-from dnilab.orderings.steps import reach
-from dnilab.training.actions import ACTIONS, Action, Keep, Tools, asker
-from dnilab.training.blas import one_blas_thread
+from dnilab.data.batches import Source
+from dnilab.network import Loss, Module, Optimiser, Signal
+from dnilab.network.joins import add_up
+from dnilab.network.optimisers import Updater
+from dnilab.orderings import Program, Step, Wiring, needs_and_makes
+from dnilab.orderings.steps import numbered, reach
 from dnilab.training.events import Span
-from dnilab.training.feed import Source
-from dnilab.training.state import Key, Part, RunState, fitted_as_made
+
+Part = tuple[int, str]  # module, and "body", "generator", "readout" or "input model"
+Key = tuple[str, int, int]  # kind, module, batch: an orderings.Value as a plain tuple
+Action = Callable[[int], None]
+Keep = Callable[[int, Any], None]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the actions of one worker work with.
+
+    ``store`` holds values by (kind, module, batch) until the one step that needs them takes them.
+    ``keeper(kind, k)`` tells where a value goes: into a store, to another worker, or nowhere.
+    ``updates``: the updater of each part of its modules.
+    """
+
+    modules: Mapping[int, Module]
+    wiring: Wiring
+    loss: Loss
+    feed: Source
+    store: dict[Key, Any]
+    keeper: Callable[[str, int], Keep | None]
+    updates: Mapping[Part, Updater]
+
+
+def _forward(k: int, tools: Tools) -> Callable[[int], tuple[np.ndarray, Any]]:
+    """Module k on batch t: it hears x, and what others have said of this batch or an earlier one.
+
+    From before the first batch it hears None.
+    """
+    take, body = tools.store.pop, tools.modules[k].body
+    ears: list[Callable[[int], Any]] = []
+    for place, (module, late) in enumerate(tools.wiring.heard[k - 1]):
+        if module == 0:
+            ears.append(tools.feed.x)
+            continue
+        users = [user[:2] for user in tools.wiring.users[module - 1]]
+        ears.append(_ear(take, numbered("h", users.index((k, place))), module, late))
+    if len(ears) == 1:
+        hear = ears[0]
+        return lambda t: body(hear(t))
+    return lambda t: body(*[hear(t) for hear in ears])
+
+
+def _ear(take: Callable[..., Any], kind: str, module: int, late: int) -> Callable[[int], Any]:
+    if late:
+        return lambda t: take((kind, module, t - late)) if t >= late else None
+    return lambda t: take((kind, module, t))
+
+
+def _several(keeps: Sequence[Keep | None]) -> Keep | None:
+    """One for all who need the same value; None if nobody does."""
+    wanted = [keep for keep in keeps if keep is not None]
+    if len(wanted) < 2:
+        return wanted[0] if wanted else None
+
+    def keep_all(t: int, value: Any) -> None:
+        for keep in wanted:
+            keep(t, value)
+
+    return keep_all
+
+
+def _say(k: int, tools: Tools) -> Keep | None:
+    """Hand h to all who hear module k."""
+    places = range(len(tools.wiring.users[k - 1]) or 1)
+    return _several([tools.keeper(numbered("h", place), k) for place in places])
+
+
+def _tell(k: int, tools: Tools) -> Callable[[int, Sequence[Any]], None] | None:
+    """Send down what each thing heard was worth; None if nobody wants to know."""
+    wanted = [
+        (place, ear.late, keep)
+        for place, ear in tools.wiring.sources(k)
+        if (keep := tools.keeper(numbered("message", place), k)) is not None
+    ]
+    if not wanted:
+        return None
+    if len(wanted) == 1 and wanted[0][:2] == (0, 0):
+        only = wanted[0][2]
+        return lambda t, down: only(t, down[0])
+
+    def tell(t: int, down: Sequence[Any]) -> None:
+        for place, late, keep in wanted:
+            if t >= late:  # else it would be about a batch before the first
+                keep(t, down[place])
+
+    return tell
+
+
+def _told(k: int, tools: Tools) -> Callable[[int], Any]:
+    """The gradient that has come down to module k: the sum of its users' messages.
+
+    None, where they have nothing to tell.
+    """
+    take = tools.store.pop
+    keys = [(numbered("message", u.place), u.module, u.late) for u in tools.wiring.users[k - 1]]
+    if len(keys) == 1:
+        kind, user, late = keys[0]
+        return lambda t: take((kind, user, t + late))
+
+    def told(t: int) -> np.ndarray | None:
+        messages = [take((kind, user, t + late)) for kind, user, late in keys]
+        known = [message for message in messages if message is not None]
+        return add_up(known) if known else None
+
+    return told
+
+
+def _is_top(k: int, tools: Tools) -> bool:
+    return k == tools.wiring.modules and tools.wiring.signal(k) == "truth"
+
+
+def asker(k: int, tools: Tools) -> Callable[[np.ndarray, int], tuple[Any, Any]]:
+    """What tells module k its gradient at once, given h and the batch number.
+
+    Returns ``ask(h, t)``, which gives g_hat and the signal's pullback: the loss at the top, None
+    for a module that has nothing but a loss inside it.
+    """
+    signal, x, y = tools.modules[k].signal, tools.feed.x, tools.feed.y
+    if signal is None:
+        if _is_top(k, tools):
+            gradient = tools.loss.gradient
+            return lambda h, t: (gradient(h, y(t)), None)
+        return lambda h, t: (None, None)
+    sees_x, sees_y = "x" in signal.needs, "y" in signal.needs
+    if not (sees_x or sees_y):
+        return lambda h, t: signal(h)
+    return lambda h, t: signal(h, x(t) if sees_x else None, y(t) if sees_y else None)
+
+
+def _error_keeper(k: int, tools: Tools) -> Keep | None:
+    """At the top: hand its error to all that are told by feedback."""
+    if k != tools.wiring.modules:
+        return None
+    places = range(len(tools.wiring.feedbacks))
+    return _several([tools.keeper(numbered("error", place), k) for place in places])
+
+
+def forward_update(k: int, tools: Tools) -> Action:
+    """Forward and update by the module's own signal: does not wait for any module above."""
+    forward, ask, update = _forward(k, tools), asker(k, tools), tools.updates[k, "body"]
+    say, tell, keep_guess = _say(k, tools), _tell(k, tools), tools.keeper("guess", k)
+    keep_error, want_dx = _error_keeper(k, tools), tell is not None
+
+    def act(t: int) -> None:
+        h, pullback = forward(t)
+        if say:
+            say(t, h)  # first of all: somebody may be waiting for it
+        g, learn = ask(h, t)
+        *down, grads = pullback(g, want_dx)
+        if tell:
+            tell(t, down)
+        update(grads, len(h))
+        if keep_guess:
+            keep_guess(t, (g, learn, h))
+        if keep_error:
+            keep_error(t, g)
+
+    return act
+
+
+def fit(k: int, tools: Tools) -> Action:
+    """Update of the signal: a generator's target is what came down, a readout has its own loss."""
+    take, kind = tools.store.pop, tools.wiring.signal(k)
+    update = tools.updates[k, kind]
+    if kind == "readout":
+
+        def act_alone(t: int) -> None:
+            g_hat, learn, _ = take(("guess", k, t))
+            update(learn()[-1], len(g_hat))
+
+        return act_alone
+    told = _told(k, tools)
+
+    def act(t: int) -> None:
+        target = told(t)
+        g_hat, pullback, _ = take(("guess", k, t))
+        if target is None or g_hat is None:
+            return  # the end of a sequence: nothing came after it
+        update(pullback(g_hat - target, False)[-1], len(target))
+
+    return act
+
+
+def late_fit(k: int, tools: Tools) -> Action:
+    """Update of the generator long after its guess: with today's parameters it guesses again.
+
+    The error of the old guess tells how wrong the generator was then.  The same mistake would be
+    put right once for every batch on the way, and the generator would swing ever wider.
+    """
+    take, update, told = tools.store.pop, tools.updates[k, "generator"], _told(k, tools)
+    ask = asker(k, tools)
+
+    def act(t: int) -> None:
+        target = told(t)
+        h = take(("guess", k, t))[2]
+        g_hat, pullback = ask(h, t)
+        if target is None or g_hat is None:
+            return
+        update(pullback(g_hat - target, False)[-1], len(target))
+
+    return act
+
+
+def forward(k: int, tools: Tools) -> Action:
+    """Forward alone."""
+    go, say, keep_pullback = _forward(k, tools), _say(k, tools), tools.keeper("pullback", k)
+
+    def act(t: int) -> None:
+        h, pullback = go(t)
+        if say:
+            say(t, h)
+        if keep_pullback:
+            keep_pullback(t, pullback)
+
+    return act
+
+
+def _loss_gradient(k: int, tools: Tools) -> Callable[[int], Any]:
+    """The gradient of the loss at the top."""
+    take, gradient, y = tools.store.pop, tools.loss.gradient, tools.feed.y
+    return lambda t: gradient(take(("h", k, t)), y(t))
+
+
+def _fed_back(k: int, signal: Signal, tools: Tools) -> Callable[[int], Any]:
+    """The error at the top, as feedback carries it to module k."""
+    take, top = tools.store.pop, tools.wiring.modules
+    kind = numbered("error", tools.wiring.feedbacks.index(k))
+    return lambda t: signal(None, error=take((kind, top, t)))[0]
+
+
+def backward(k: int, tools: Tools) -> Action:
+    """Pull the gradient from above, or from the loss, back through module k."""
+    take, tell, signal = tools.store.pop, _tell(k, tools), tools.modules[k].signal
+    keep_grads, keep_error = tools.keeper("grads", k), _error_keeper(k, tools)
+    want_dx = tell is not None
+    if _is_top(k, tools):
+        find = _loss_gradient(k, tools)
+    elif signal is not None and tools.wiring.signal(k) == "feedback":
+        find = _fed_back(k, signal, tools)
+    else:
+        find = _told(k, tools)
+
+    def act(t: int) -> None:
+        g = find(t)
+        *down, grads = take(("pullback", k, t))(g, want_dx)
+        if tell:
+            tell(t, down)
+        if keep_grads:
+            keep_grads(t, (grads, len(g)))
+        if keep_error:
+            keep_error(t, g)
+
+    return act
+
+
+def forward_guess(k: int, tools: Tools) -> Action:
+    """Forward, and a guess of the gradient at the output; whether it is used is decided later."""
+    forward, ask, say = _forward(k, tools), asker(k, tools), _say(k, tools)
+    keep_guess, keep_pullback = tools.keeper("guess", k), tools.keeper("pullback", k)
+
+    def act(t: int) -> None:
+        h, pullback = forward(t)
+        if say:
+            say(t, h)
+        guess = ask(h, t)
+        if keep_guess:
+            keep_guess(t, (*guess, h))
+        if keep_pullback:
+            keep_pullback(t, (pullback, guess[0]))
+
+    return act
+
+
+def pull(k: int, tools: Tools) -> Action:
+    """Pull the module's own guess back through it."""
+    take, tell, keep_grads = tools.store.pop, _tell(k, tools), tools.keeper("grads", k)
+    want_dx = tell is not None
+
+    def act(t: int) -> None:
+        pullback, g_hat = take(("pullback", k, t))
+        *down, grads = pullback(g_hat, want_dx)
+        if tell:
+            tell(t, down)
+        if keep_grads:
+            keep_grads(t, (grads, len(g_hat)))
+
+    return act
+
+
+def update(k: int, tools: Tools) -> Action:
+    """Update module k with what backward or pull found."""
+    take, apply = tools.store.pop, tools.updates[k, "body"]
+
+    def act(t: int) -> None:
+        apply(*take(("grads", k, t)))
+
+    return act
+
+
+def _predict(k: int, tools: Tools) -> Callable[[int], tuple[np.ndarray, Any]]:
+    """The input of module k, predicted from x; x itself where there is no input model."""
+    model, x = tools.modules[k].input_model, tools.feed.x
+    if model is None:
+        return lambda t: (x(t), None)
+    return lambda t: model(x(t))
+
+
+def unlocked_update(k: int, tools: Tools) -> Action:
+    """Forward from a predicted input, guess, pull back and update: waits for nobody at all."""
+    body, update, predict = tools.modules[k].body, tools.updates[k, "body"], _predict(k, tools)
+    ask, say, tell = asker(k, tools), _say(k, tools), _tell(k, tools)
+    keep_guess, keep_prediction = tools.keeper("guess", k), tools.keeper("prediction", k)
+    want_dx = tell is not None
+
+    def act(t: int) -> None:
+        prediction = predict(t)
+        h, pullback = body(prediction[0])
+        if say:
+            say(t, h)
+        g, learn = ask(h, t)
+        *down, grads = pullback(g, want_dx)
+        if tell:
+            tell(t, down)
+        update(grads, len(h))
+        if keep_guess:
+            keep_guess(t, (g, learn, h))
+        if keep_prediction:
+            keep_prediction(t, prediction)
+
+    return act
+
+
+def fit_input(k: int, tools: Tools, again: bool = False) -> Action:
+    """Update of the input model: its target is what the module below computed."""
+    take, update, below = tools.store.pop, tools.updates[k, "input model"], k - 1
+    predict = _predict(k, tools)
+
+    def act(t: int) -> None:
+        h = take(("h", below, t))
+        made = take(("prediction", k, t))
+        predicted, pullback = predict(t) if again else made
+        update(pullback(predicted - h, False)[-1], len(h))
+
+    return act
+
+
+def late_fit_input(k: int, tools: Tools) -> Action:
+    """Update of the input model long after its prediction: it predicts again, as in late_fit."""
+    return fit_input(k, tools, again=True)
+
+
+ACTIONS: dict[str, Callable[[int, Tools], Action]] = {
+    "forward_update": forward_update,
+    "fit": fit,
+    "late_fit": late_fit,
+    "forward": forward,
+    "backward": backward,
+    "update": update,
+    "forward_guess": forward_guess,
+    "pull": pull,
+    "unlocked_update": unlocked_update,
+    "fit_input": fit_input,
+    "late_fit_input": late_fit_input,
+}
+
 
 SPANS_KEPT = 4096  # steps a worker remembers: bounded, however long the run
 HEALTH_EVERY = 25  # turns between two looks at the size of the parameters
@@ -122,12 +493,6 @@ class Worker:
         )
         # A value is kept only if some step of the program needs it.
         self._users = users_of_values(program, owners)
-        self.saving = False  # whether state() will be asked for at the end of some advance()
-        self._as_made = fitted_as_made(program)
-        self._made_with: dict[Key, list[np.ndarray]] = {}
-        self._noting = False
-        # A guess that is pending at a stop was made at most so many turns before.
-        self._turns_pending = -(-program.lag // program.batches_per_turn) + 1
 
     def _keeper(self, kind: str, k: int) -> Keep | None:
         if (kind, k) not in self._users:
@@ -140,16 +505,7 @@ class Worker:
         def keep(t: int, value: Any) -> None:
             store[kind, k, t] = value
 
-        if (kind, k) not in self._as_made:
-            return keep
-        model = self.modules[k].parts[self._as_made[kind, k]]
-
-        def keep_and_note(t: int, value: Any) -> None:
-            store[kind, k, t] = value
-            if self._noting:
-                self._made_with[kind, k, t] = [theta.copy() for theta in model]
-
-        return keep_and_note
+        return keep
 
     def _prepared(self, steps: tuple[Step, ...]) -> list[Prepared]:
         """The steps of a turn: action, operation, module, batch, how far it looks ahead, waits."""
@@ -185,13 +541,10 @@ class Worker:
         span, lag, log = self.program.batches_per_turn, self.program.lag, self._spans.append
         began = perf_counter_ns()
         now = began
-        if self._made_with:
-            self._made_with = {key: v for key, v in self._made_with.items() if key in store}
         op, k, t = "nothing yet", 0, 0
         try:
             while self.turn < until_turn:
                 first = self.turn * span
-                self._noting = self.saving and until_turn - self.turn <= self._turns_pending
                 steps = self._steps_of(self.turn) if self.position == 0 else self._steps
                 assert steps is not None
                 for position in range(self.position, len(steps)):
@@ -233,60 +586,6 @@ class Worker:
     def thetas(self) -> dict[Part, list[np.ndarray]]:
         """The parameter vectors of each part of its modules: the live ones."""
         return {(k, part): v for k, m in self.modules.items() for part, v in m.parts.items()}
-
-    def state(self) -> RunState:
-        """Where this worker stands, between two turns.  The arrays are its own: they live on.
-
-        ``saving`` has to be set before it advances.  Raises ValueError if an optimiser does not
-        tell what it keeps.
-        """
-        plain = {"guess": lambda value: value[2], "prediction": lambda value: None}
-        return RunState(
-            self.turn,
-            self.thetas(),
-            {part: memory_of(updater) for part, updater in self._tools.updates.items()},
-            {
-                key: plain[key[0]](value) if key[0] in plain else value
-                for key, value in self.store.items()
-            },
-            {key: self._made_with[key] for key in self.store if key[:2] in self._as_made},
-        )
-
-    def restore(self, state: RunState) -> None:
-        """Go on from ``state``, of this worker or of all of them: its own part is copied."""
-        for part, thetas in self.thetas().items():
-            copy_into(thetas, state.thetas[part])
-        for of, updater in self._tools.updates.items():
-            remember(updater, state.memories[of])
-        self.turn, self.position = state.turn, 0
-        self.feed.skip(max(0, state.turn * self.program.batches_per_turn - self.program.lag))
-        self.store.clear()
-        self._made_with.clear()
-        for key, plain in state.pending.items():
-            if self._users[key[:2]] == self.index:
-                self.store[key] = self._unwritten(key, plain, state.made_with.get(key))
-
-    def _unwritten(self, key: Key, plain: Any, made_with: list[np.ndarray] | None) -> Any:
-        """What the store holds for a pending value of a state."""
-        kind, k, t = key
-        if kind not in ("guess", "prediction"):
-            return plain
-        if made_with is None:
-            return None, None, plain  # a late fit looks at nothing but h
-        model = self.modules[k].parts[self._as_made[kind, k]]
-        now = [theta.copy() for theta in model]
-        copy_into(model, made_with)
-        made: Any
-        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):  # as it was made
-            if kind == "guess":
-                made = (*asker(k, self._tools)(plain, t), plain)
-            else:
-                predict = self.modules[k].input_model
-                assert predict is not None  # it made this prediction
-                made = predict(self.feed.x(t))
-        copy_into(model, now)  # its fit pulls back through the parameters of that day
-        self._made_with[key] = [theta.copy() for theta in made_with]
-        return made
 
     def _check_health(self, batch: int) -> None:
         for k, module in self.modules.items():

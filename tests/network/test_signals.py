@@ -18,7 +18,7 @@ from dnilab.network import (
     SoftmaxCrossEntropy,
     SquaredError,
 )
-from dnilab.network.losses import LOSSES
+from dnilab.network.layers import LOSSES
 from tests.network import cases, contract
 from tests.network.contract import Case, same
 

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from dnilab.data.batches import Feed
 from dnilab.lessons.convolutions.network.build import ConvGenerator
 from dnilab.lessons.convolutions.network.layers import ChannelNorm, Conv2D
 from dnilab.lessons.convolutions.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage
@@ -48,7 +49,6 @@ from dnilab.orderings import (
 )
 from dnilab.training import Report, train
 from dnilab.training.checkpoint import load, save
-from dnilab.training.feed import Feed
 from dnilab.training.state import RunState, merged
 from tests.training.by_hand import bits, small_data
 from tests.training.planted import DATA, FailingSGD, blas_threads, network, nothing_left

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnilab.data.batches import Feed
 from dnilab.method import shuffled
-from dnilab.training.feed import Feed
 from tests.training.by_hand import small_data
 
 DATA = small_data()

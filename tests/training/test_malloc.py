@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from dnilab.training.malloc import keep_freed_memory
+from dnilab.training.one_thread import keep_freed_memory
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dnilab.data.batches import Feed
 from dnilab.network import SGD, Adam
 from dnilab.orderings import (
     Program,
@@ -24,7 +25,6 @@ from dnilab.orderings import (
     sparse,
 )
 from dnilab.training import EXECUTORS, Diverged, Report, WorkerFailed, published_threads, train
-from dnilab.training.feed import Feed
 from dnilab.training.published_threads import processes_can_fork
 from dnilab.training.train import make_workers
 from tests.training.by_hand import bits, small_data

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from dnilab.data.batches import Feed
 from dnilab.network import SGD
 from dnilab.orderings import Program, Step, check, pipeline, sequential, sparse
 from dnilab.training import Report, train
 from dnilab.training import worker as worker_module
-from dnilab.training.feed import Feed
 from dnilab.training.mailbox import TURNS_AHEAD
 from dnilab.training.threads import threads
 from dnilab.training.train import make_workers

@@ -29,7 +29,7 @@ from dnilab.network import (
 )
 from dnilab.orderings import backprop, last_layer_only, sequential
 from dnilab.training import Event, Trainer, wiring_of
-from dnilab.training.blas import one_blas_thread
+from dnilab.training.one_thread import one_blas_thread
 
 GRAPH_METHODS = ("backprop", "DNI(h)", "DNI(h, y)", "output only")
 CLOCK_METHODS = ("no gradient", "DNI(message)", "DNI(message, label)", "exact")

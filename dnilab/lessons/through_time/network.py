@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from dnilab.network.cells import Cell
-from dnilab.network.layers import Back, Dense, Layer, Pullback
-from dnilab.network.losses import Loss
+from dnilab.network.layers import Back, Dense, Layer, Loss, Pullback
+from dnilab.network.modules import Generator
 from dnilab.network.optimisers import Optimiser
-from dnilab.network.signals import Generator
 
 
 class RecurrentNet(Layer):

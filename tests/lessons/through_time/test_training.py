@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from dnilab.data.batches import Stream
 from dnilab.lessons.through_time.data import Copy, Echo, Recall
 from dnilab.lessons.through_time.network import Foresee, RecurrentNet
 from dnilab.lessons.through_time.training import segments, through_time, train_sequences
@@ -25,7 +26,6 @@ from dnilab.network import (
 from dnilab.network.cells import GRU, LSTM, TanhCell
 from dnilab.orderings import IllegalProgram, Wiring, backprop, check, locks, sequential
 from dnilab.training import Diverged, Report, Trainer, wiring_of
-from dnilab.training.feed import Stream
 from dnilab.training.one_thread import one_thread
 from dnilab.training.state import check_writable
 from dnilab.training.threads import threads

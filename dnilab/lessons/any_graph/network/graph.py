@@ -23,10 +23,8 @@ import numpy as np
 
 from dnilab.checks import one_of, whole_number
 from dnilab.network.joins import add_up, check_heard
-from dnilab.network.layers import Layer, Pullback
-from dnilab.network.losses import Loss
-from dnilab.network.signals import Generator
-from dnilab.network.stack import Module, Stack
+from dnilab.network.layers import Layer, Loss, Pullback
+from dnilab.network.modules import Generator, Module, Stack
 
 
 @runtime_checkable

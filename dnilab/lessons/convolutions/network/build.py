@@ -18,11 +18,9 @@ from dnilab.checks import (
 )
 from dnilab.lessons.convolutions.network.layers import ChannelNorm, Conv2D, check_image
 from dnilab.lessons.convolutions.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage
-from dnilab.network.layers import Chain, Dense, Layer, Pullback, ReLU
+from dnilab.network.layers import Chain, Dense, Layer, Loss, Pullback, ReLU
 from dnilab.network.layers import activation as activation_named
-from dnilab.network.losses import Loss
-from dnilab.network.signals import Generator, check_context, joined_context
-from dnilab.network.stack import Module, Stack
+from dnilab.network.modules import Generator, Module, Stack, check_context, joined_context
 
 Shape = tuple[int, int, int]  # height, width, channels
 

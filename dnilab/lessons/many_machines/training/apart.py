@@ -20,6 +20,7 @@ import numpy as np
 
 from dnilab.checks import real_number
 from dnilab.data import Dataset
+from dnilab.data.batches import Feed
 from dnilab.lessons.many_machines.training.cluster import dask, hush
 from dnilab.lessons.many_machines.training.messages import Assignment, Cost, Fault
 from dnilab.lessons.many_machines.training.remote_worker import Actor
@@ -27,9 +28,8 @@ from dnilab.network import Module, Stack
 from dnilab.network.optimisers import copy_into
 from dnilab.orderings import Program
 from dnilab.training.failures import WorkerFailed, WorkerLost, first_of, turn_of
-from dnilab.training.feed import Feed
 from dnilab.training.snapshot import Snapshot
-from dnilab.training.state import merged
+from dnilab.training.state import ResumableWorker, merged
 from dnilab.training.worker import ParametersExploded, Worker
 
 LOOK_EVERY = 0.2  # seconds between two looks at whether every process is still there
@@ -140,10 +140,10 @@ class _Team:
             made_with = {name: getattr(worker, name) for name in signature(Worker).parameters}
             del made_with["feed"]
             data = looked_at(feed.data, worker.modules, worker.program.modules)
-            state = worker.state() if worker.turn else None
-            assignment = Assignment(
-                made_with, (data, feed.batch_size, feed.seed), state, worker.saving
-            )
+            state, saving = None, False
+            if isinstance(worker, ResumableWorker):  # the run is written down, or taken up again
+                state, saving = worker.state() if worker.turn else None, worker.saving
+            assignment = Assignment(made_with, (data, feed.batch_size, feed.seed), state, saving)
             others = (other for other in self.members if other is not member)
             member.ask("prepare", assignment, {one.worker.index: one.actor for one in others})
         self.answers()
@@ -270,6 +270,7 @@ class Apart:
                     team.ask("state")
                     whole = merged(team.answers())
                     for worker in workers:
+                        assert isinstance(worker, ResumableWorker)  # it is asked to save
                         worker.restore(whole)
                 if self.ahead and following is not None:
                     team.ask("advance", following)

@@ -17,15 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from dnilab.data.batches import Feed
 from dnilab.lessons.many_machines.training.cluster import hush
 from dnilab.lessons.many_machines.training.messages import Assignment, Cost, Fault, Outcome
 from dnilab.lessons.many_machines.training.sender import Sender
-from dnilab.training.blas import one_blas_thread
-from dnilab.training.feed import Feed
 from dnilab.training.mailbox import Ended, Mailbox
-from dnilab.training.malloc import keep_freed_memory
-from dnilab.training.state import RunState
-from dnilab.training.worker import ParametersExploded, Worker
+from dnilab.training.one_thread import keep_freed_memory, one_blas_thread
+from dnilab.training.state import ResumableWorker, RunState
+from dnilab.training.worker import ParametersExploded
 
 PATIENCE = 1.0  # seconds after which a question that has no answer yet is asked again
 
@@ -53,7 +52,7 @@ class RemoteWorker:
         made_with = dict(assignment.made_with)
         # Views, as W of theta, come out of a pickle as arrays of their own; a copy has them again.
         made_with["modules"] = {k: m.copy() for k, m in made_with["modules"].items()}
-        self.worker = Worker(**made_with, feed=Feed(*assignment.feed))
+        self.worker = ResumableWorker(**made_with, feed=Feed(*assignment.feed))
         self.worker.saving = assignment.saving
         if assignment.state is not None:
             self.worker.restore(assignment.state)

@@ -16,7 +16,7 @@ from dnilab.checks import refuse, shown
 from dnilab.experiments.settings import DECOUPLED, OWN, Settings
 from dnilab.experiments.settings_table import Row
 from dnilab.lessons.playground.experiments.comparison import BESIDE, Lineup
-from dnilab.network.signals import CONTEXTS
+from dnilab.network.modules import CONTEXTS
 from dnilab.widgets.controls import Choice, Slider, Spec, Toggle, Words, spec_of
 
 MOST_HIDDEN = 8

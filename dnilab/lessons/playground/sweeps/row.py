@@ -17,7 +17,7 @@ from dnilab.experiments.settings import Settings
 from dnilab.lessons.playground.experiments.growing_lines import measures
 from dnilab.lessons.playground.sweeps.plan import Job
 from dnilab.training import Report
-from dnilab.training.blas import one_blas_thread
+from dnilab.training.one_thread import one_blas_thread
 
 DONE, DIVERGED, FAILED, REFUSED = "done", "diverged", "failed", "refused"
 STATUSES = (DONE, DIVERGED, FAILED, REFUSED)

@@ -22,7 +22,7 @@ from dnilab.lessons.playground.panel.choices import (
     with_depth,
 )
 from dnilab.lessons.playground.panel.panel import YOURS, playground
-from dnilab.network.signals import CONTEXTS
+from dnilab.network.modules import CONTEXTS
 
 HANG = 60.0
 TINY = Lineup(
