@@ -39,12 +39,12 @@ from dnilab.experiments.timing import (
     take_turns,
     timed_network,
 )
+from dnilab.lessons.any_graph.network.joins import Concatenate
 from dnilab.network import (
     SGD,
     Adam,
     BinaryCrossEntropy,
     Chain,
-    Concatenate,
     Dense,
     Generator,
     Module,

@@ -22,7 +22,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.harness import finish, options
-from dnilab.data.batches import Feed
+from dnilab.data.dataset import Feed
 from dnilab.experiments.timing import RATE, noise, take_turns
 from dnilab.network import SGD, BinaryCrossEntropy, Stack
 from dnilab.orderings import sequential

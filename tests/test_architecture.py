@@ -197,7 +197,7 @@ class TestTheReader:
     @pytest.mark.parametrize(
         ("source", "where"),
         [
-            ("import dnilab.network", "dnilab.data.batches"),
+            ("import dnilab.network", "dnilab.data.dataset"),
             ("from dnilab import orderings", "dnilab.network.modules"),
             ("from dnilab.data import digits", "dnilab.orderings.steps"),
             ("from .. import network", "dnilab.orderings.steps"),
@@ -208,7 +208,7 @@ class TestTheReader:
             ("from dnilab.data import digits", "dnilab.checks"),
             ("from dnilab.exercises import lesson_1", "dnilab.training.train"),
             ("from dnilab.lessons.any_graph.data import Counting", "dnilab.training.train"),
-            ("def f():\n    import dnilab.lessons.any_graph", "dnilab.data.batches"),
+            ("def f():\n    import dnilab.lessons.any_graph", "dnilab.data.dataset"),
             ("from dnilab.lessons.a.data import x", "dnilab.lessons.b.experiments"),
             ("from dnilab.lessons.a.panel import x", "dnilab.lessons.a.experiments.runs"),
             ("from dnilab.training import train", "dnilab.lessons.a.network.graph"),
@@ -224,9 +224,9 @@ class TestTheReader:
         [
             ("from dnilab.network import Stack", "dnilab.training.train"),
             ("from dnilab.data import digits", "dnilab.widgets.panel"),
-            ("from .dataset import Dataset", "dnilab.data.batches"),
-            ("from dnilab.checks import matrix", "dnilab.data.batches"),
-            ("import numpy as np", "dnilab.data.batches"),
+            ("from .dataset import Dataset", "dnilab.data.dataset"),
+            ("from dnilab.checks import matrix", "dnilab.data.dataset"),
+            ("import numpy as np", "dnilab.data.dataset"),
             ("from dnilab.data import digits", "dnilab"),
             ("from dnilab.lessons.a.data import x", "dnilab.lessons.a.panel.table"),
             ("from dnilab.lessons.a.network.graph import x", "dnilab.lessons.a.network.watcher"),
@@ -239,7 +239,7 @@ class TestTheReader:
 
     def test_reads_a_relative_import_of_a_package(self):
         (one,) = imports("from .batches import batches", "dnilab.data", is_package=True)
-        assert one.what == "dnilab.data.batches.batches"
+        assert one.what == "dnilab.data.dataset.batches"
 
     @pytest.mark.parametrize(
         ("source", "where"),
@@ -271,6 +271,6 @@ class TestTheReader:
         assert [misplaced(one) for one in imports(source, where)] == [False]
 
     def test_sees_a_library_that_is_not_declared(self):
-        found = imports("import pandas, numpy, os, sklearn, dnilab", "dnilab.data.batches")
+        found = imports("import pandas, numpy, os, sklearn, dnilab", "dnilab.data.dataset")
         declared = {"numpy", "scikit-learn"}
         assert [undeclared(one, declared) for one in found] == [True, False, False, False, False]

@@ -1,13 +1,14 @@
-"""A dataset: inputs and labels, split once into training and test rows."""
+"""A dataset, its batches, and where a worker's batches come from."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from dnilab.checks import float_type, matrix, one_of
+from dnilab.checks import float_type, matrix, one_of, random_generator, whole_number
 
 Kind = Literal["bits", "classes"]
 
@@ -61,3 +62,140 @@ class Dataset:
         dtype = float_type("dtype", dtype)
         arrays = (self.x_train, self.y_train, self.x_test, self.y_test)
         return Dataset(self.name, self.kind, *(a.astype(dtype, copy=False) for a in arrays))
+
+
+def check_batch_size(batch_size: int, rows: int) -> int:
+    """Return ``batch_size``; raise ValueError if it is not within 1 to ``rows``."""
+    batch_size = whole_number("batch_size", batch_size, 1)
+    if batch_size > rows:
+        raise ValueError(
+            f"batch_size is {batch_size}, but the training data has {rows} rows; "
+            f"it accepts 1 to {rows}"
+        )
+    return batch_size
+
+
+def batches(rng: np.random.Generator, n: int, batch_size: int) -> Iterator[np.ndarray]:
+    """Shuffle the numbers 0 to n - 1 and yield them in batches: one epoch.
+
+    Each batch is an array of ``batch_size`` row numbers, for ``x[rows]``.  The few rows that are
+    left over at the end of an epoch are another few in the next one.
+
+    Raises ValueError, at the first batch, if ``batch_size`` is not within 1 to n.
+    """
+    random_generator("rng", rng)
+    check_batch_size(batch_size, n)
+    order = rng.permutation(n)
+    for start in range(0, n - batch_size + 1, batch_size):
+        yield order[start : start + batch_size]
+
+
+class Source(Protocol):
+    """Where a worker's batches come from: the same for whoever asks, and whenever."""
+
+    def x(self, t: int) -> Any:
+        """What a module hears that hears the input, of batch t."""
+
+    def y(self, t: int) -> np.ndarray:
+        """Labels of batch t, (batch, outputs)."""
+
+    def forget(self, before: int) -> None:
+        """Let go of all batches with a smaller number."""
+
+    def skip(self, before: int) -> None:
+        """Begin at batch ``before``."""
+
+
+class Feed:
+    """Gives the rows of x and y of batch t, and forgets them when told to.
+
+    Every worker has a feed of its own, made with the same seed: all see the same batches without
+    a word between them, and each gathers only what its modules look at.
+    """
+
+    def __init__(self, data: Dataset, batch_size: int, seed: int) -> None:
+        self.data, self.batch_size, self.seed = data, batch_size, seed
+        self._stream = self._shuffles(np.random.default_rng(seed), batch_size)
+        self._drawn = 0
+        self._forgotten = 0
+        self._rows: dict[int, np.ndarray] = {}
+        self._x: dict[int, np.ndarray] = {}
+        self._y: dict[int, np.ndarray] = {}
+
+    def _shuffles(self, rng: np.random.Generator, batch_size: int) -> Iterator[np.ndarray]:
+        while True:
+            yield from batches(rng, len(self.data.x_train), batch_size)
+
+    def _rows_of(self, t: int) -> np.ndarray:
+        while self._drawn <= t:
+            self._rows[self._drawn] = next(self._stream)
+            self._drawn += 1
+        return self._rows[t]
+
+    def x(self, t: int) -> np.ndarray:
+        """Inputs of batch t, (batch, inputs)."""
+        x = self._x.get(t)
+        if x is None:
+            # take() is the quickest way to gather whole rows
+            x = self._x[t] = self.data.x_train.take(self._rows_of(t), axis=0)
+        return x
+
+    def y(self, t: int) -> np.ndarray:
+        """Labels of batch t, (batch, outputs)."""
+        y = self._y.get(t)
+        if y is None:
+            y = self._y[t] = self.data.y_train.take(self._rows_of(t), axis=0)
+        return y
+
+    def forget(self, before: int) -> None:
+        """Let go of all batches with a smaller number."""
+        for t in range(self._forgotten, before):
+            self._rows.pop(t, None)
+            self._x.pop(t, None)
+            self._y.pop(t, None)
+        self._forgotten = max(self._forgotten, before)
+
+    def skip(self, before: int) -> None:
+        """Begin at batch ``before``: those with a smaller number are drawn, and left aside."""
+        while self._drawn < before:
+            next(self._stream)
+            self._drawn += 1
+        self.forget(before)
+
+
+class Stream:
+    """A source of batches that are drawn one after the other, or handed over by ``give``."""
+
+    def __init__(self, drawn: Iterator[tuple[Any, np.ndarray]] | None = None) -> None:
+        self._drawn = iter(()) if drawn is None else drawn
+        self._kept: dict[int, tuple[Any, np.ndarray]] = {}
+        self._count = 0
+
+    def give(self, x: Any, y: np.ndarray) -> None:
+        """The next batch."""
+        self._kept[self._count] = x, y
+        self._count += 1
+
+    def _batch(self, t: int) -> tuple[Any, np.ndarray]:
+        while self._count <= t:
+            self.give(*next(self._drawn))
+        return self._kept[t]
+
+    def x(self, t: int) -> Any:
+        """What a module hears that hears the input, of batch t."""
+        return self._batch(t)[0]
+
+    def y(self, t: int) -> np.ndarray:
+        """Labels of batch t."""
+        return self._batch(t)[1]
+
+    def forget(self, before: int) -> None:
+        """Let go of all batches with a smaller number."""
+        for t in [t for t in self._kept if t < before]:
+            del self._kept[t]
+
+    def skip(self, before: int) -> None:
+        """Begin at batch ``before``: those with a smaller number are drawn, and left aside."""
+        if before > 0:
+            self._batch(before - 1)
+        self.forget(before)

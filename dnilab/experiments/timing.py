@@ -20,7 +20,7 @@ import numpy as np
 
 from dnilab.checks import real_number, whole_number
 from dnilab.data import Dataset
-from dnilab.data.batches import Feed
+from dnilab.data.dataset import Feed
 from dnilab.network import SGD, BinaryCrossEntropy, Stack
 from dnilab.orderings import (
     Groups,

@@ -14,7 +14,6 @@ float32 or float64.
 
 from dnilab.network.cells import GRU, LSTM, Cell, TanhCell, cell_named
 from dnilab.network.gradcheck import complex_step, finite_difference, relative_error
-from dnilab.network.joins import Add, Concatenate
 from dnilab.network.layers import (
     BinaryCrossEntropy,
     Chain,

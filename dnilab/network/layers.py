@@ -318,6 +318,17 @@ def check_shapes(output: np.ndarray, y: np.ndarray) -> None:
         raise ValueError(f"y has shape {y.shape}; it accepts the shape of output, {output.shape}")
 
 
+def add_up(messages: Sequence[np.ndarray]) -> np.ndarray:
+    """The messages down from all users of one value: by the chain rule, they add up.
+
+    Always in the order given, so that equal messages give equal bits.
+    """
+    total = messages[0]
+    for message in messages[1:]:
+        total = total + message
+    return total
+
+
 class Loss:
     """What the losses have in common.  Shapes: output and y (batch, outputs).
 

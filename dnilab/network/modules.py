@@ -21,7 +21,6 @@ from dnilab.checks import (
     whole_number,
     whole_numbers,
 )
-from dnilab.network.joins import add_up
 from dnilab.network.layers import (
     Chain,
     Dense,
@@ -30,6 +29,7 @@ from dnilab.network.layers import (
     Loss,
     Pullback,
     ReLU,
+    add_up,
     check_width,
 )
 from dnilab.network.layers import activation as activation_named

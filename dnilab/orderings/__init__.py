@@ -13,7 +13,6 @@ from dnilab.orderings.groups import (
     module_times,
     multiplications,
 )
-from dnilab.orderings.instants import Instant, Wait, instants
 from dnilab.orderings.locks import Price, locks, price, price_table
 from dnilab.orderings.programs import (
     backprop,
@@ -43,9 +42,12 @@ from dnilab.orderings.steps import (
 )
 from dnilab.orderings.timeline import (
     Delays,
+    Instant,
     Slot,
+    Wait,
     critical_path,
     ideal_timeline,
+    instants,
     speed_up_limit,
     time_per_batch,
 )

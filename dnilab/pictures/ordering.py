@@ -1,6 +1,6 @@
 """An ordering, drawn: one moment of a program, and the bars of a timeline.
 
-The moment comes from ``dnilab.orderings.instants``, which has worked out who waits for what;
+The moment comes from ``dnilab.orderings.timeline``, which has worked out who waits for what;
 here it is only put into boxes and words.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dnilab.orderings import Instant, Program, Slot, Step, Value, Wiring, locks
-from dnilab.orderings.instants import unit_timeline
+from dnilab.orderings.timeline import unit_timeline
 from dnilab.pictures.diagram import Box, Diagram, Words, draw_diagram, math
 from dnilab.pictures.draw import Fill, dress, name_rows, place_axes, rect
 from dnilab.pictures.style import (

@@ -4,8 +4,6 @@
 ``Trainer(...)`` does the same turn by turn, on batches that are handed in.
 """
 
-from dnilab.training.compatibility import wiring_of
 from dnilab.training.events import Diverged, Event, Report, Span
 from dnilab.training.failures import WorkerFailed
-from dnilab.training.metrics import alignment, scores
-from dnilab.training.train import EXECUTORS, Trainer, train
+from dnilab.training.train import EXECUTORS, Trainer, alignment, scores, train, wiring_of

@@ -1,4 +1,4 @@
-"""What training tells: reports on the way, and in words where it broke if it did."""
+"""What training tells: snapshots, reports on the way, and in words where it broke if it did."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from dnilab.network import Stack
 
 
 class Span(NamedTuple):
@@ -62,3 +64,16 @@ class Diverged:
 
 
 Event = Report | Diverged
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The network after ``turn`` turns: to look at, while training may go on elsewhere.
+
+    ``spans``: the latest steps as they ran.  ``seconds``: time spent on training so far.
+    """
+
+    turn: int
+    stack: Stack
+    spans: tuple[Span, ...]
+    seconds: float

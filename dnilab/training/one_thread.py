@@ -19,8 +19,8 @@ from threadpoolctl import ThreadpoolController
 
 from dnilab.network import Stack
 from dnilab.orderings import Program
+from dnilab.training.events import Snapshot
 from dnilab.training.failures import first_of
-from dnilab.training.snapshot import Snapshot
 from dnilab.training.worker import Key, ParametersExploded, Worker, users_of_values
 
 # An RLock: collecting garbage may close an abandoned run, which ends up here, on a thread that is

@@ -18,9 +18,9 @@ import numpy as np
 from dnilab.network import Stack
 from dnilab.orderings import Program, Step
 from dnilab.orderings.steps import in_a_run
+from dnilab.training.events import Snapshot
 from dnilab.training.failures import WorkerFailed
 from dnilab.training.one_thread import one_thread
-from dnilab.training.snapshot import Snapshot
 from dnilab.training.worker import Action, Worker
 
 

@@ -17,11 +17,10 @@ import numpy as np
 
 from dnilab.network import Module, Stack
 from dnilab.orderings import Program
-from dnilab.training.events import Span
+from dnilab.training.events import Snapshot, Span
 from dnilab.training.failures import WorkerFailed, first_of, turn_of
 from dnilab.training.mailbox import Ended, Mailbox
 from dnilab.training.one_thread import one_blas_thread
-from dnilab.training.snapshot import Snapshot
 from dnilab.training.worker import ParametersExploded, Worker
 
 REPORTS_AHEAD = 2  # how many reports a run may be ahead of whoever reads them: bounds the memory

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.data.batches import Source
+from dnilab.data.dataset import Source
 from dnilab.network import Loss, Module, Optimiser, Signal
-from dnilab.network.joins import add_up
+from dnilab.network.layers import add_up
 from dnilab.network.optimisers import Updater
 from dnilab.orderings import Program, Step, Wiring, needs_and_makes
 from dnilab.orderings.steps import numbered, reach

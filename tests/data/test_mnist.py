@@ -20,7 +20,7 @@ import pytest
 import sklearn.datasets._openml as openml
 
 from dnilab.data import Dataset, mnist
-from dnilab.data.mnist import _load
+from dnilab.data.images import _load
 from dnilab.experiments import Settings, run
 from dnilab.lessons.update_orderings.experiments.depth import by_depth
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dnilab.data import own_arrays
+from dnilab.lessons.playground.data import own_arrays
 
 
 def arrays(n=50, seed=0):

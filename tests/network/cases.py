@@ -11,16 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from dnilab.lessons.any_graph.network.joins import Add, Concatenate
 from dnilab.lessons.convolutions.network.build import ConvGenerator, DenseImageGenerator
 from dnilab.lessons.convolutions.network.layers import ChannelNorm, Conv2D
 from dnilab.lessons.convolutions.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage
 from dnilab.network import (
     CONTEXTS,
-    Add,
     BatchNorm,
     BinaryCrossEntropy,
     Chain,
-    Concatenate,
     Dense,
     Feedback,
     FixedFeedbackDense,

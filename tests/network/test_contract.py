@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnilab.network import Add, BatchNorm, Chain, Concatenate, Dense, ReLU, Sigmoid, Tanh
+from dnilab.lessons.any_graph.network.joins import Add, Concatenate
+from dnilab.network import BatchNorm, Chain, Dense, ReLU, Sigmoid, Tanh
 from tests.network import cases, contract
 from tests.network.contract import Case
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dnilab.network import Add, Chain, Concatenate, Dense
+from dnilab.lessons.any_graph.network.joins import Add, Concatenate
+from dnilab.network import Chain, Dense
 
 A = np.array([[1.0, 2.0], [3.0, 4.0]])
 B = np.array([[5.0], [6.0]])

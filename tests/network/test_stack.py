@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnilab.lessons.any_graph.network.joins import Add, Concatenate
 from dnilab.network import (
-    Add,
     BatchNorm,
     BinaryCrossEntropy,
     Chain,
-    Concatenate,
     Dense,
     Feedback,
     FixedFeedbackDense,

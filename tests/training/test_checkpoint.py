@@ -19,7 +19,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from dnilab.data.batches import Feed
+from dnilab.data.dataset import Feed
 from dnilab.lessons.convolutions.network.build import ConvGenerator
 from dnilab.lessons.convolutions.network.layers import ChannelNorm, Conv2D
 from dnilab.lessons.convolutions.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnilab.data.batches import Feed
+from dnilab.data.dataset import Feed
 from dnilab.method import shuffled
 from tests.training.by_hand import small_data
 

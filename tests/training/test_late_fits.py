@@ -14,7 +14,7 @@ from dnilab.data import digits
 from dnilab.network import SGD, SoftmaxCrossEntropy, Stack
 from dnilab.orderings import complete_unlock, pipeline
 from dnilab.training import Report, train
-from dnilab.training.metrics import alignment
+from dnilab.training.train import alignment
 
 STILL = SGD(1e-9)  # the modules
 WIDTHS = (64, 12, 10)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dnilab.data.batches import Feed
+from dnilab.data.dataset import Feed
 from dnilab.network import SGD, Adam
 from dnilab.orderings import (
     Program,

@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnilab.data import Dataset
+from dnilab.lessons.any_graph.network.joins import Concatenate
 from dnilab.method import shuffled
 from dnilab.network import (
     SGD,
     Adam,
     BinaryCrossEntropy,
     Chain,
-    Concatenate,
     Dense,
     Feedback,
     FixedFeedbackDense,

@@ -16,7 +16,7 @@ import pytest
 
 from dnilab.network import SGD, Adam, Stack
 from dnilab.orderings import Program, Step, pipeline
-from dnilab.training import Diverged, Report, WorkerFailed, blas, train
+from dnilab.training import Diverged, Report, WorkerFailed, one_thread, train
 from dnilab.training.mailbox import TURNS_AHEAD
 from dnilab.training.threads import REPORTS_AHEAD
 from tests.training.by_hand import bits
@@ -315,7 +315,7 @@ def test_blas_can_be_let_go_by_a_thread_that_is_about_to_hold_it() -> None:
     def work() -> None:
         outer = blas.one_blas_thread()
         outer.__enter__()
-        with blas._lock:
+        with one_thread._lock:
             outer.__exit__(None, None, None)
 
     with nothing_left():

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dnilab.data.batches import Feed
+from dnilab.data.dataset import Feed
 from dnilab.network import SGD
 from dnilab.orderings import Program, Step, check, pipeline, sequential, sparse
 from dnilab.training import Report, train

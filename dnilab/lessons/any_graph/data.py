@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dnilab.checks import matrix, one_of, random_generator, whole_number
-from dnilab.data.digits import digits
+from dnilab.data.images import digits
 
 COUNTED = {
     "odd digits": (1, 3, 5, 7, 9),

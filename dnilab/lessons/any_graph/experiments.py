@@ -13,20 +13,10 @@ from dnilab.experiments import Run
 from dnilab.experiments.settings_table import WIDTHS, Table, above, among, setting, whole
 from dnilab.lessons.any_graph.data import COUNTED, Counting
 from dnilab.lessons.any_graph.network.graph import Graph, Part
+from dnilab.lessons.any_graph.network.joins import Add, Concatenate
 from dnilab.lessons.any_graph.network.watcher import Watcher
 from dnilab.lessons.any_graph.training import train_clocks, two_clocks
-from dnilab.network import (
-    Adam,
-    Add,
-    Chain,
-    Concatenate,
-    Dense,
-    Generator,
-    Layer,
-    SoftmaxCrossEntropy,
-    Stack,
-    Tanh,
-)
+from dnilab.network import Adam, Chain, Dense, Generator, Layer, SoftmaxCrossEntropy, Stack, Tanh
 from dnilab.orderings import backprop, last_layer_only, sequential
 from dnilab.training import Event, Trainer, wiring_of
 from dnilab.training.one_thread import one_blas_thread

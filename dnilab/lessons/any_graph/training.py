@@ -21,16 +21,15 @@ from typing import Any
 import numpy as np
 
 from dnilab.checks import one_of, random_generator, whole_number
-from dnilab.data.batches import Stream
+from dnilab.data.dataset import Stream
 from dnilab.lessons.any_graph.data import Counting, Window
 from dnilab.lessons.any_graph.network.watcher import Watcher
 from dnilab.network import Generator, Module, Optimiser, SoftmaxCrossEntropy, Stack
 from dnilab.network.layers import Back, Layer, Pullback
 from dnilab.orderings import Program, Step, backprop, check
 from dnilab.training import Diverged, Event, Report, wiring_of
-from dnilab.training.metrics import cosine
-from dnilab.training.snapshot import Snapshot
-from dnilab.training.train import EXECUTORS, follow, make_workers
+from dnilab.training.events import Snapshot
+from dnilab.training.train import EXECUTORS, cosine, follow, make_workers
 from dnilab.training.worker import ParametersExploded
 
 CHANNELS = ("no gradient", "exact", "DNI")

@@ -15,7 +15,7 @@ from dnilab.experiments.settings_table import among, setting, whole
 from dnilab.lessons.convolutions.network.build import DOWNSAMPLING, GENERATORS, build_convolutional
 from dnilab.network import Chain, Stack, loss_named
 from dnilab.training import Report
-from dnilab.training.metrics import cosine
+from dnilab.training.train import cosine
 
 # How often the images of a task can be halved by pooling: 8, 4, 2, 1, and 28, 14, 7, 3, 1.
 _HALVINGS = {"digits": 3, "mnist": 4}

@@ -21,7 +21,7 @@ from dnilab.pictures.style import (
     listing,
     number,
 )
-from dnilab.training.metrics import cosine
+from dnilab.training.train import cosine
 
 # Blue below zero, white at zero, vermillion above: told apart by every kind of colour-blindness.
 # Where colour is lost altogether, blue is the darker of the two.

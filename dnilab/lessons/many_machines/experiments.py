@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dnilab.checks import float_type, one_of, real_number, whole_number, whole_numbers
-from dnilab.data.batches import Feed
+from dnilab.data.dataset import Feed
 from dnilab.experiments.timing import RATE, cores, groups_of, noise, step_times, timed_network
 from dnilab.lessons.many_machines.training import apart
 from dnilab.lessons.many_machines.training.messages import Cost
@@ -31,8 +31,8 @@ from dnilab.orderings import (
     speed_up_limit,
     time_per_batch,
 )
+from dnilab.training.events import Snapshot
 from dnilab.training.one_thread import one_thread
-from dnilab.training.snapshot import Snapshot
 from dnilab.training.train import make_workers
 
 

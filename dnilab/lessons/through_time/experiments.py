@@ -27,7 +27,7 @@ from dnilab.network import Generator, Optimiser, Stack, loss_named, optimiser_na
 from dnilab.network.cells import CELLS, cell_named
 from dnilab.network.optimisers import OPTIMISERS
 from dnilab.training import Event
-from dnilab.training.metrics import cosine
+from dnilab.training.train import cosine
 
 METHODS = ("BPTT", "DNI(state)", "DNI(state, targets)", "frozen")
 

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from dnilab.checks import real_number, true_or_false, whole_number
-from dnilab.data.batches import Stream
+from dnilab.data.dataset import Stream
 from dnilab.lessons.through_time.data import Sequences, SequenceTask
 from dnilab.lessons.through_time.network import (
     Foresee,
@@ -36,8 +36,8 @@ from dnilab.lessons.through_time.network import (
 from dnilab.network import Dense, Generator, Loss, Module, Optimiser, Stack, loss_named
 from dnilab.orderings import Program, check, sequential
 from dnilab.training import Diverged, Event, Report, wiring_of
+from dnilab.training.events import Snapshot
 from dnilab.training.one_thread import one_thread
-from dnilab.training.snapshot import Snapshot
 from dnilab.training.train import follow, make_workers
 from dnilab.training.worker import ParametersExploded
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dnilab.lessons.any_graph.network.graph import Graph, Node, Part
+from dnilab.lessons.any_graph.network.joins import Add, Concatenate
 from dnilab.lessons.any_graph.network.watcher import Watcher
 from dnilab.network import (
     BatchNorm,
@@ -21,7 +22,7 @@ from dnilab.network import (
     relative_error,
 )
 from dnilab.network.cells import GRU, LSTM, TanhCell
-from dnilab.network.joins import Add, Concatenate, add_up
+from dnilab.network.layers import add_up
 from tests.network.contract import EXACT, like, same
 
 

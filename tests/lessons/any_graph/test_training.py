@@ -9,6 +9,7 @@ import pytest
 
 from dnilab.lessons.any_graph.experiments import branching, generators_for
 from dnilab.lessons.any_graph.network.graph import Graph, Part
+from dnilab.lessons.any_graph.network.joins import Add
 from dnilab.network import (
     SGD,
     Adam,
@@ -19,7 +20,6 @@ from dnilab.network import (
     Tanh,
     relative_error,
 )
-from dnilab.network.joins import Add
 from dnilab.orderings import (
     Program,
     Step,

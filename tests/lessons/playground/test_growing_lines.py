@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from dnilab.data import own_arrays
 from dnilab.experiments import Settings, run
+from dnilab.lessons.playground.data import own_arrays
 from dnilab.lessons.playground.experiments.comparison import Lineup
 from dnilab.lessons.playground.experiments.growing_lines import (
     live,

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from dnilab.data.batches import Stream
+from dnilab.data.dataset import Stream
 from dnilab.lessons.through_time.data import Copy, Echo, Recall
 from dnilab.lessons.through_time.network import Foresee, RecurrentNet
 from dnilab.lessons.through_time.training import segments, through_time, train_sequences
@@ -27,7 +27,7 @@ from dnilab.network.cells import GRU, LSTM, TanhCell
 from dnilab.orderings import IllegalProgram, Wiring, backprop, check, locks, sequential
 from dnilab.training import Diverged, Report, Trainer, wiring_of
 from dnilab.training.one_thread import one_thread
-from dnilab.training.state import check_writable
+from dnilab.training.state import ResumableWorker, check_writable
 from dnilab.training.threads import threads
 from dnilab.training.train import make_workers
 
@@ -335,7 +335,9 @@ def test_a_loop_goes_on_from_where_it_stood(guesses, optimiser):
 
     stack, program, stream = made()
     check_writable(program)
-    (worker,) = make_workers(stack, stream, program, optimiser, optimiser, 10**6)
+    (worker,) = make_workers(
+        stack, stream, program, optimiser, optimiser, 10**6, ResumableWorker
+    )
     worker.saving = True
     run(worker, stack, program, [7])
     state = copy.deepcopy(worker.state())
@@ -344,7 +346,9 @@ def test_a_loop_goes_on_from_where_it_stood(guesses, optimiser):
     run(worker, stack, program, [15])
 
     again, _, stream = made()
-    (other,) = make_workers(again, stream, program, optimiser, optimiser, 10**6)
+    (other,) = make_workers(
+        again, stream, program, optimiser, optimiser, 10**6, ResumableWorker
+    )
     other.restore(state)
     run(other, again, program, [15])
     assert [t.tobytes() for t in again.thetas] == [t.tobytes() for t in stack.thetas]

@@ -22,8 +22,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from dnilab.checks import one_of, whole_number
-from dnilab.network.joins import add_up, check_heard
-from dnilab.network.layers import Layer, Loss, Pullback
+from dnilab.lessons.any_graph.network.joins import check_heard
+from dnilab.network.layers import Layer, Loss, Pullback, add_up
 from dnilab.network.modules import Generator, Module, Stack
 
 

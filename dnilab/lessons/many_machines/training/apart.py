@@ -20,15 +20,15 @@ import numpy as np
 
 from dnilab.checks import real_number
 from dnilab.data import Dataset
-from dnilab.data.batches import Feed
+from dnilab.data.dataset import Feed
 from dnilab.lessons.many_machines.training.cluster import dask, hush
 from dnilab.lessons.many_machines.training.messages import Assignment, Cost, Fault
 from dnilab.lessons.many_machines.training.remote_worker import Actor
 from dnilab.network import Module, Stack
 from dnilab.network.optimisers import copy_into
 from dnilab.orderings import Program
+from dnilab.training.events import Snapshot
 from dnilab.training.failures import WorkerFailed, WorkerLost, first_of, turn_of
-from dnilab.training.snapshot import Snapshot
 from dnilab.training.state import ResumableWorker, merged
 from dnilab.training.worker import ParametersExploded, Worker
 

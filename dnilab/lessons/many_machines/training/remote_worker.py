@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.data.batches import Feed
+from dnilab.data.dataset import Feed
 from dnilab.lessons.many_machines.training.cluster import hush
 from dnilab.lessons.many_machines.training.messages import Assignment, Cost, Fault, Outcome
 from dnilab.lessons.many_machines.training.sender import Sender

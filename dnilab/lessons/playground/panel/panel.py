@@ -14,8 +14,9 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from dnilab.data import Dataset, own_arrays
+from dnilab.data import Dataset
 from dnilab.experiments.settings import OWN
+from dnilab.lessons.playground.data import own_arrays
 from dnilab.lessons.playground.experiments.comparison import FIRST, PRESETS, Lineup
 from dnilab.lessons.playground.experiments.growing_lines import Progress, live, reports_a_round
 from dnilab.lessons.playground.experiments.saved_runs import (
@@ -429,7 +430,7 @@ def playground(
     settings:
         What it starts with: the name of a preset, a settings string, or a line-up.
     data:
-        Arrays of your own, (X, Y), as in :func:`dnilab.data.own_arrays`, or a ``Dataset``.
+        Arrays of your own, (X, Y), as in :func:`own_arrays`, or a ``Dataset``.
         They become a task, which it starts with.
     play:
         Whether it begins by itself.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dnilab.checks import whole_number, whole_numbers
-from dnilab.network.layers import Layer, Pullback
+from dnilab.network.layers import Layer, Pullback, add_up
 
 
 class Join(Layer):
@@ -83,14 +83,3 @@ def check_heard(
                 f"heard[{number}] has shape {np.shape(value)}; it accepts an array of shape "
                 f"(batch, {width})"
             )
-
-
-def add_up(messages: Sequence[np.ndarray]) -> np.ndarray:
-    """The messages down from all users of one value: by the chain rule, they add up.
-
-    Always in the order given, so that equal messages give equal bits.
-    """
-    total = messages[0]
-    for message in messages[1:]:
-        total = total + message
-    return total
