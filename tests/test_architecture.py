@@ -238,7 +238,7 @@ class TestTheReader:
         assert [wrong_direction(one) for one in imports(source, where)] == [False]
 
     def test_reads_a_relative_import_of_a_package(self):
-        (one,) = imports("from .batches import batches", "dnilab.data", is_package=True)
+        (one,) = imports("from .dataset import batches", "dnilab.data", is_package=True)
         assert one.what == "dnilab.data.dataset.batches"
 
     @pytest.mark.parametrize(

@@ -226,13 +226,13 @@ def test_a_checkpoint_with_each_report_and_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = []
-    real = train_module.save
+    real = checkpoint_module.save
 
     def noted(path: Path, run: Any, batch: int, state: RunState) -> None:
         written.append(batch)
         real(path, run, batch, state)
 
-    monkeypatch.setattr(train_module, "save", noted)
+    monkeypatch.setattr(checkpoint_module, "save", noted)
     path, program = tmp_path / "run.npz", pipeline(TWO, staleness=2)
     told = list(train(network(), DATA, program, **HOW, checkpoint=path))
     assert written == [report.batch for report in told]  # type: ignore[union-attr]

@@ -313,7 +313,7 @@ def test_dropped_in_a_cycle_and_collected_on_one_of_its_own_threads() -> None:
 def test_blas_can_be_let_go_by_a_thread_that_is_about_to_hold_it() -> None:
     # what the collection of an abandoned run comes to, at the worst moment
     def work() -> None:
-        outer = blas.one_blas_thread()
+        outer = one_thread.one_blas_thread()
         outer.__enter__()
         with one_thread._lock:
             outer.__exit__(None, None, None)
