@@ -194,6 +194,18 @@ class Adam(Optimiser):
 OPTIMISERS = {"sgd": SGD, "momentum": Momentum, "adam": Adam}
 
 
+def check_optimisers(optimiser: Any, other: Any = None) -> tuple[Optimiser, Optimiser]:
+    """The optimiser of the modules, and that of the generators: the same, if there is no other.
+
+    Raises ValueError, naming the argument, for what is no optimiser.
+    """
+    other = optimiser if other is None else other
+    for name, given in (("optimiser", optimiser), ("generator_optimiser", other)):
+        if not isinstance(given, Optimiser):
+            raise ValueError(f"{name} is {given!r}; it accepts an optimiser, as Adam(1e-3)")
+    return optimiser, other
+
+
 def optimiser_named(name: str, rate: float) -> Optimiser:
     """The optimiser called ``name``: "sgd", "momentum" or "adam"."""
     kind: type[Optimiser] = OPTIMISERS[one_of("optimiser", name, tuple(OPTIMISERS))]

@@ -27,7 +27,8 @@ from dnilab.checks import file_path as _path
 from dnilab.checks import whole_number
 from dnilab.data import Dataset
 from dnilab.network import Optimiser, Stack
-from dnilab.orderings import Program
+from dnilab.orderings import Program, Wiring
+from dnilab.orderings.steps import numbered
 from dnilab.training.state import (
     ResumableWorker,
     RunState,
@@ -199,14 +200,16 @@ def _form(value: Any) -> Any:
     return "number" if isinstance(value, (int, float)) else type(value).__name__
 
 
-def _forms_of_values(stack: Stack, x: np.ndarray) -> dict[tuple[str, int], Any]:
+def _forms_of_values(stack: Stack, x: np.ndarray, wiring: Wiring) -> dict[tuple[str, int], Any]:
     """The form of what can be pending, by kind and module, for batches like x."""
     forms = {}
-    for k, module in enumerate(stack.modules, start=1):
-        forms["message", k] = _form(x)
-        x, _ = module(x)
-        forms["h", k] = forms["guess", k] = _form(x)
-        forms["prediction", k] = _form(None)
+    said, _ = stack.forward(x)
+    for k, h in enumerate(said, start=1):
+        forms["guess", k], forms["prediction", k] = _form(h), _form(None)
+        for place in range(len(wiring.users[k - 1]) or 1):
+            forms[numbered("h", place), k] = _form(h)
+        for place, ear in wiring.sources(k):
+            forms[numbered("message", place), k] = _form(said[ear.module - 1])
     return forms
 
 
@@ -234,7 +237,7 @@ def check_fits(
                 f"{resume}, of a run with {told[0]}; here it accepts a checkpoint of a run with "
                 f"{told[1]}"
             )
-    thetas, values = _form(start.thetas), _forms_of_values(stack, x)
+    thetas, values = _form(start.thetas), _forms_of_values(stack, x, program.wires)
     as_made, pending = fitted_as_made(program), pending_at(program, its.turn, batches)
     noted = {key: thetas[key[1], as_made[key[:2]]] for key in pending if key[:2] in as_made}
     for name, fits in {

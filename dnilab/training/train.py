@@ -17,6 +17,7 @@ from dnilab.data import Dataset
 from dnilab.data.dataset import Feed, Source, Stream, check_batch_size
 from dnilab.network import Optimiser, Stack
 from dnilab.network.normalisation import BatchNorm
+from dnilab.network.optimisers import check_optimisers
 from dnilab.orderings import Program, Wiring, check
 from dnilab.training.events import Diverged, Event, Report, Snapshot
 from dnilab.training.failures import WorkerLost
@@ -362,10 +363,7 @@ def train(
     every = per_epoch if report_every is None else whole_number("report_every", report_every, 1)
     seed = whole_number("seed", seed, 0)
     probe_rows = whole_number("probe_rows", probe_rows, 0, len(data.x_train))
-    for_generators = optimiser if generator_optimiser is None else generator_optimiser
-    for name, given in (("optimiser", optimiser), ("generator_optimiser", for_generators)):
-        if not isinstance(given, Optimiser):
-            raise ValueError(f"{name} is {given!r}; it accepts an optimiser, as Adam(1e-3)")
+    optimiser, for_generators = check_optimisers(optimiser, generator_optimiser)
     check_together(stack, data, program, batch_size, probe_rows)
     feed = partial(Feed, data, batch_size, seed)
     both = optimiser, for_generators
@@ -430,7 +428,7 @@ class Trainer:
     step of it.  On this thread.
 
     Raises IllegalProgram unless the program can run, and ValueError if its turns have several
-    batches or it has another number of modules.
+    batches, it goes with another network, or what is given is no optimiser.
     """
 
     def __init__(
@@ -444,10 +442,8 @@ class Trainer:
         whole_number("batches_per_turn", program.batches_per_turn, 1, 1)
         self.stack, self.program = stack, program
         self._sources = [Stream() for _ in program.workers]  # each forgets what it is done with
-        for_generators = optimiser if generator_optimiser is None else generator_optimiser
-        self._workers = make_workers(
-            stack, iter(self._sources).__next__, program, optimiser, for_generators, 10**9
-        )
+        both = check_optimisers(optimiser, generator_optimiser)
+        self._workers = make_workers(stack, iter(self._sources).__next__, program, *both, 10**9)
         connect(self._workers, program, check(program))
 
     def turn(self, x: Any, y: np.ndarray) -> None:

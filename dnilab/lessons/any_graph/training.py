@@ -26,6 +26,7 @@ from dnilab.lessons.any_graph.data import Counting, Window
 from dnilab.lessons.any_graph.network.watcher import Watcher
 from dnilab.network import Generator, Module, Optimiser, SoftmaxCrossEntropy, Stack
 from dnilab.network.layers import Back, Layer, Pullback
+from dnilab.network.optimisers import check_optimisers
 from dnilab.orderings import Program, Step, backprop, check
 from dnilab.training import Diverged, Event, Report, wiring_of
 from dnilab.training.events import Snapshot
@@ -168,8 +169,7 @@ def train_clocks(
         stack,
         lambda: Stream((w, w.count) for w in task.windows(copy.deepcopy(rng), batch_size)),
         program,
-        optimiser,
-        optimiser,
+        *check_optimisers(optimiser),
         windows + lag,
     )
     stops = sorted({*range(0, windows, report_every), windows})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -234,34 +234,27 @@ def credit(settings: RecurrentSettings, stack: Stack, rows: int = 64) -> Credit:
     loss = loss_named(task.loss)
     steps = len(piece.x)
     unroll = steps if settings.unroll is None else settings.unroll
-    states, outputs, _ = net(net.cell.start(rows), piece.x)
+    start = net.cell.start(rows)  # zeros
+    states, outputs, _ = net(start, piece.x)
     flat = outputs.reshape(-1, task.outputs)
     g = loss.gradient(flat, piece.y.reshape(flat.shape)).reshape(outputs.shape)
     g *= piece.asked[..., None]
 
-    def back(start: int, stop: int, last: np.ndarray | None) -> dict[int, np.ndarray]:
-        """Gradients with respect to states start to stop, given what comes after."""
-        found = {}
-        carried = np.zeros_like(states[0]) if last is None else last
-        for t in reversed(range(start, stop)):
-            direct = np.zeros_like(carried)
+    def back(instead: Mapping[int, np.ndarray]) -> tuple[np.ndarray, ...]:
+        """The gradient at each state, where instead[t] stands for all that comes after step t."""
+        found: list[np.ndarray] = []
+        later = np.zeros_like(states[0])
+        for t in reversed(range(steps)):
+            direct = np.zeros_like(later)
             direct[:, : net.cell.width] = g[t].dot(net.readout.W.T)
-            found[t] = carried + direct
-            if t > start:
-                _, pullback = net.cell(states[t - 1], piece.x[t])
-                carried, _, _ = pullback(found[t], want_dx=False)
-        return found
+            found.append(instead.get(t, later) + direct)
+            _, pullback = net.cell(states[t - 1] if t else start, piece.x[t])
+            later, _, _ = pullback(found[-1], want_dx=False)
+        return tuple(found[::-1])
 
-    true = back(0, steps, None)
-    used: dict[int, np.ndarray] = {}
-    for start in range(0, steps, unroll):
-        stop = min(start + unroll, steps)
-        guess = None
-        if generator is not None and stop < steps:
-            guess, _ = generator(states[stop - 1], None, piece.upcoming[stop - 1])
-        used.update(back(start, stop, guess))
-    return Credit(
-        tuple(true[t] for t in range(steps)),
-        tuple(used[t] for t in range(steps)),
-        tuple(range(unroll, steps, unroll)),
-    )
+    cuts = tuple(range(unroll, steps, unroll))
+    guesses = {
+        t: start if generator is None else generator(states[t], None, piece.upcoming[t])[0]
+        for t in (cut - 1 for cut in cuts)
+    }
+    return Credit(back({}), back(guesses), cuts)

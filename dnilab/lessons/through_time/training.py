@@ -34,6 +34,7 @@ from dnilab.lessons.through_time.network import (
     Segment,
 )
 from dnilab.network import Dense, Generator, Loss, Module, Optimiser, Stack, loss_named
+from dnilab.network.optimisers import check_optimisers
 from dnilab.orderings import Program, check, sequential
 from dnilab.training import Diverged, Event, Report, wiring_of
 from dnilab.training.events import Snapshot
@@ -201,10 +202,7 @@ def train_sequences(
     true_or_false("readout_only", readout_only)
     true_or_false("stop_when_solved", stop_when_solved)
     true_or_false("curriculum", curriculum)
-    for_generator = optimiser if generator_optimiser is None else generator_optimiser
-    for name, given in (("optimiser", optimiser), ("generator_optimiser", for_generator)):
-        if not isinstance(given, Optimiser):
-            raise ValueError(f"{name} is {given!r}; it accepts an optimiser, as Adam(1e-3)")
+    optimiser, for_generator = check_optimisers(optimiser, generator_optimiser)
     if net.cell.n_in != task.inputs or net.readout.n_out != task.outputs:
         raise ValueError(
             f"net has {net.cell.n_in} inputs and {net.readout.n_out} outputs; task {task.name!r} "

@@ -264,6 +264,10 @@ class TestRefused:
         with pytest.raises(ValueError, match="watcher gives 9 names; the task accepts 10"):
             train_clocks(other, counter, TASK, **words)
 
+    def test_optimiser(self):
+        with pytest.raises(ValueError, match="optimiser is 'adam'; it accepts an optimiser"):
+            run(optimiser="adam")
+
     def test_executor(self):
         with pytest.raises(ValueError, match="executor is 'thread per fit'; it accepts one of"):
             run(executor="thread per fit")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from dnilab.data import Dataset
 from dnilab.lessons.any_graph.experiments import branching, generators_for
 from dnilab.lessons.any_graph.network.graph import Graph, Part
 from dnilab.lessons.any_graph.network.joins import Add
@@ -31,7 +33,7 @@ from dnilab.orderings import (
     needs_and_makes,
     sequential,
 )
-from dnilab.training import Trainer, wiring_of
+from dnilab.training import Trainer, train, wiring_of
 
 LOSS = SoftmaxCrossEntropy()
 NAMES = ("eye", "left", "right", "deep", "sum", "join", "top")  # modules 1 to 7
@@ -315,6 +317,46 @@ def test_a_graph_is_trained_as_a_part_of_another():
     assert [t.tobytes() for t in inside.thetas] == [t.tobytes() for t in outside.thetas]
 
 
+def divided(program: Program, *groups: tuple[int, ...]) -> Program:
+    """The same steps, with a worker for each group of nodes."""
+    workers = tuple(tuple(s for s in program.steps() if s.module in own) for own in groups)
+    return replace(program, workers=workers)
+
+
+GROUPS = {
+    "one worker": [(1, 2, 3, 4, 5, 6, 7)],
+    "three": [(1,), (2, 4), (3, 5, 6, 7)],
+    "as they come": [(7, 1), (2, 5), (3,), (4, 6)],
+}
+
+
+@pytest.mark.parametrize("guesses", [False, True])
+def test_every_division_has_the_same_bits_on_one_thread_and_on_many(guesses: bool, tmp_path: Any):
+    """Joins and branches may lie between workers; a run may be resumed with another division."""
+    saved = tmp_path / "graph.npz"
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((40, 4)), np.eye(3)[rng.integers(0, 3, 40)]
+    rows = Dataset("rows", "classes", x[:30], y[:30], x[30:], y[30:])
+
+    def end(groups: str, executor: str = "one thread", until: int = 24, **more: Any) -> list[bytes]:
+        graph = small()
+        generators = generators_for(graph, ("h", "y"), 3) if guesses else None
+        stack = graph.stack(LOSS, generators)
+        program = divided(sequential(wiring_of(stack)), *GROUPS[groups])
+        more |= {"optimiser": Adam(1e-2), "batch_size": 5, "epochs": 4, "executor": executor}
+        for event in (events := train(stack, rows, program, **more)):
+            if event.batch >= until:
+                break
+        events.close()
+        return [theta.tobytes() for theta in stack.thetas]
+
+    one = end("one worker")
+    for groups in GROUPS:
+        assert end(groups) == end(groups, "threads") == one
+    assert end("one worker", until=12, checkpoint=saved, checkpoint_every=10) != one
+    assert end("three", resume=saved) == end("three", "threads", resume=saved) == one
+
+
 class TestRefused:
     def test_a_generator_at_the_output(self):
         with pytest.raises(ValueError, match=r"generators has node 'top'.*true gradient"):
@@ -351,6 +393,12 @@ class TestRefused:
         program = program_of(chain)
         with pytest.raises(ValueError, match=r"module 3 that hears module 2; in this stack it he"):
             Trainer(graph.stack(LOSS), program, SGD(0.1))
+
+    @pytest.mark.parametrize("optimisers", [("adam",), (None,), (SGD(0.1), 0.1)])
+    def test_what_is_no_optimiser(self, optimisers: tuple[Any, ...]):
+        stack = small().stack(LOSS)
+        with pytest.raises(ValueError, match=r"optimiser is .*; it accepts an optimiser, as Adam"):
+            Trainer(stack, backprop(wiring_of(stack)), *optimisers)
 
     def test_an_ordering_that_asks_for_a_guess_nobody_makes(self):
         graph = small()

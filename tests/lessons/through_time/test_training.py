@@ -64,13 +64,12 @@ def outputs_of(trainer):
     return [outputs for outputs, _ in trainer.stack.modules[0].body.answers]
 
 
-class Recorder:
+class Recorder(SGD):
     """An optimiser that changes nothing and keeps the gradients it is given."""
 
-    rate = 1.0
-
     def __init__(self):
-        self.seen = []
+        super().__init__(1.0)
+        object.__setattr__(self, "seen", [])
 
     def start(self, thetas):
         def update(grads, batch_size):
@@ -335,9 +334,7 @@ def test_a_loop_goes_on_from_where_it_stood(guesses, optimiser):
 
     stack, program, stream = made()
     check_writable(program)
-    (worker,) = make_workers(
-        stack, stream, program, optimiser, optimiser, 10**6, ResumableWorker
-    )
+    (worker,) = make_workers(stack, stream, program, optimiser, optimiser, 10**6, ResumableWorker)
     worker.saving = True
     run(worker, stack, program, [7])
     state = copy.deepcopy(worker.state())
@@ -346,9 +343,7 @@ def test_a_loop_goes_on_from_where_it_stood(guesses, optimiser):
     run(worker, stack, program, [15])
 
     again, _, stream = made()
-    (other,) = make_workers(
-        again, stream, program, optimiser, optimiser, 10**6, ResumableWorker
-    )
+    (other,) = make_workers(again, stream, program, optimiser, optimiser, 10**6, ResumableWorker)
     other.restore(state)
     run(other, again, program, [15])
     assert [t.tobytes() for t in again.thetas] == [t.tobytes() for t in stack.thetas]
