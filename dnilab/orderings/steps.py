@@ -394,7 +394,7 @@ def in_a_run(step: Step, wiring: Wiring) -> Needs:
 def reach(step: Step, wiring: Wiring) -> int:
     """How many batches after its own a step has to wait for."""
     needs, _ = _needs_and_makes(step.op, step.module, wiring)
-    return max((value.batch for value in needs), default=0)
+    return max((0, *(value.batch for value in needs)))
 
 
 def writes(step: Step) -> tuple[str, int] | None:

@@ -570,6 +570,25 @@ def test_sequential_of_any_wiring_with_delays(wiring: Wiring) -> None:
             assert fits == [0]
 
 
+@given(wiring=told(late=True), batches=st.integers(1, 8))
+def test_every_module_goes_through_every_batch_and_no_other(wiring: Wiring, batches: int) -> None:
+    (steps,) = unroll(sequential(wiring), batches)
+    for k in range(1, wiring.modules + 1):
+        forward = [s.batch for s in steps if s.module == k and s.op.startswith("forward")]
+        assert forward == list(range(batches))
+
+
+def test_a_module_that_hears_nothing_but_earlier_batches_has_no_batch_more_than_others() -> None:
+    for ears in (((0, 0), (1, 2)), ((1, 1),)):
+        (steps,) = unroll(sequential(Wiring((ears, one(1)), ("generator", "truth"))), 4)
+        assert [s.batch for s in steps if str(s).startswith("forward_update of module 1")] == [
+            0,
+            1,
+            2,
+            3,
+        ]
+
+
 @given(wiring=told(), data=st.data())
 def test_backprop_of_any_wiring(wiring: Wiring, data: st.DataObject) -> None:
     program = backprop(wiring)

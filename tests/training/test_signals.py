@@ -168,6 +168,46 @@ def test_feedback_alignment_by_hand() -> None:
     assert [b.tobytes() for b in kept] == [b.tobytes() for b in B]
 
 
+def test_a_loop_through_time_by_hand() -> None:
+    """Module 1 hears x and itself, one batch ago; the top hears it, now and two batches ago."""
+    rng = np.random.default_rng(0)
+    generator = Generator(5, ("h",))
+    generator.thetas[0][:] = 0.3 * rng.standard_normal(30)
+    below = Chain([Concatenate((4, 5)), Dense(9, 5, rng), Tanh()])
+    above = Chain([Concatenate((5, 5)), Dense(10, 2, rng)])
+    heard = (((0, 0), (1, 1)), ((1, 0), (1, 2)))
+    stack = Stack([Module(below, generator), Module(above)], BinaryCrossEntropy(), heard)
+    first, top = weights(stack)
+    M = generator.body.layers[0].W.copy(), generator.body.layers[0].b.copy()
+    hs: list[np.ndarray] = []
+    guesses: list[np.ndarray] = []
+    told: list[np.ndarray] = []  # what has come down about each h
+    for t, (x, y) in enumerate(batches_by_hand()):
+        nothing = np.zeros((len(x), 5))
+        seen = np.hstack([x, hs[t - 1] if t else nothing])
+        h = np.tanh(seen @ first[0] + first[1])
+        guess = h @ M[0] + M[1]
+        dz = guess * (1 - h * h)
+        hs.append(h)
+        guesses.append(guess)
+        told.append(nothing)
+        if t >= 1:
+            told[t - 1] = told[t - 1] + (dz @ first[0].T)[:, 4:]
+        descend(first, seen, dz, RATE)
+        seen = np.hstack([h, hs[t - 2] if t >= 2 else nothing])
+        e = sigmoid(seen @ top[0] + top[1]) - y
+        down = e @ top[0].T
+        told[t] = told[t] + down[:, :5]
+        if t >= 2:
+            told[t - 2] = told[t - 2] + down[:, 5:]
+            # by now all three ears have told what they heard two batches ago
+            descend(M, hs[t - 2], guesses[t - 2] - told[t - 2], RATE_OF_SIGNALS)
+        descend(top, seen, e, RATE)
+    trained(stack, sequential(wiring_of(stack)))
+    assert_close(stack, [first, top])
+    np.testing.assert_allclose(generator.body.layers[0].W, M[0], rtol=0, atol=1e-12)
+
+
 def test_feedback_through_the_weights_themselves_is_the_truth() -> None:
     """For one step, and the module below the top: with B = W^T both rules are the chain rule."""
     how = {"batch_size": 13, "epochs": 1}
