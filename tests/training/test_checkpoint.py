@@ -54,7 +54,6 @@ from tests.training.by_hand import bits, small_data
 from tests.training.planted import DATA, FailingSGD, blas_threads, network, nothing_left
 from tests.training.test_threads import divisions, numbers
 
-train_module = sys.modules["dnilab.training.train"]  # train is also the function in it
 TWO = ((1,), (2, 3))
 HOW: dict[str, Any] = {"optimiser": Adam(0.01), "batch_size": 3, "epochs": 4, "report_every": 2}
 
@@ -226,13 +225,13 @@ def test_a_checkpoint_with_each_report_and_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = []
-    real = checkpoint_module.save
+    real = checkpoint.save
 
     def noted(path: Path, run: Any, batch: int, state: RunState) -> None:
         written.append(batch)
         real(path, run, batch, state)
 
-    monkeypatch.setattr(checkpoint_module, "save", noted)
+    monkeypatch.setattr(checkpoint, "save", noted)
     path, program = tmp_path / "run.npz", pipeline(TWO, staleness=2)
     told = list(train(network(), DATA, program, **HOW, checkpoint=path))
     assert written == [report.batch for report in told]  # type: ignore[union-attr]
