@@ -54,6 +54,8 @@ def level_of(module: str) -> str:
     """The job of a module, by its core name; "" for a room itself, or for dnilab."""
     parts = module.split(".")
     job = [*parts, "", ""][3 if room_of(module) else 1]
+    if room_of(module) == "method":
+        return "method"  # a page, not a room
     return "exercises" if re.fullmatch(r"lesson\d\d", job) else LEVELS.get(job, job)
 
 
@@ -212,8 +214,8 @@ class TestTheReader:
             ("from dnilab.lessons.a.data import x", "dnilab.lessons.b.experiments"),
             ("from dnilab.lessons.a.panel import x", "dnilab.lessons.a.experiments.runs"),
             ("from dnilab.training import train", "dnilab.lessons.a.network.graph"),
-            ("from dnilab.network import Stack", "dnilab.method"),
-            ("from dnilab.method import train", "dnilab.training.train"),
+            ("from dnilab.network import Stack", "dnilab.lessons.method"),
+            ("from dnilab.lessons.method import train", "dnilab.training.train"),
         ],
     )
     def test_sees_a_wrong_direction(self, source: str, where: str):

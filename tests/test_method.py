@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dnilab import method, orderings
+from dnilab import orderings
 from dnilab.data import binary_addition
+from dnilab.lessons import method
 from dnilab.network import SGD, BinaryCrossEntropy, Stack
 from dnilab.training import train
 from dnilab.training.one_thread import one_blas_thread
@@ -82,7 +83,7 @@ def test_an_ordering_that_cannot_run_names_the_step(ordering: Any, culprit: str)
 
 def test_it_runs_as_a_program_and_learns() -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "dnilab.method"],
+        [sys.executable, "-W", "error", "-m", "dnilab.lessons.method"],
         cwd=Path(__file__).resolve().parent.parent,
         capture_output=True,
         text=True,

@@ -102,7 +102,7 @@ def _fetch(home: Path) -> tuple[np.ndarray, np.ndarray]:
         raise ConnectionError(
             f"MNIST can't be fetched from openml.org ({error}). The first call needs a network; "
             f"what it fetches is then kept in {home}. Without a network, use the digits that "
-            "come with scikit-learn: dnilab.data.images(), or task='digits'."
+            "come with scikit-learn: dnilab.data.digits(), or task='digits'."
         ) from error
     return pixels.astype(np.uint8), names.astype(np.uint8)
 

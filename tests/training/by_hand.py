@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dnilab import method
 from dnilab.data import Dataset
+from dnilab.lessons import method
 from dnilab.network import Optimiser, Stack
 from dnilab.orderings import Program
 

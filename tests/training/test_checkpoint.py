@@ -47,7 +47,7 @@ from dnilab.orderings import (
     sequential,
     sparse,
 )
-from dnilab.training import Report, train
+from dnilab.training import Report, checkpoint, train
 from dnilab.training.checkpoint import load, save
 from dnilab.training.state import RunState, merged
 from tests.training.by_hand import bits, small_data

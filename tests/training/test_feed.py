@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnilab.data.dataset import Feed
-from dnilab.method import shuffled
+from dnilab.lessons.method import shuffled
 from tests.training.by_hand import small_data
 
 DATA = small_data()

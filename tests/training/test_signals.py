@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from dnilab.data import Dataset
 from dnilab.lessons.any_graph.network.joins import Concatenate
-from dnilab.method import shuffled
+from dnilab.lessons.method import shuffled
 from dnilab.network import (
     SGD,
     Adam,

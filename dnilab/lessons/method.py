@@ -1,6 +1,6 @@
 """The method on one page: decoupled neural interfaces, from nothing but NumPy.
 
-    python -m dnilab.method
+    python -m dnilab.lessons.method
 
 Backpropagation lets a layer learn only when the gradient of the loss has come down to it, through
 all the layers above.  Here a network is cut into modules, and beside each module stands a
