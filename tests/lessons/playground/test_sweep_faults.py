@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ from dnilab.lessons.many_machines.training.cluster import cluster
 from dnilab.lessons.playground.sweeps import (
     Row,
     SweepInterrupted,
+    process_pool,
     read_sweep,
     run_job,
     running,
@@ -32,6 +34,7 @@ from dnilab.lessons.playground.sweeps import (
 from dnilab.lessons.playground.sweeps.dask import OnDask
 from tests.lessons.playground.sweep_jobs import (
     TINY,
+    Planted,
     killed_always,
     killed_once,
     odd_seeds_leave,
@@ -184,6 +187,30 @@ def test_stopped_by_another_thread(tmp_path: Path, undisturbed: dict[str, Any]) 
     assert caught.value.rows == rows
     assert sorted(job.seed for job in caught.value.missing) == list(range(1, 8))
     assert by_job(sweep(PLAN, file=file, progress=False)) == undisturbed
+
+
+def test_a_pool_is_ended_in_order_on_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its processes are gone long before its own thread gets to run again."""
+    terminate = SpawnProcess.terminate
+
+    def slowly(process: SpawnProcess) -> None:
+        terminate(process)
+        process.join()
+        time.sleep(0.3)
+
+    def begin_and_fail() -> None:
+        with process_pool(1) as workers:
+            workers.submit(os.getpid).result(PATIENCE)  # it has begun
+            futures = [workers.submit(time.sleep, PATIENCE) for _ in range(5)]
+            assert soon(futures[1].running)
+            time.sleep(0.2)  # its thread is at rest
+            for future in futures:  # as a sweep does that is closed
+                future.cancel()
+            raise Planted
+
+    monkeypatch.setattr(SpawnProcess, "terminate", slowly)
+    with nothing_left(), pytest.raises(Planted):
+        begin_and_fail()
 
 
 def test_stopped_before_it_begins_or_after_its_end() -> None:
