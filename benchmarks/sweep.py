@@ -32,7 +32,7 @@ from dnilab.experiments import Settings
 from dnilab.lessons.many_machines.training.cluster import cluster
 from dnilab.lessons.playground.sweeps import (
     Job,
-    Row,
+    Record,
     SweepInterrupted,
     process_pool,
     run_job,
@@ -59,7 +59,7 @@ def plan() -> list[Job]:
     return sweep_plan(BASE, GRID, SEEDS)
 
 
-def numbers(rows: Iterable[Row]) -> dict[str, Any]:
+def numbers(rows: Iterable[Record]) -> dict[str, Any]:
     """What has to be equal, weights included, by the key of the job."""
     return {row.job.key: row.same for row in rows}
 
@@ -140,9 +140,9 @@ def equal() -> dict[str, Any]:
     }
 
 
-def kill_one(rows: Iterator[Row], after: int) -> list[Row]:
+def kill_one(rows: Iterator[Record], after: int) -> list[Record]:
     """All rows; once there are ``after``, the worker of the last one is killed."""
-    found: list[Row] = []
+    found: list[Record] = []
     for row in rows:
         found.append(row)
         if len(found) == after:

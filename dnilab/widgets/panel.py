@@ -446,6 +446,7 @@ class Panel(Generic[S]):
         if self._closed:
             return
         self._drop_job()
+        self._show_message("", None)  # what was said meanwhile stays until now
         self._job = _Job(self.values)
         self._allow(self._job)
 
@@ -552,7 +553,6 @@ class Panel(Generic[S]):
                 self._sentence.value = f'<p aria-live="polite">{html.escape(sentence)}</p>'
             if done is not None:
                 self._show_progress(job, done)
-            self._show_message("", None)
         self._drawn(job, snapshot, last=last)
 
     def _drawn(self, job: _Job, snapshot: S, *, last: bool) -> None:

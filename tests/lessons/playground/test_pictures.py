@@ -9,44 +9,50 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib import colormaps
+from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from dnilab.experiments import Settings
+from dnilab.lessons.playground.experiments.records import differing
 from dnilab.lessons.playground.pictures import (
+    NOT_RUN,
     SCORES,
-    _luminance,
+    WAITING,
+    Axis,
+    Cell,
+    draw_map,
+    luminance,
     sweep_map,
-    sweep_results,
     sweep_table,
-    varied,
 )
-from dnilab.lessons.playground.sweeps import Job, Row, sweep_plan
-from dnilab.pictures import dots, table
+from dnilab.lessons.playground.sweeps import Job, Record, sweep_plan
 from tests.pictures.legible import faults, is_drawn, texts
 
 GRID = {"rate": (0.001, 0.01, 0.1, -1), "hidden": ((64,), (128, 64), (64, 64, 64))}
 PLAN = sweep_plan(Settings(), GRID, seeds=(0, 1, 2))
 
 
-def row(job: Job) -> Row:
+def row(job: Job) -> Record:
     """0.1 diverges, for one seed of three if there is one hidden layer; 64, 64, 64 fails once."""
     rate, layers = job.asked["rate"], len(job.asked["hidden"])
     if job.settings is None:
-        return Row(job, "refused", job.refused)
+        return Record(job, "refused", job.refused)
     if rate == 0.1 and (layers > 1 or job.seed == 1):
-        return Row(job, "diverged", "Diverged", {"right": 0.1, "loss": 9e99})
+        return Record(job, "diverged", "Diverged", {"right": (0.1,), "loss": (9e99,)})
     if layers == 3 and rate == 0.01:
-        return Row(job, "failed", "ValueError: no")
+        return Record(job, "failed", "ValueError: no")
     right = 0.5 + 10 * rate * (rate < 0.1) + 0.1 * layers + 0.01 * job.seed
     scores = {"right": right, "bit_accuracy": right, "test_loss": 1 - right, "loss": 1 - right}
-    return Row(job, "done", scores=scores, seconds=1.0)
+    curves = {name: (0.0, score) for name, score in scores.items()}
+    return Record(job, "done", curves=curves, seconds=1.0)
 
 
 ROWS = [row(job) for job in PLAN]
+RATES, LAYERS = (-1, 0.001, 0.01, 0.1), ((64,), (128, 64), (64, 64, 64))
 
 
 def said(picture: Any) -> dict[tuple[Any, Any], str]:
-    return {(cell.x, cell.y): cell.words for cell in picture.cells}
+    return {(RATES[i], LAYERS[j]): cell.words for (i, j), cell in picture.cells.items()}
 
 
 # ---- the map -------------------------------------------------------------------------------------
@@ -76,13 +82,14 @@ def test_the_sentence_says_best_and_worst_and_what_is_wrong() -> None:
 
 
 def test_values_are_in_order_whatever_came_first() -> None:
-    cells = sweep_map(ROWS[::-1], "rate", "hidden").cells
-    assert list(dict.fromkeys(cell.x for cell in cells)) == [-1, 0.001, 0.01, 0.1]
-    assert list(dict.fromkeys(cell.y for cell in cells)) == [(64,), (128, 64), (64, 64, 64)]
+    picture = sweep_map(ROWS[::-1], "rate", "hidden")
+    assert said(picture) == said(sweep_map(ROWS, "rate", "hidden"))
+    places = dict(texts(picture))
     # To the right it grows, and upwards.
-    places = {(cell.x, cell.y): (cell.left, cell.top) for cell in cells}
-    assert places[0.1, (64,)][0] > places[-1, (64,)][0]
-    assert places[-1, (64, 64, 64)][1] < places[-1, (64,)][1]
+    across = [places[words].x0 for words in ("-1", "0.001", "0.01", "0.1")]
+    up = [places[words].y0 for words in ("64", "128, 64", "64, 64, 64")]
+    assert across == sorted(across)
+    assert up == sorted(up)
 
 
 @pytest.mark.parametrize("what", ["right", "test_loss"])
@@ -91,7 +98,7 @@ def test_the_best_is_lightest_and_framed(what: str) -> None:
     boxes = [box for box in picture.axes[0].patches if isinstance(box, Rectangle)]
     (frame,) = [box for box in boxes if not box.get_fill()]
     colored = {b.get_xy(): b.get_facecolor() for b in boxes if b.get_fill() and not b.get_hatch()}
-    lightest = max(colored, key=lambda at: _luminance(colored[at]))
+    lightest = max(colored, key=lambda at: luminance(to_hex(colored[at])))
     assert frame.get_xy() == lightest == (0.5, 1.5)  # rate 0.001, three layers
     assert len(colored) == 12 - 3 - 1 - 2
     assert sum(bool(box.get_hatch()) for box in boxes) == 6
@@ -99,10 +106,22 @@ def test_the_best_is_lightest_and_framed(what: str) -> None:
 
 def test_words_on_every_colour_can_be_read() -> None:
     for part in np.linspace(0, 1, 101):
-        light = _luminance(colormaps["cividis"](part))
+        light = luminance(to_hex(colormaps["cividis"](part)))
         ink = 0.0 if light > 0.179 else 1.0
         ratio = (max(light, ink) + 0.05) / (min(light, ink) + 0.05)
         assert ratio >= 4.5
+
+
+def test_a_small_difference_does_not_get_all_colours() -> None:
+    picture = draw_map(
+        (Axis("x", [0, 1], ["0", "1"]), Axis("y", [0], ["0"])),
+        {(0, 0): Cell((0.900,), ("done",), True), (1, 0): Cell((0.901,), ("done",), True)},
+        "right",
+    )
+    boxes = [box for box in picture.axes[0].patches if box.get_fill()]
+    assert [to_hex(box.get_facecolor()) for box in boxes] == [
+        to_hex(colormaps["cividis"](share)) for share in (0.9, 1.0)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -111,40 +130,45 @@ def test_words_on_every_colour_can_be_read() -> None:
 )
 def test_it_can_be_read(what: str, title: str | None, axes: tuple[str, str]) -> None:
     for rows in (ROWS, ROWS[:1], [r for r in ROWS if r.status != "done"]):
-        picture = sweep_map(rows, *axes, what, title=title, width=300)
+        picture = sweep_map(rows, *axes, what, title=title)
         assert faults(picture) == []
         assert is_drawn(picture.png())
 
 
-def test_a_point_of_the_picture_is_in_its_cell() -> None:
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_long_names_have_room(rows: int) -> None:
+    name, values = "learning rate of the generators", [f"{n}000 batches" for n in range(rows)]
+    axes = Axis(name, range(8), ["0.00012"] * 8), Axis(name, range(rows), values)
+    cells = {(i, j): Cell((0.5, 0.51), ("done",) * 2, True) for i in range(8) for j in range(rows)}
+    assert faults(draw_map(axes, cells, "right")) == []
+
+
+def test_the_margins_are_those_of_the_cells() -> None:
     picture = sweep_map(ROWS, "rate", "hidden", title="A title")
-    width, height = picture.pixels
-    found = {
-        words: picture.cell_at((box.x0 + box.x1) / 2, height - (box.y0 + box.y1) / 2)
+    (width, height), margins = picture.pixels, picture.margins
+    wide = (width - margins["left"] - margins["right"]) / 4
+    tall = (height - margins["top"] - margins["bottom"]) / 3
+    ((x, y),) = [
+        ((box.x0 + box.x1) / 2, height - (box.y0 + box.y1) / 2)
         for words, box in texts(picture)
-    }
-    best = found["82.0"]
-    assert best is not None
-    assert (best.x, best.y) == (0.001, (64, 64, 64))
-    assert best.words == "82.0 ± 1.0"
-    assert found["A title"] is None
-    assert found["hidden"] is None
-    for cell in picture.cells:
-        assert picture.cell_at(cell.left, cell.top) == cell
-        assert picture.cell_at(cell.right - 0.01, cell.bottom - 0.01) == cell
-        assert 0 <= cell.left < cell.right <= width
-        assert 0 <= cell.top < cell.bottom <= height
+        if words == "82.0"  # the best, the second to the right, in the uppermost row
+    ]
+    assert x == pytest.approx(margins["left"] + 1.5 * wide, abs=2)
+    assert margins["top"] < y < margins["top"] + tall
 
 
 def test_a_sweep_under_way() -> None:
-    cells = said(sweep_map([], "rate", "hidden", plan=PLAN))
-    assert set(cells.values()) == {"waiting"}
-    picture = sweep_map(ROWS[:4], "rate", "hidden", plan=PLAN)
-    cells = said(picture)
-    assert len(cells) == 12
-    assert cells[0.001, (64,)] == "62.0 ± 1.0"
-    assert cells[0.001, (128, 64)] == "71.0"
-    assert cells[-1, (64,)] == "waiting"
+    axes = Axis("rate", RATES, list(map(str, RATES))), Axis("hidden", LAYERS, ["1", "2", "3"])
+    cells = {(i, j): Cell.of([], "right", *[WAITING] * 3) for i in range(4) for j in range(3)}
+    assert set(said(draw_map(axes, cells, "right")).values()) == {"waiting"}
+    cells[1, 0] = Cell.of(ROWS[:3], "right")
+    cells[1, 1] = Cell.of(ROWS[9:10], "right", *[WAITING] * 2)
+    cells[1, 2] = Cell.of(ROWS[:2], "right", NOT_RUN)
+    picture = draw_map(axes, cells, "right")
+    assert said(picture)[0.001, (64,)] == "62.0 ± 1.0"
+    # Few seeds would flatter.
+    assert said(picture)[0.001, (128, 64)] == "waiting (2 of 3)"
+    assert said(picture)[0.001, (64, 64, 64)] == "61.5 ± 0.7 (1 of 3 not run)"
     assert "Waiting: 10 cells." in picture.sentence
     assert faults(picture) == []
 
@@ -157,12 +181,12 @@ def test_a_hole_in_the_grid() -> None:
 @pytest.mark.parametrize(
     ("how", "says"),
     [
-        ({"rows": []}, "rows: got none, need at least one, or a plan"),
-        ({"x": "rat"}, "x: got 'rat', need the name of a setting"),
-        ({"y": "seed"}, "y: got 'seed', need the name of a setting"),
-        ({"y": "rate"}, "x, y: got 'rate' twice"),
-        ({"y": "bits"}, "rows: they differ in hidden too; a map needs rows that differ in rate"),
-        ({"what": "joy"}, "what: got 'joy', need one of right, bit_accuracy"),
+        ({"rows": []}, "rows is empty; it accepts one or more"),
+        ({"x": "rat"}, "x is 'rat'; it accepts the name of a setting"),
+        ({"y": "seed"}, "y is 'seed'; it accepts the name of a setting"),
+        ({"y": "rate"}, "y is 'rate'; it accepts the name of a setting, each side another one"),
+        ({"y": "bits"}, "rows differ in hidden too; a map accepts rows that differ in rate and"),
+        ({"what": "joy"}, "what is 'joy'; it accepts one of 'right', 'bit_accuracy'"),
         ({"what": "class_error"}, "what is 'class_error'; it accepts one of seconds, right"),
     ],
 )
@@ -172,7 +196,7 @@ def test_what_makes_no_sense(how: dict[str, Any], says: str) -> None:
         sweep_map(**arguments)
 
 
-# ---- the table and the results -------------------------------------------------------------------
+# ---- the table -----------------------------------------------------------------------------------
 
 
 def test_the_table_has_a_line_for_each_of_the_settings() -> None:
@@ -183,31 +207,16 @@ def test_the_table_has_a_line_for_each_of_the_settings() -> None:
     assert made.body[0] == ("64", "-1", "3", "refused", "refused")
     assert made.body[-1][:2] == ("64, 64, 64", "0.1")
     assert "| 64 | 0.1 | 3 | 61.0 ± 1.4 (1 of 3 diverged) |" in made.markdown()
-    with pytest.raises(ValueError, match="rows: got none"):
+    with pytest.raises(ValueError, match="rows is empty"):
         sweep_table([])
-    with pytest.raises(ValueError, match="what: got 'joy'"):
+    with pytest.raises(ValueError, match="what is 'joy'; it accepts one of 'right', "):
         sweep_table(ROWS, ["joy"])
 
 
-def test_results_leave_out_what_was_not_run() -> None:
-    results = sweep_results(ROWS)
-    assert len(results.row_names) == 8
-    assert results.values["hidden 64, rate 0.001"][""] == [0.61, 0.62, 0.63]
-    assert results.cell("hidden 64, rate 0.1", "") == "61.0 ± 1.4 (1 of 3 diverged)"
-    assert results.cell("hidden 128, 64, rate 0.1", "") == "diverged (3 of 3)"
-    assert ("hidden 128, 64, rate 0.001", "72.0 ± 1.0") in table(results).body
-    assert results.percent
-    assert results.better == "higher"
-    assert faults(dots(results)) == []
-    with pytest.raises(ValueError, match="got none that is done or diverged"):
-        sweep_results([r for r in ROWS if r.status == "failed"])
-
-
-def test_results_of_one_setting_have_its_name() -> None:
+def test_what_differs() -> None:
     alone = [r for r in ROWS if r.asked["rate"] == 0.001 and r.asked["hidden"] == (64,)]
-    assert sweep_results(alone, "test_loss").row_names == ["DNI(h, y)"]
-    assert varied(alone) == []
-    assert varied(ROWS) == ["hidden", "rate"]
+    assert differing(alone) == []
+    assert differing(ROWS) == ["hidden", "rate"]
 
 
 def test_every_score_of_a_run_has_a_name() -> None:

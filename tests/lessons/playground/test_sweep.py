@@ -16,7 +16,7 @@ import pytest
 
 from dnilab.experiments import Settings, run
 from dnilab.experiments.settings import OWN
-from dnilab.lessons.playground.sweeps import Job, Row, pool, run_job, sweep, sweep_plan
+from dnilab.lessons.playground.sweeps import Job, Record, pool, run_job, sweep, sweep_plan
 from tests.lessons.playground.sweep_jobs import TINY, Planted, odd_seeds_fail, odd_seeds_leave
 from tests.training.planted import blas_threads, nothing_left
 
@@ -211,7 +211,6 @@ def test_equal_jobs_are_run_once() -> None:
         ({"file": 5}, "file is 5; it accepts the path of a file, as 'sweep.jsonl'"),
         ({"file": "nowhere/x.jsonl"}, "it accepts a file in a folder that exists"),
         ({"executor": 2}, "executor is 2; it accepts a concurrent.futures.Executor"),
-        ({"stop": True}, "stop is True; it accepts a threading.Event or None"),
         ({"progress": "yes"}, "progress is 'yes'; it accepts True or False"),
     ],
 )
@@ -344,5 +343,5 @@ def test_importing_the_experiments_loads_no_bar_and_no_cluster() -> None:
 
 
 def test_a_row_in_words() -> None:
-    row = Row(Job.of(TINY.but(seed=3)), "done", scores={"right": 0.5})
+    row = Record(Job.of(TINY.but(seed=3)), "done", curves={"right": (0.25, 0.5)})
     assert repr(row).endswith("rate=0.01, batch_size=10, epochs=2, seed=3>, done, right 50.0 %>")

@@ -12,7 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,8 +23,9 @@ import pytest
 from dnilab.experiments import run
 from dnilab.lessons.many_machines.training.cluster import cluster
 from dnilab.lessons.playground.sweeps import (
-    Row,
+    Record,
     SweepInterrupted,
+    process_pool,
     read_sweep,
     run_job,
     running,
@@ -30,8 +33,10 @@ from dnilab.lessons.playground.sweeps import (
     sweep_plan,
 )
 from dnilab.lessons.playground.sweeps.dask import OnDask
+from dnilab.lessons.playground.sweeps.running import beating
 from tests.lessons.playground.sweep_jobs import (
     TINY,
+    Planted,
     killed_always,
     killed_once,
     odd_seeds_leave,
@@ -69,7 +74,7 @@ def test_a_killed_process(own: bool, tmp_path: Path, undisturbed: dict[str, Any]
     runner = partial(killed_once, str(mark), 3)
     context = multiprocessing.get_context("spawn")
     pool = None if own else ProcessPoolExecutor(2, mp_context=context)
-    rows: list[Row] = []
+    rows: list[Record] = []
     with nothing_left():
         try:
             with pytest.raises(SweepInterrupted) as interrupted:
@@ -112,7 +117,7 @@ def test_runs_that_were_cancelled_elsewhere() -> None:
             future.set_running_or_notify_cancel()
             return future
 
-    rows: list[Row] = []
+    rows: list[Record] = []
     with pytest.raises(SweepInterrupted, match=r"cluster that had them is gone. 5 of 8 rows are"):
         rows.extend(sweep(PLAN, Leaving(), progress=False))
     assert len(rows) == 5
@@ -168,60 +173,72 @@ def test_closing_early_cancels_what_has_not_begun(tmp_path: Path) -> None:
     assert len(begun) <= 3  # one that was done, two that were under way
 
 
-def test_stopped_by_another_thread(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+def test_ended_by_another_thread_between_two_rows() -> None:
     before = set(multiprocessing.active_children())
-    file, stop, rows = tmp_path / "sweep.jsonl", threading.Event(), []
+    enough, rows = threading.Event(), []
+    timer = threading.Timer(0.1, enough.set)
 
     def read() -> None:
-        for row in sweep(PLAN, file=file, progress=False, runner=WAITING, stop=stop):
-            rows.append(row)
-            threading.Timer(0.1, stop.set).start()  # while the sweep waits for the next row
+        with (
+            process_pool(2) as workers,
+            closing(beating(PLAN, workers, runner=WAITING)) as beats,
+        ):
+            for row in beats:
+                if row is not None:
+                    rows.append(row)
+                    timer.start()
+                if enough.is_set():  # while the sweep waits for the next row
+                    timer.join()
+                    raise Planted
 
-    with nothing_left(), pytest.raises(SweepInterrupted, match=r"was stopped. 1 of 8 ro") as caught:
+    with nothing_left(), pytest.raises(Planted):
         read()
     assert set(multiprocessing.active_children()) == before
     assert [row.seed for row in rows] == [0]
-    assert caught.value.rows == rows
-    assert sorted(job.seed for job in caught.value.missing) == list(range(1, 8))
-    assert by_job(sweep(PLAN, file=file, progress=False)) == undisturbed
 
 
-def test_stopped_before_it_begins_or_after_its_end() -> None:
-    stop = threading.Event()
-    rows = sweep(PLAN, InLine(), progress=False, stop=stop)
-    assert len(list(rows)) == 8
-    stop.set()
-    assert next(rows, None) is None
-    with pytest.raises(SweepInterrupted, match="0 of 8 rows are there") as caught:
-        next(sweep(PLAN, InLine(), progress=False, stop=stop))
-    assert {job.seed for job in caught.value.missing} == set(range(8))
+def test_a_pool_is_ended_in_order_on_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its processes are gone long before its own thread gets to run again."""
+    terminate = SpawnProcess.terminate
+
+    def slowly(process: SpawnProcess) -> None:
+        terminate(process)
+        process.join()
+        time.sleep(0.3)
+
+    def begin_and_fail() -> None:
+        with process_pool(1) as workers:
+            workers.submit(os.getpid).result(PATIENCE)  # it has begun
+            futures = [workers.submit(time.sleep, PATIENCE) for _ in range(5)]
+            assert soon(futures[1].running)
+            time.sleep(0.2)  # its thread is at rest
+            for future in futures:  # as a sweep does that is closed
+                future.cancel()
+            raise Planted
+
+    monkeypatch.setattr(SpawnProcess, "terminate", slowly)
+    with nothing_left(), pytest.raises(Planted):
+        begin_and_fail()
 
 
-@pytest.mark.parametrize("how", ["stop", "close"])
-def test_rows_that_were_there_by_then_are_kept(how: str, tmp_path: Path) -> None:
-    file, stop = tmp_path / "sweep.jsonl", threading.Event()
+def test_rows_that_were_there_by_then_are_kept(tmp_path: Path) -> None:
+    file, go_on = tmp_path / "sweep.jsonl", threading.Event()
     ran: list[int] = []
 
     def runner(settings: Any) -> Any:
         if settings.seed > 5:
-            stop.wait(PATIENCE)
+            go_on.wait(PATIENCE)
         done = run(settings)
         ran.append(settings.seed)
         return done
 
     with nothing_left(), ThreadPoolExecutor(1) as threads:
-        rows = sweep(PLAN, threads, file=file, progress=False, runner=runner, stop=stop)
-        handed = [next(rows)]
+        rows = sweep(PLAN, threads, file=file, progress=False, runner=runner)
+        next(rows)
         assert soon(lambda: len(ran) == 6)  # five of them while nobody took a row
         assert soon(lambda: threads._work_queue.qsize() == 1)  # and their futures are done
-        if how == "close":
-            rows.close()  # type: ignore[attr-defined]
-        stop.set()
-        if how == "stop":
-            with pytest.raises(SweepInterrupted) as caught:
-                handed.extend(rows)
-            assert len(handed) + len(caught.value.missing) == 8
-            assert len(handed) >= 6
+        rows.close()  # type: ignore[attr-defined]
+        go_on.set()
     assert len(read_sweep(file)) >= 6
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 
 from dnilab.experiments import Run, Settings, run
 from dnilab.lessons.playground.sweeps import read_sweep, sweep, sweep_plan
-from dnilab.lessons.playground.sweeps.file import SweepFile
+from dnilab.lessons.playground.sweeps.file import SweepFile, sealed
 from tests.lessons.playground.sweep_jobs import TINY, odd_seeds_fail
 from tests.lessons.playground.test_sweep import InLine, by_job
 
+FIRST_EDITION = Path(__file__).parent / "first_edition"
 # Seven that are done, two that diverge and two that cannot be.
 PLAN = [
     *sweep_plan(TINY, {"rate": (0.001, 0.1 + 0.2, 1e9, -1)}, seeds=(0, 1)),
@@ -159,8 +161,8 @@ def test_closing_early_keeps_what_there_was(tmp_path: Path) -> None:
 
 def test_the_file_says_what_made_it(whole: Any) -> None:
     heading = json.loads(whole[0].splitlines()[0])
-    assert heading["format"] == "dnilab sweep"
-    assert heading["version"] == 1
+    assert heading["format"] == "dnilab runs"
+    assert heading["version"] == 2
     assert set(heading) == {"format", "version", "dnilab", "numpy", "python", "machine"}
 
 
@@ -180,14 +182,15 @@ def test_a_file_that_another_version_began(whole: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"\x89PNG\r\n\x1a\n\x00", "which no sweep has written"),
-        (b"my notes", "which no sweep has written"),
-        (b"my notes\n", "which no sweep has written"),
-        (b'{"format": "dnilab pins", "version": 1}\n', "which no sweep has written"),
-        (b"[" * 100_000 + b"\n", "which no sweep has written"),
-        (b"[]\n", "which no sweep has written"),
+        (b"\x89PNG\r\n\x1a\n\x00", "which holds no runs"),
+        (b"my notes", "which holds no runs"),
+        (b"my notes\n", "which holds no runs"),
+        (b'{"format": "dnilab pins", "version": 1}\n', "which holds no runs"),
+        (b"[" * 100_000 + b"\n", "which holds no runs"),
+        (b"[]\n", "which holds no runs"),
         (b'{"format": "dnilab sweep", "version": 2}\n', "of version 2; this dnilab accepts ver"),
-        (b'{"format": "dnilab sweep", "version": 1}\n{}\n', "line 2 is damaged: 'settings' is mis"),
+        (b'{"format": "dnilab runs", "version": 3}\n', "of version 3; this dnilab accepts ver"),
+        (b'{"format": "dnilab sweep", "version": 1}\n{}\n', "line 2 is damaged: 'scores' is miss"),
         (b'{"format": "dnilab sweep", "version": 1}\n3\n', "line 2 is damaged"),
         (b'{"format": "dnilab sweep", "version": 1}\n{"se\n', "line 2 is damaged"),
     ],
@@ -208,15 +211,73 @@ def test_another_file_is_left_as_it_is(content: bytes, says: str, tmp_path: Path
 def test_a_row_with_another_setting_than_there_is(whole: Any, tmp_path: Path) -> None:
     heading, *lines = whole[0].splitlines()
     row = next(row for row in map(json.loads, lines) if row["status"] == "done")
+    del row["sum"]
     for change, says in (
         ({"settings": {**row["settings"], "colour": "blue"}}, "colour"),
         ({"settings": {**row["settings"], "rate": -3}, "status": "done"}, "rate is -3"),
         ({"status": "fine"}, "status is 'fine'"),
+        ({"curves": {"right": [10**400]}}, "too large"),
+        ({"curves": {"right": ["much"]}}, "number"),
+        ({"curves": 3}, "items"),
     ):
         file = tmp_path / "file"
-        file.write_bytes(heading + b"\n" + json.dumps({**row, **change}).encode() + b"\n")
+        file.write_bytes(heading + b"\n" + sealed({**row, **change}))
         with pytest.raises(ValueError, match=f"its line 2 is damaged: .*{says}"):
             read_sweep(file)
+
+
+# ---- bits that have turned over ------------------------------------------------------------------
+
+
+@given(data=st.data())
+def test_a_bit_that_has_turned_over_is_noticed(
+    whole: Any, place: Path, data: st.DataObject
+) -> None:
+    content, rows = bytearray(whole[0]), whole[1]
+    begin = content.index(b"\n") + 1  # the first line holds no numbers
+    at = data.draw(st.integers(begin, len(content) - 1))
+    content[at] ^= 1 << data.draw(st.integers(0, 7))
+    place.write_bytes(content)
+    if at == len(content) - 1:  # the end of the last line: it looks torn
+        with pytest.warns(UserWarning, match="is torn"):
+            assert len(read_sweep(place)) == len(rows) - 1
+    else:
+        with pytest.raises(ValueError, match=r"its line \d+ is damaged"):
+            read_sweep(place)
+
+
+def test_every_digit_of_a_row_counts(whole: Any, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    heading, line, *_ = whole[0].splitlines()
+    for at, letter in enumerate(line):
+        if chr(letter).isdigit():
+            other = line[:at] + (b"5" if letter != ord("5") else b"6") + line[at + 1 :]
+            file.write_bytes(heading + b"\n" + other + b"\n")
+            with pytest.raises(ValueError, match="its line 2 is damaged"):
+                read_sweep(file)
+
+
+# ---- files of the first edition ------------------------------------------------------------------
+
+
+def test_a_file_of_the_first_edition_is_read_and_gone_on_with(tmp_path: Path) -> None:
+    file = tmp_path / "old.jsonl"
+    shutil.copy(FIRST_EDITION / "sweep.jsonl", file)
+    old = {(row.asked["rate"], row.seed): row for row in read_sweep(file)}
+    assert {row.status for row in old.values()} == {"done", "diverged", "failed", "refused"}
+    done = old[0.01, 0]
+    assert done.score("right") == 0.425
+    assert done.curve == (0.475, 0.4625, 0.425)
+    assert done.weights
+    counted = Counted()
+    plan = sweep_plan(TINY, {"rate": (0.01, 1e9, -1)}, seeds=(0, 1))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "was begun with")  # other versions, on other machines
+        again = go(file, plan, counted)
+    assert {(settings.rate, settings.seed) for settings in counted.ran} == {(0.01, 1), (1e9, 1)}
+    # (A refused row of then may lack a setting that there is now.)
+    assert by_job(read_sweep(file)).items() >= by_job(again).items()
+    assert done in again
 
 
 def test_two_sweeps_at_once(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +14,8 @@ from dnilab.data import Dataset
 from dnilab.experiments.compare import stream
 from dnilab.experiments.settings import OWN, Settings
 from dnilab.lessons.playground.experiments.comparison import Entry, Lineup
-from dnilab.training import Diverged, Event, Report, Span
+from dnilab.lessons.playground.experiments.records import DIVERGED, UNFINISHED, Job, Record
+from dnilab.training import Event, Report, Span
 
 REPORTS = 30  # of each run, about: enough for a smooth curve
 MOST_BATCHES = 100  # between two reports of a run: a changed control has to wait for them
@@ -23,9 +24,9 @@ PROBE_ROWS = 100  # on which synthetic and true gradients are compared
 QUANTITIES = ("loss", "test loss", "right")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Line:
-    """One setting with all its seeds, as far as it is.
+    """One setting with all its seeds, as far as it is: a record a seed, and a look in pictures.
 
     Shapes: ``epoch`` and ``seconds`` (n,), the latter the mean over seeds of the time spent on
     training; each of ``values`` (seeds, n): "loss", "test loss" and "right", the share of unseen
@@ -35,19 +36,69 @@ class Line:
     """
 
     label: str
-    settings: Settings
     look: int
-    epoch: np.ndarray
-    seconds: np.ndarray
-    values: dict[str, np.ndarray]
-    cosine: np.ndarray | None = None
+    records: tuple[Record, ...]
     spans: tuple[Span, ...] = field(default=(), repr=False)
-    said: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, with the seed of the first."""
+        settings = self.records[0].settings
+        assert settings is not None
+        return settings
 
     @property
     def seeds(self) -> int:
         """How many seeds."""
-        return int(self.values["loss"].shape[0])
+        return len(self.records)
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What was said about each seed that diverged."""
+        return tuple(record.message for record in self.records if record.status == DIVERGED)
+
+    @cached_property
+    def epoch(self) -> np.ndarray:
+        """The epoch of each report, (n,)."""
+        # Where a seed diverged between two reports, the others say where the second one was.
+        return _increasing(np.nanmax(self._curves("epoch"), axis=0))
+
+    @cached_property
+    def seconds(self) -> np.ndarray:
+        """Seconds of training at each report, mean over the seeds, (n,)."""
+        return _increasing(np.nanmean(self._curves("seconds"), axis=0))
+
+    @cached_property
+    def values(self) -> dict[str, np.ndarray]:
+        """Each of :data:`QUANTITIES` by seed and report, (seeds, n)."""
+        return {name: self._curves(name.replace(" ", "_")) for name in QUANTITIES}
+
+    @cached_property
+    def cosine(self) -> np.ndarray | None:
+        """By seed, report and module below the top, (seeds, n, modules - 1), or None."""
+        names = [f"cosine {k}" for k in range(1, len(self.settings.hidden) + 1)]
+        if not any(names[0] in record.curves for record in self.records):
+            return None
+        return np.stack([self._curves(name) for name in names], axis=-1)
+
+    def _curves(self, name: str) -> np.ndarray:
+        """One curve of every seed, as far as all are that have not diverged, (seeds, n)."""
+        going = [record.reports for record in self.records if record.status != DIVERGED]
+        count = min(going) if going else max(record.reports for record in self.records)
+        table = np.full((len(self.records), count), np.nan)
+        for row, record in zip(table, self.records, strict=True):
+            curve = record.curves.get(name, ())[:count]
+            row[: len(curve)] = curve  # None becomes NaN
+        return table
+
+
+def _increasing(x: np.ndarray) -> np.ndarray:
+    """``x`` without steps back or on the spot, which an axis would refuse."""
+    risen = x.copy()
+    risen[:1] = np.where(risen[:1] < 1e-4, 0.0, risen[:1])  # a clock that was started and read
+    for place in range(1, risen.size):
+        risen[place] = max(risen[place], risen[place - 1] + 1e-9)
+    return risen
 
 
 @dataclass(frozen=True)
@@ -100,23 +151,13 @@ def report_every(settings: Settings, data: Dataset) -> int:
     return max(1, min(most, settings.epochs * per_epoch // REPORTS))
 
 
-def measures(report: Report) -> dict[str, float]:
-    """The numbers of :data:`QUANTITIES`."""
-    scores = report.scores
-    right = scores["bit_accuracy"] if "bit_accuracy" in scores else 1 - scores["class_error"]
-    return {"loss": report.loss, "test loss": report.test_loss, "right": right}
-
-
 class _Growing:
     """One entry of the line-up, its seeds one after the other or side by side."""
 
     def __init__(self, entry: Entry, seeds: int, own: Dataset | None) -> None:
         self.entry, self.own = entry, own
-        self.reports: list[list[Report]] = [[] for _ in range(seeds)]
-        self.diverged: list[Diverged | None] = [None] * seeds
-        self.over = [False] * seeds
+        self.records = [Record(Job.of(entry.settings.but(seed=seed))) for seed in range(seeds)]
         self.spans: tuple[Span, ...] = ()
-        self.line = self._line(range(seeds))
 
     def open(self, seed: int) -> Iterator[Event]:
         """The events of one seed."""
@@ -128,88 +169,30 @@ class _Growing:
 
     def take(self, seed: int, event: Event | None) -> None:
         """Note what came; None: nothing more will."""
-        if isinstance(event, Report):
-            self.reports[seed].append(replace(event, spans=()))
-            if event.spans:
-                self.spans = event.spans
-        else:
-            self.over[seed] = True
-            self.diverged[seed] = event
+        self.records[seed] = self.records[seed].after(event)
+        if isinstance(event, Report) and event.spans:
+            self.spans = event.spans
 
-    def refresh(self, *, apart: bool) -> None:
-        """Make the line anew.
+    def over(self, seed: int) -> bool:
+        """Whether a seed has come to its end."""
+        return self.records[seed].status != UNFINISHED
+
+    def line(self, *, apart: bool) -> Line:
+        """The line as it is now.
 
         ``apart``: the seeds run one after the other, and only those that are over count, but for
         the first.
         """
-        seeds = range(len(self.reports))
-        if apart:
-            over = [s for s in seeds if self.over[s]]
-            seeds = over or [0]  # type: ignore[assignment]
-        self.line = self._line(seeds)
+        seeds = range(len(self.records))
+        shown = [seed for seed in seeds if self.over(seed)] or [0] if apart else seeds
+        records = tuple(self.records[seed] for seed in shown)
+        return Line(self.entry.label, self.entry.look, records, self.spans)
 
     def done(self) -> float:
         """The share that is done, from 0 to 1."""
-        epochs = self.entry.settings.epochs
-        parts = [
-            1.0 if over else (reports[-1].epoch / epochs if reports else 0.0)
-            for reports, over in zip(self.reports, self.over, strict=True)
-        ]
-        return sum(parts) / len(parts)
-
-    def _line(self, seeds: range | list[int]) -> Line:
-        kept = [self.reports[s] for s in seeds]
-        broken = [self.diverged[s] for s in seeds]
-        # A seed that diverged goes on as NaN for as long as the others run.
-        going = [len(r) for r, b in zip(kept, broken, strict=True) if b is None]
-        longest = max((len(r) + (b is not None) for r, b in zip(kept, broken, strict=True)))
-        count = min(going) if going else longest
-        epoch = np.full(count, np.nan)
-        times = np.full((len(kept), count), np.nan)
-        values = {name: np.full((len(kept), count), np.nan) for name in QUANTITIES}
-        below = len(self.entry.settings.hidden)
-        cosine = np.full((len(kept), count, below), np.nan)
-        probed = False
-        for row, reports in enumerate(kept):
-            for place, report in enumerate(reports[:count]):
-                epoch[place] = report.epoch
-                times[row, place] = report.seconds
-                for name, number in measures(report).items():
-                    values[name][row, place] = number
-                if report.cosine is not None:
-                    probed = True
-                    cosine[row, place] = report.cosine
-        for row, fault in enumerate(broken):
-            place = len(kept[row])
-            if fault is not None and place < count and np.isnan(epoch[place]):
-                epoch[place] = fault.epoch
-                times[row, place] = kept[row][-1].seconds if place else 0.0
-        return Line(
-            self.entry.label,
-            self.entry.settings,
-            self.entry.look,
-            _increasing(epoch),
-            _increasing(_column_means(times)),
-            values,
-            cosine if probed else None,
-            self.spans,
-            tuple(b.message for b in broken if b is not None),
-        )
-
-
-def _column_means(times: np.ndarray) -> np.ndarray:
-    """Mean of each column over the rows that have a number there, (n,)."""
-    there = np.isfinite(times)
-    return np.where(there, times, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-
-
-def _increasing(x: np.ndarray) -> np.ndarray:
-    """``x`` without steps back or on the spot, which an axis would refuse; gaps are filled."""
-    risen = np.nan_to_num(x)
-    risen[:1] = np.where(risen[:1] < 1e-4, 0.0, risen[:1])  # a clock that was started and read
-    for place in range(1, risen.size):
-        risen[place] = max(risen[place], risen[place - 1] + 1e-9)
-    return risen
+        epochs = [record.curves.get("epoch", (0.0,))[-1] or 0.0 for record in self.records]
+        shares = [epoch / self.entry.settings.epochs for epoch in epochs]
+        return sum(1.0 if self.over(n) else share for n, share in enumerate(shares)) / len(shares)
 
 
 def one_after_another(entries: Sequence[Entry]) -> bool:
@@ -241,28 +224,27 @@ def live(lineup: Lineup, own: Dataset | None = None) -> Iterator[Progress]:
     growing = [_Growing(entry, lineup.seeds, own) for entry in entries]
     main = next(n for n, entry in enumerate(entries) if entry.settings == lineup.settings)
     # The first round goes line by line, so that there is soon something to see of one.
-    waiting = deque((g, seed) for g in growing for seed in range(lineup.seeds))
+    waiting = deque((one, seed) for one in growing for seed in range(lineup.seeds))
     apart = one_after_another(entries)
     running: dict[tuple[int, int], Iterator[Event]] = {}
+    begun = False
     try:
         while waiting:
             one, seed = waiting.popleft()
             key = (id(one), seed)
             if key not in running:
                 running[key] = one.open(seed)
-            event = next(running[key], None)
-            one.take(seed, event)
-            one.refresh(apart=apart)
-            if one.over[seed]:
+            one.take(seed, next(running[key], None))
+            if one.over(seed):
                 running.pop(key).close()  # type: ignore[attr-defined]
             elif apart:
                 waiting.appendleft((one, seed))
             else:
                 waiting.append((one, seed))
-            if not growing[0].line.epoch.size:
-                continue  # there is nothing to see yet
-            done = sum(g.done() for g in growing) / len(growing)
-            yield Progress(lineup, tuple(g.line for g in growing), done, main)
+            lines = tuple(one.line(apart=apart) for one in growing)
+            begun = begun or lines[0].epoch.size > 0
+            if begun:
+                yield Progress(lineup, lines, sum(g.done() for g in growing) / len(growing), main)
     finally:
         for events in running.values():
             events.close()  # type: ignore[attr-defined]

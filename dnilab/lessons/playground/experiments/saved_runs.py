@@ -1,30 +1,38 @@
 """Pinned runs: kept under a name, compared in a table, saved and loaded again.
 
-CSV holds the table, a row a run, for a spreadsheet.  JSON holds everything, curves too, and is
-what is loaded again.
+CSV holds the table, a row a pin, for a spreadsheet.  JSON lines hold everything, curves too, and
+are what is loaded again: a file of runs, as a sweep writes it, whose records have names.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dnilab.checks import refuse
 from dnilab.experiments.settings import Settings
 from dnilab.lessons.playground.experiments.comparison import Lineup, distinct
 from dnilab.lessons.playground.experiments.growing_lines import QUANTITIES, Line
+from dnilab.lessons.playground.experiments.records import (
+    TIMES,
+    Record,
+    differing,
+    setting_words,
+)
+from dnilab.lessons.playground.sweeps.file import damaged, foreign, parsed, written
 
-FORMAT = "dnilab pins"
-VERSION = 1
-MOST_NUMBERS = 2_000_000  # in a file that is loaded
+MOST_BYTES = 20_000_000  # of a file that is loaded
 MOST_PINS = 200  # in a file that is loaded
+LINES = (".json", ".jsonl")  # how the name of a file of JSON lines ends
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +44,7 @@ class Pin:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
-            raise ValueError(f"name is {self.name!r}; it accepts a few words")
+            refuse("name", self.name, "a few words")
 
     @property
     def text(self) -> str:
@@ -75,13 +83,6 @@ def named(name: str, line: Line, pins: Sequence[Pin]) -> Pin:
     return Pin(distinct([pin.name for pin in pins] + [wanted])[-1], line)
 
 
-def differing(pins: Sequence[Pin]) -> list[str]:
-    """The settings in which the pinned runs differ, in the order of ``Settings``."""
-    every = [field.name for field in fields(Settings) if field.name not in ("seed", "probe_rows")]
-    settings = [pin.line.settings for pin in pins]
-    return [name for name in every if len({getattr(s, name) for s in settings}) > 1]
-
-
 SORTS: Mapping[str, tuple[Callable[[Pin], Any], bool]] = {
     "pinned": (lambda pin: 0, False),
     "name": (lambda pin: pin.name.casefold(), False),
@@ -100,177 +101,145 @@ def _last_if_nan(number: float) -> float:
 def in_order(pins: Sequence[Pin], by: str = "pinned") -> list[Pin]:
     """The pins sorted; equals stay in the order in which they were pinned."""
     if by not in SORTS:
-        raise ValueError(f"by is {by!r}; it accepts one of {', '.join(SORTS)}")
+        refuse("by", by, f"one of {', '.join(SORTS)}")
     key, reverse = SORTS[by]
     return sorted(pins, key=key, reverse=reverse)
-
-
-def setting_words(value: Any) -> str:
-    """A setting as a table says it.
-
-    >>> setting_words(("h", "y")), setting_words(True), setting_words(()), setting_words(None)
-    ('h, y', 'yes', 'none', 'default')
-    """
-    if value is None:
-        return "default"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def mean_words(mean: float, spread: float, seeds: int, *, percent: bool = False) -> str:
     """``95.1 ± 0.3 %``; "diverged" for NaN."""
     if math.isnan(mean):
         return "diverged"
-    factor, unit = (100.0, " %") if percent else (1.0, "")
-    digits = 1 if percent else 4
-    text = f"{factor * mean:.{digits}f}"
-    return (text + (f" ± {factor * spread:.{digits}f}" if seeds > 1 else "")) + unit
+    factor, digits, unit = (100, 1, " %") if percent else (1, 4, "")
+    numbers = [mean, spread][: 2 if seeds > 1 else 1]
+    return " ± ".join(f"{factor * number:.{digits}f}" for number in numbers) + unit
 
 
 def table_of(pins: Sequence[Pin]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """The head and the rows: name, what differs, final numbers (mean ± deviation over seeds)."""
-    differ = differing(pins)
-    head = ("name", *(name.replace("_", " ") for name in differ))
+    names, settings = _settings(pins)
+    head = ("name", *(name.replace("_", " ") for name in names))
     head += ("seeds", "epochs", "right", "test loss", "seconds")
     body = []
-    for pin in pins:
-        settings = [setting_words(getattr(pin.line.settings, name)) for name in differ]
-        finals = [
-            mean_words(*pin.final("right"), pin.line.seeds, percent=True),
-            mean_words(*pin.final("test loss"), pin.line.seeds),
-        ]
-        seeds = str(pin.line.seeds) + (f", {pin.diverged} diverged" if pin.diverged else "")
-        body.append(
-            (pin.name, *settings, seeds, f"{pin.epochs:.3g}", *finals, f"{pin.seconds:.2f}")
-        )
+    for pin, values in zip(pins, settings, strict=True):
+        seeds = f"{pin.line.seeds}" + (f", {pin.diverged} diverged" if pin.diverged else "")
+        right = mean_words(*pin.final("right"), pin.line.seeds, percent=True)
+        loss = mean_words(*pin.final("test loss"), pin.line.seeds)
+        rest = (seeds, f"{pin.epochs:.3g}", right, loss, f"{pin.seconds:.2f}")
+        body.append((pin.name, *values, *rest))
     return head, body
 
 
-def to_csv(pins: Sequence[Pin]) -> str:
+def to_csv(pins: Sequence[Pin]) -> bytes:
     """The table as comma-separated values, numbers plain, with the string of the settings."""
-    differ = differing(pins)
+    names, settings = _settings(pins)
+    finals = [f"{what} {part}" for what in ("right", "test loss") for part in ("mean", "std")]
+    head = ["name", *names, "seeds", "diverged", "epochs", "seconds", *finals, "settings"]
+    body = []
+    for pin, values in zip(pins, settings, strict=True):
+        numbers = [pin.epochs, pin.seconds, *pin.final("right"), *pin.final("test loss")]
+        body.append([pin.name, *values, pin.line.seeds, pin.diverged, *numbers, pin.text])
+    return csv_of(head, body)
+
+
+def _settings(pins: Sequence[Pin]) -> tuple[list[str], list[list[str]]]:
+    """The settings in which the pins differ: their names, and for each pin their values."""
+    every = [pin.line.records[0] for pin in pins]
+    names = differing(every)
+    return names, [[setting_words(one.asked[name]) for name in names] for one in every]
+
+
+def csv_of(head: Sequence[str], body: Iterable[Sequence[Any]]) -> bytes:
+    """A table as comma-separated values; NaN is left empty, and nothing is a formula."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    finals = [f"{what} {part}" for what in ("right", "test loss") for part in ("mean", "std")]
-    writer.writerow(
-        ["name", *differ, "seeds", "diverged", "epochs", "seconds", *finals, "settings"]
-    )
-    for pin in pins:
-        numbers = [n for what in ("right", "test loss") for n in pin.final(what)]
-        settings = [setting_words(getattr(pin.line.settings, name)) for name in differ]
-        writer.writerow(
-            [
-                _no_formula(pin.name),
-                *settings,
-                pin.line.seeds,
-                pin.diverged,
-                f"{pin.epochs:.6g}",
-                f"{pin.seconds:.6g}",
-                *("" if math.isnan(n) else f"{n:.6g}" for n in numbers),
-                pin.text,
-            ]
-        )
-    return out.getvalue()
+    writer.writerow(head)
+    writer.writerows([_cell(one) for one in row] for row in body)
+    return out.getvalue().encode(errors="replace")
 
 
-def _no_formula(text: str) -> str:
-    """A name that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.6g}"
+    text = str(value)
+    # A spreadsheet would compute what begins like this.
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
-def to_json(pins: Sequence[Pin]) -> str:
-    """Everything about the pins; NaN is written as null."""
-    return json.dumps(
-        {"format": FORMAT, "version": VERSION, "pins": [_plain(pin) for pin in pins]},
-        allow_nan=False,
-    )
+def to_lines(pins: Sequence[Pin]) -> bytes:
+    """Everything about the pins, as a file of runs."""
+    return written(replace(record, name=pin.name) for pin in pins for record in pin.line.records)
 
 
-def _plain(pin: Pin) -> dict[str, Any]:
-    line = pin.line
-    return {
-        "name": pin.name,
-        "settings": pin.text,
-        "label": line.label,
-        "look": line.look,
-        "epoch": line.epoch.tolist(),
-        "seconds": line.seconds.tolist(),
-        "values": {name: _nulls(array.tolist()) for name, array in line.values.items()},
-        "cosine": None if line.cosine is None else _nulls(line.cosine.tolist()),
-        "said": list(line.said),
-    }
-
-
-def _nulls(numbers: Any) -> Any:
-    if isinstance(numbers, list):
-        return [_nulls(n) for n in numbers]
-    return float(numbers) if math.isfinite(numbers) else None
-
-
-def from_json(text: str | bytes) -> list[Pin]:
-    """The pins that :func:`to_json` wrote.
+def pins_in(content: bytes, name: str = "runs.jsonl") -> list[Pin]:
+    """The pins in a file of this name; in a sweep's file, each setting with all its seeds.
 
     Raises ValueError, in words, if it is something else, or was damaged.
     """
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError("the file is not JSON; it accepts what was saved as JSON here") from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise ValueError("the file holds no pinned runs; it accepts what was saved as JSON here")
-    if found.get("version") != VERSION:
-        raise ValueError(f"the file's version is {found.get('version')!r}; it accepts {VERSION}")
-    every = found.get("pins")
-    if not isinstance(every, list) or len(every) > MOST_PINS:
-        raise ValueError(f"the file's pins are damaged; it accepts a list of at most {MOST_PINS}")
-    return [_pin(number, one) for number, one in enumerate(every, start=1)]
+    if len(content) > MOST_BYTES:
+        raise ValueError(
+            f"file is {name!r}, of {len(content):,} bytes or more; it accepts {MOST_BYTES:,}"
+        )
+    if content.startswith(b'{"format": "dnilab pins"'):
+        accepts = "what a later one saved; the settings strings in it can be pasted and run again"
+        raise ValueError(
+            f"file is {name!r}, of the first edition of this course; it accepts {accepts}"
+        )
+    found = parsed(name, content)
+    if found.torn or not found.records:
+        raise ValueError(foreign(name))
+    records = [record for record in found.records if record.reports]
+    if not records:
+        raise ValueError(f"file is {name!r}, whose runs have no curves to be shown")
+    lines: dict[tuple[str, Settings], list[Record]] = {}
+    for record in records:
+        assert record.settings is not None  # or it would have no reports
+        lines.setdefault((record.name, record.settings.but(seed=0)), []).append(record)
+    if len(lines) > MOST_PINS:
+        raise ValueError(f"file is {name!r}, of {len(lines)} pins; it accepts {MOST_PINS}")
+    return [_pin(number, *one) for number, one in enumerate(lines.items(), start=1)]
 
 
-def _pin(number: int, one: Any) -> Pin:
-    try:
-        lineup = Lineup.from_text(one["settings"])
-        epoch, seconds = _array(one["epoch"], 1), _array(one["seconds"], 1)
-        values = {name: _array(one["values"][name], 2) for name in QUANTITIES}
-        cosine = None if one["cosine"] is None else _array(one["cosine"], 3)
-        label, name, said = str(one["label"]), str(one["name"]), tuple(map(str, one["said"]))
-        look = int(one["look"])
-        shape = (lineup.seeds, epoch.size)
-        fits = seconds.shape == epoch.shape and all(v.shape == shape for v in values.values())
-        rises = all(np.isfinite(x).all() and (np.diff(x) > 0).all() for x in (epoch, seconds))
-        if cosine is not None:
-            fits = fits and cosine.shape == (*shape, len(lineup.settings.hidden))
-        if not (fits and rises and label and 0 <= look < 100):
-            raise ValueError("its numbers do not fit together")
-        line = Line(label, lineup.settings, look, epoch, seconds, values, cosine, (), said)
-        return Pin(name, line)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"pinned run {number} of the file is damaged: {what}") from None
-
-
-def _array(numbers: Any, dimensions: int) -> np.ndarray:
-    array = np.array(numbers, dtype=float)  # null becomes NaN
-    if array.ndim != dimensions or array.size > MOST_NUMBERS:
-        raise ValueError(f"a list of {dimensions} dimensions is missing")
-    return array
+def _pin(number: int, called: tuple[str, Settings], records: Sequence[Record]) -> Pin:
+    with damaged(f"run {number} of the file"):
+        for record in records:
+            curves = record.curves
+            measured = [curves[name.replace(" ", "_")] for name in QUANTITIES]
+            times = [np.array(curves[time], dtype=float) for time in TIMES]
+            rises = all(np.diff(time).min(initial=0) >= 0 for time in times)
+            if not rises or any(len(curve) > record.reports for curve in measured):
+                raise ValueError("its numbers do not fit together")
+        name, settings = called
+        pin = Pin(name or settings.name, Line(name or settings.name, 0, tuple(records)))
+        _ = pin.text  # says so if there are more seeds than can be
+        return pin
 
 
 def save(pins: Sequence[Pin], path: str | Path) -> Path:
-    """Write the pins to ``path``, which ends in .csv (the table) or .json (everything)."""
+    """Write the pins to ``path``, which ends in .csv (the table), or .json or .jsonl (everything).
+
+    A file that is there already stays whole until the new one is.
+    """
     path = Path(path)
-    writers = {".csv": to_csv, ".json": to_json}
-    if path.suffix not in writers:
-        raise ValueError(f"path is {str(path)!r}; it accepts a name that ends in .csv or .json")
-    path.write_text(writers[path.suffix](pins), "utf-8")
+    if path.suffix not in (".csv", *LINES):
+        refuse("path", str(path), "a name that ends in .jsonl, .csv or .json")
+    content = to_csv(pins) if path.suffix == ".csv" else to_lines(pins)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with beside.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
     return path
 
 
 def load(path: str | Path) -> list[Pin]:
-    """The pins in a file that ends in .json."""
+    """The pins in a file that ends in .json or .jsonl."""
     path = Path(path)
-    if path.suffix != ".json":
-        raise ValueError(f"path is {str(path)!r}; it accepts a name that ends in .json")
-    return from_json(path.read_bytes())
+    if path.suffix not in LINES:
+        refuse("path", str(path), "a name that ends in .json or .jsonl")
+    with path.open("rb") as file:
+        return pins_in(file.read(MOST_BYTES + 1), str(path))

@@ -8,38 +8,29 @@ the settings, a second picture, pins, and sweeps.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 
+from dnilab.checks import refuse
 from dnilab.data import Dataset
 from dnilab.experiments.settings import OWN
 from dnilab.lessons.playground.data import own_arrays
+from dnilab.lessons.playground.experiments import saved_runs
 from dnilab.lessons.playground.experiments.comparison import FIRST, PRESETS, Lineup
-from dnilab.lessons.playground.experiments.growing_lines import Progress, live, reports_a_round
-from dnilab.lessons.playground.experiments.saved_runs import (
-    SORTS,
-    Pin,
-    from_json,
-    load,
-    named,
-    save,
+from dnilab.lessons.playground.experiments.growing_lines import (
+    Line,
+    Progress,
+    live,
+    reports_a_round,
 )
-from dnilab.lessons.playground.panel.choices import (
-    GROUPS,
-    SHOWN,
-    idle,
-    lineup_of,
-    specs,
-    unreachable,
-    values_of,
-    with_depth,
-)
+from dnilab.lessons.playground.experiments.saved_runs import Pin, named
+from dnilab.lessons.playground.panel import choices, parts
+from dnilab.lessons.playground.panel.choices import GROUPS, SHOWN, lineup_of, values_of
 from dnilab.lessons.playground.panel.style import STYLE
 from dnilab.lessons.playground.panel.sweep import SweepPart
-from dnilab.lessons.playground.panel.table import links_html, table_html
 from dnilab.lessons.playground.panel.view import Convergence, Detail
 from dnilab.widgets.controls import Choice, Control, Words
 from dnilab.widgets.panel import Budget, Panel, _Job, close_tree
@@ -64,9 +55,8 @@ class Playground(Panel[Progress]):
         self._pins: tuple[Pin, ...] = ()
         self.detail, self.detail_sentence = b"", ""
         self._curves = Convergence()
-        choices = specs(lineup, own is not None)
         super().__init__(
-            {**choices, **SHOWN},
+            {**choices.specs(lineup, own is not None), **SHOWN},
             self._train,
             self._curves,
             title="Playground: synthetic gradients and update orderings",
@@ -79,20 +69,16 @@ class Playground(Panel[Progress]):
             share=0.15,
         )
         self._text = lineup.text
-        self.sweep = SweepPart(
-            lambda: self.values, self._set_values, lambda: self.snapshot, own, name
-        )
-        lock = self._lock
-        presets = [YOURS, *PRESETS]
-        self.presets = Control("preset", Choice(presets, YOURS, "Preset"), self._chosen, lock)
-        self.string = Control(
-            "settings",
-            Words(self.lineup.text, "Settings string: copy it, or paste one and press Enter"),
-            self._pasted,
-            lock,
-        )
-        self.pin_name = Control("name", Words("", "Name", "made from the settings"), _nothing, lock)
-        self.sort = Control("sort", Choice(list(SORTS), "pinned", "Sort by"), self._sorted, lock)
+        self.sweep = SweepPart(self, own)
+
+        def control(spec: Choice | Words, moved: Callable[[], None]) -> Control:
+            return Control(spec.label, spec, lambda _: moved(), self._lock)
+
+        self.presets = control(Choice([YOURS, *PRESETS], YOURS, "Preset"), self._chosen)
+        title = "Settings string: copy it, or paste one and press Enter"
+        self.string = control(Words(lineup.text, title), self._pasted)
+        self.pin_name = control(Words("", "Name", "made from the settings"), lambda: None)
+        self.sort = control(Choice(list(saved_runs.SORTS), "pinned", "Sort by"), self._show_pins)
         self._follow()
 
     # -- plain state -------------------------------------------------------------------------
@@ -131,14 +117,14 @@ class Playground(Panel[Progress]):
 
         Raises ValueError if there is no control for something in it.
         """
-        why = unreachable(lineup)
+        why = choices.unreachable(lineup)
         if not why and lineup.settings.task == OWN and self._own is None:
             why = "task: it needs arrays of your own, playground(data=(X, Y))"
         if why:
             raise ValueError(why)
-        self._set_values(values_of(lineup))
+        self.load_values(values_of(lineup))
 
-    def _set_values(self, values: Mapping[str, Any]) -> None:
+    def load_values(self, values: Mapping[str, Any]) -> None:
         """Set several controls at once, and run what they then stand for."""
         with self._lock:
             self._linking = True
@@ -156,58 +142,68 @@ class Playground(Panel[Progress]):
         progress = self.snapshot
         if progress is None or not progress.lines[progress.main].epoch.size:
             return None
-        pin = named(name, progress.lines[progress.main], self._pins)
-        self._set_pins((*self._pins, pin))
-        return pin
+        self._keep([(name, progress.lines[progress.main])])
+        return self._pins[-1]
 
     def pin_all(self) -> None:
         """Keep every line as it is now."""
-        progress = self.snapshot
-        pins = list(self._pins)
-        for line in progress.lines if progress is not None else ():
-            if line.epoch.size:
-                pins.append(named("", line, pins))
-        self._set_pins(tuple(pins))
+        lines = self.snapshot.lines if self.snapshot is not None else ()
+        self._keep([("", line) for line in lines if line.epoch.size])
 
     def remove(self, name: str) -> None:
         """Remove the pin called ``name``; ValueError if there is none."""
         if name not in [pin.name for pin in self._pins]:
-            raise ValueError(f"name is {name!r}; it accepts the name of a pinned run")
-        self._set_pins(tuple(pin for pin in self._pins if pin.name != name))
+            refuse("name", name, "the name of a pinned run")
+        self._set_pins([pin for pin in self._pins if pin.name != name])
 
     def add(self, pins: Iterable[Pin]) -> None:
         """Add pins, for instance loaded ones; names that are taken get a number."""
-        every = list(self._pins)
-        for pin in pins:
-            every.append(named(pin.name, pin.line, every))
-        self._set_pins(tuple(every))
+        self._keep([(pin.name, pin.line) for pin in pins])
 
     def save(self, path: str | Path) -> Path:
-        """Write the pinned runs to a file: .csv for the table, .json for everything."""
-        return save(self._pins, path)
+        """Write the pinned runs to a file: .csv for the table, .json or .jsonl for everything."""
+        return saved_runs.save(self._pins, path)
 
     def load(self, path: str | Path) -> None:
-        """Add the pinned runs of a .json file."""
-        self.add(load(path))
+        """Add the pinned runs of a .json or .jsonl file, or each of the settings of a sweep's."""
+        self.add(saved_runs.load(path))
 
-    def _set_pins(self, pins: tuple[Pin, ...]) -> None:
+    def _keep(self, lines: Iterable[tuple[str, Line]]) -> None:
+        pins = list(self._pins)
+        for name, line in lines:
+            pins.append(named(name, line, pins))
+        self._set_pins(pins)
+
+    def _set_pins(self, pins: Iterable[Pin]) -> None:
         with self._lock:
-            self._pins = self._curves.pins = pins
-            self._show_pins()
+            self._pins = self._curves.pins = tuple(pins)
+            if self._widget is not None:
+                self._show_pins()
         self.redraw()
 
-    def _show_pins(self, *, anew: bool = False) -> None:
-        if self._closed or (self._widget is None and not anew):
+    def _show_pins(self) -> None:
+        if self._closed:
             return
-        self._table.value = table_html(self._pins, self.sort.value)
-        self._links.value = links_html(self._pins)
-        self._links.layout.display = None if self._pins else "none"
+        self._table.value = self._table_html()
+        files = {
+            "dnilab-runs.csv": ("Save as CSV", saved_runs.to_csv(self._pins)),
+            "dnilab-runs.jsonl": ("Save as JSON", saved_runs.to_lines(self._pins)),
+        }
+        parts.say(self._links, parts.links_html(files) if self._pins else "")
         names = [pin.name for pin in self._pins]
         self._which.options = names
-        if names:
-            self._which.value = names[-1]
-        for part in (self._which, self._remove_button):
-            part.disabled = not names
+        self._which.value = names[-1] if names else None
+        self._which.disabled = self._remove_button.disabled = not names
+
+    def _table_html(self) -> str:
+        if not self._pins:
+            return "<p>No run is pinned yet. Pin one to compare the next with it.</p>"
+        pins = saved_runs.in_order(self._pins, self.sort.value)
+        caption = (
+            f"{len(pins)} pinned run{'s' * (len(pins) > 1)}; settings that differ; last numbers, "
+            "mean ± standard deviation over seeds"
+        )
+        return parts.table_html("Pinned runs", *saved_runs.table_of(pins), caption)
 
     # -- what moves what ---------------------------------------------------------------------
 
@@ -222,7 +218,7 @@ class Playground(Panel[Progress]):
             try:
                 if name == "depth":
                     widths = self.controls["widths"]
-                    widths.value = with_depth(widths.value, self.controls["depth"].value)
+                    widths.value = choices.with_depth(widths.value, self.controls["depth"].value)
                 elif name == "widths":
                     depth = len(self.controls["widths"].value.replace(",", " ").split())
                     spec = self.controls["depth"].spec
@@ -236,7 +232,7 @@ class Playground(Panel[Progress]):
     def _follow(self) -> None:
         """Bring up to date what hangs on the controls: string, preset, which are greyed out."""
         values = self.values
-        out = idle(values)
+        out = choices.idle(values)
         for name, control in self.controls.items():
             control.enabled = name not in out
         self._linking = True
@@ -251,20 +247,17 @@ class Playground(Panel[Progress]):
             self._linking = False
         self.sweep.follow()
 
-    def _chosen(self, _: str) -> None:
+    def _chosen(self) -> None:
         if not self._linking and self.presets.value != YOURS:
             self.set(PRESETS[self.presets.value])
 
-    def _pasted(self, _: str) -> None:
+    def _pasted(self) -> None:
         if self._linking:
             return
         try:
             self.set(Lineup.from_text(self.string.value))
         except ValueError as error:
             self.tell(str(error))
-
-    def _sorted(self, _: str) -> None:
-        self._show_pins()
 
     def tell(self, message: str) -> None:
         """Say in the panel what is wrong with something that was typed, loaded or clicked.
@@ -316,80 +309,50 @@ class Playground(Panel[Progress]):
 
     def _build(self) -> widgets.VBox:
         panel = super()._build()
-        style, heading, grid, buttons, progress, alert, image, sentence = panel.children
+        style, title, grid, buttons, progress, alert, image, sentence = panel.children
         style.value += f"<style>{STYLE}</style>"
         grid.children = ()
         close_tree(grid)
-        side = widgets.VBox([part for title in GROUPS for part in self._group(title)])
-        side.add_class("dnilab-side")
-        shown = self._row([self.controls[name].widget for name in SHOWN])
-        self._below_image = widgets.Image(format="png")
+        groups: list[Any] = []
+        for name, controls in GROUPS.items():
+            under = parts.row(*(self.controls[control].widget for control in controls))
+            groups += [parts.heading(name, under, opened=name in OPEN), under]
+        side = widgets.VBox(groups).add_class("dnilab-side")
+        shown = parts.row(*(self.controls[name].widget for name in SHOWN))
+        self._below_image = widgets.Image(format="png").add_class("dnilab-picture")
         self._below_image.layout.display = "none"
-        self._below_image.add_class("dnilab-picture")
-        self._below_sentence = widgets.HTML()
-        self._below_sentence.add_class("dnilab-sentence")
+        self._below_sentence = widgets.HTML().add_class("dnilab-sentence")
         main = widgets.VBox(
             [buttons, progress, alert, image, sentence, shown, self._below_image,
              self._below_sentence]
         )  # fmt: skip
-        main.add_class("dnilab-main")
-        body = widgets.Box([side, main])
-        body.add_class("dnilab-body")
-        top = self._row([self.presets.widget, self.string.widget])
-        panel.children = (style, heading, top, body, *self.sweep.build(), self._pin_part())
-        self._show_pins(anew=True)
-        panel.add_class("dnilab-playground")
-        return panel
-
-    def _group(self, title: str) -> list[Any]:
-        """A heading that opens and closes, and the controls under it."""
-        box = self._row([self.controls[name].widget for name in GROUPS[title]])
-        button = widgets.ToggleButton(value=title in OPEN, description=title)
-        button.add_class("dnilab-heading")
-
-        def follow(_: object = None) -> None:
-            button.icon = "caret-down" if button.value else "caret-right"
-            button.tooltip = f"{title}: {'hide' if button.value else 'show'} the controls"
-            box.layout.display = None if button.value else "none"
-
-        button.observe(follow, names="value")
-        follow()
-        return [button, box]
+        body = parts.boxed("dnilab-body", side, main.add_class("dnilab-main"))
+        top = parts.row(self.presets.widget, self.string.widget)
+        panel.children = (style, title, top, body, self.sweep.widget, self._pin_part())
+        self._show_pins()
+        return panel.add_class("dnilab-playground")
 
     def _pin_part(self) -> widgets.VBox:
-        heading = widgets.HTML("<h4>Pinned runs</h4>")
-        pin = widgets.Button(description="Pin the run", icon="thumb-tack")
-        every = widgets.Button(description="Pin all lines", icon="thumb-tack")
-        pin.on_click(lambda _: self._pin_clicked())
-        every.on_click(lambda _: self.pin_all())
+        self._pin_buttons = (
+            parts.button("Pin the run", "thumb-tack", self._pin_clicked),
+            parts.button("Pin all lines", "thumb-tack", self.pin_all),
+        )
         self._which = widgets.Dropdown(
-            options=[], description="Run", tooltip="Run", disabled=True,
-            style={"description_width": "initial"},
-        )  # fmt: skip
-        self._remove_button = widgets.Button(description="Remove", icon="trash", disabled=True)
-        self._remove_button.on_click(lambda _: self._remove_clicked())
-        self._upload = widgets.FileUpload(accept=".json", multiple=False, description="Load JSON")
+            description="Run", tooltip="Run", style={"description_width": "initial"}
+        )
+        self._remove_button = parts.button("Remove", "trash", self._remove_clicked)
+        self._upload = widgets.FileUpload(accept=".json,.jsonl", description="Load JSON")
         self._upload.observe(self._uploaded, names="value")
-        self._table, self._links = widgets.HTML(), widgets.HTML()
-        self._links.add_class("dnilab-links")
-        which = widgets.Box([self._which])
-        which.add_class("dnilab-control")
+        self._table, self._links = widgets.HTML(), parts.text("dnilab-links")
+        which = parts.boxed("dnilab-control", self._which)
         rows = [
-            self._row([self.pin_name.widget, pin, every]),
+            widgets.HTML("<h4>Pinned runs</h4>"),
+            parts.row(self.pin_name.widget, *self._pin_buttons),
             self._table,
-            self._row([self.sort.widget, which, self._remove_button]),
-            self._row([self._links, self._upload]),
+            parts.row(self.sort.widget, which, self._remove_button),
+            parts.row(self._links, self._upload),
         ]
-        part = widgets.VBox([heading, *rows])
-        part.add_class("dnilab-pins")
-        self._pin_buttons = (pin, every)
-        return part
-
-    @staticmethod
-    def _row(parts: list[Any]) -> widgets.Box:
-        row = widgets.Box(parts)
-        row.add_class("dnilab-controls")
-        return row
+        return widgets.VBox(rows).add_class("dnilab-pins")
 
     def _pin_clicked(self) -> None:
         if self.pin(self.pin_name.value) is None:
@@ -402,18 +365,13 @@ class Playground(Panel[Progress]):
             self.remove(self._which.value)
 
     def _uploaded(self, change: Any) -> None:
-        if not change["new"]:
-            return
         try:
-            self.add(from_json(bytes(change["new"][0]["content"])))
+            for file in change["new"]:
+                self.add(saved_runs.pins_in(bytes(file["content"]), file["name"]))
         except ValueError as error:
             self.tell(str(error))
         finally:
             self._upload.value = ()
-
-
-def _nothing(_: str) -> None:
-    """A control that nobody follows."""
 
 
 def playground(
@@ -450,7 +408,7 @@ def playground(
         size = min(lineup.settings.batch_size, len(own.x_train))
         changes = {"task": OWN, "batch_size": size}
         lineup = Lineup(lineup.settings.but(**changes), lineup.seeds, lineup.beside)
-    why = unreachable(lineup)
+    why = choices.unreachable(lineup)
     if why:
         raise ValueError(why)
     return Playground(lineup, own, name=name, play=play)

@@ -33,6 +33,7 @@ STYLE = """
   outline: 2px solid #0072B2; outline-offset: 1px;
 }
 .dnilab-playground .dnilab-heading i { width: 1em; }
+.dnilab-playground > .widget-vbox > .dnilab-heading.jupyter-button { margin: 14px 0 0; }
 .dnilab-playground :disabled, .dnilab-playground [disabled] { cursor: default; }
 .dnilab-playground .dnilab-pins { margin: 18px 0 0; overflow: visible; }
 .dnilab-playground .dnilab-pins h4 { margin: 0 0 4px; font-size: 1.05em; line-height: 1.3; }
@@ -54,7 +55,6 @@ STYLE = """
 }
 .dnilab-playground .dnilab-table thead th { font-weight: 600; }
 .dnilab-playground .dnilab-table th:first-child { text-align: left; }
-.dnilab-playground > .dnilab-heading.jupyter-button { margin: 14px 0 0; }
 .dnilab-playground .dnilab-sweep { margin: 4px 0 0; overflow: visible; }
 .dnilab-playground .dnilab-sweep > .dnilab-controls { gap: 8px 16px; margin: 4px 0 6px; }
 .dnilab-playground .dnilab-sweep .dnilab-control { flex: 1 1 96px; max-width: 140px; }
@@ -63,30 +63,13 @@ STYLE = """
 }
 .dnilab-playground .dnilab-sweep-line p { margin: 2px 0 0; line-height: 1.45; max-width: 720px; }
 .dnilab-playground .dnilab-map-frame { overflow-x: auto; margin: 10px 0 2px; padding: 3px; }
-.dnilab-playground .dnilab-map { gap: 3px; overflow: visible; flex: 0 1 auto; }
-.dnilab-playground .dnilab-map > .widget-html {
-  margin: 0; width: auto; height: auto; line-height: 1.3; font-variant-numeric: tabular-nums;
-}
-.dnilab-playground .dnilab-map > .dnilab-map-left {
-  align-self: center; text-align: right; padding-right: 4px;
-}
-.dnilab-playground .dnilab-map > .dnilab-map-below { text-align: center; }
+.dnilab-playground .dnilab-map { position: relative; flex: none; overflow: visible; }
+.dnilab-playground .dnilab-map .dnilab-picture { max-width: none; margin: 0; }
+.dnilab-playground .dnilab-cells { position: absolute; overflow: visible; }
 .dnilab-playground .dnilab-cell.jupyter-button {
-  width: auto; height: 36px; margin: 0; padding: 0 2px; line-height: 1.2; overflow: hidden;
-  font-variant-numeric: tabular-nums; border: 1px solid #7A7A7A; border-radius: 2px;
-  color: #222222; background-color: #FFFFFF;
+  width: auto; height: auto; margin: 0; background: transparent; box-shadow: none;
 }
-.dnilab-playground .dnilab-cell-waiting.jupyter-button { border-style: dashed; }
-.dnilab-playground .dnilab-cell-diverged.jupyter-button {
-  background-image: repeating-linear-gradient(45deg, #D0D0D0 0 1px, transparent 1px 6px);
-}
-.dnilab-playground .dnilab-cell-failed.jupyter-button {
-  background-image: repeating-linear-gradient(90deg, #D0D0D0 0 1px, transparent 1px 6px);
-}
-.dnilab-playground .dnilab-cell-refused.jupyter-button {
-  background-image: radial-gradient(#C4C4C4 1px, transparent 1px); background-size: 6px 6px;
-}
-.dnilab-playground .dnilab-cell-here.jupyter-button { box-shadow: 0 0 0 3px #D55E00; }
+.dnilab-playground .dnilab-here.jupyter-button { box-shadow: inset 0 0 0 4px #D55E00; }
 .dnilab-playground .dnilab-link {
   display: inline-block; padding: 3px 0; margin-right: 12px; text-decoration: underline;
   color: var(--jp-content-link-color, #0b5cad);

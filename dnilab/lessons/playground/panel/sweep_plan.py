@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from dnilab.experiments.settings import OWN, Settings
+from dnilab.checks import refuse
+from dnilab.experiments.settings import Settings
 from dnilab.lessons.playground.experiments.comparison import BESIDE, Lineup
+from dnilab.lessons.playground.experiments.records import Job
 from dnilab.lessons.playground.panel.choices import GROUPS, idle, lineup_of, specs, with_depth
-from dnilab.lessons.playground.sweeps.plan import Job
+from dnilab.lessons.playground.pictures import Axis
 from dnilab.widgets.controls import Slider
 
 LOADED = tuple(n for title, names in GROUPS.items() if title != "Beside it" for n in names)
@@ -28,29 +30,8 @@ SWEPT: Mapping[str, Slider] = {
 }
 """The controls that can be swept: every number that makes a run."""
 
-
-@dataclass(frozen=True)
-class Axis:
-    """One control of a sweep and the values it takes, rising.  At least two of them."""
-
-    name: str
-    values: tuple[float, ...]
-
-    @property
-    def label(self) -> str:
-        """The control's name and unit, as an axis calls it."""
-        spec = SWEPT[self.name]
-        return f"{spec.label} ({spec.unit})" if spec.unit else spec.label
-
-    def words(self, value: float) -> str:
-        """One of the values in words, as a sentence says it.
-
-        >>> Axis("staleness", (1, 4)).words(4)
-        'staleness 4 batches'
-        """
-        spec = SWEPT[self.name]
-        name = spec.label[0].lower() + spec.label[1:]
-        return f"{name} {value:g}" + (f" {spec.unit}" if spec.unit else "")
+Place = tuple[int, int]
+"""Of a setting: number of the value across, number of the value upwards."""
 
 
 def around(name: str, value: float) -> tuple[float, float]:
@@ -64,7 +45,7 @@ def around(name: str, value: float) -> tuple[float, float]:
 
 
 def axis(name: str, low: str, high: str, count: int) -> Axis:
-    """``count`` values from ``low`` to ``high``, as they were typed, evenly spaced.
+    """``count`` values of a control from ``low`` to ``high``, as they were typed, evenly spaced.
 
     On a log slider the ratios are even, and values in between are rounded to two figures; whole
     numbers are rounded, which may leave fewer of them.
@@ -82,108 +63,87 @@ def axis(name: str, low: str, high: str, count: int) -> Axis:
         between = [first * (last / first) ** share for share in shares]
     else:
         between = [first + (last - first) * share for share in shares]
-    if spec.whole:
-        between = [round(value) for value in between]
     # Rounded, some are equal, or not between the ends any more.
-    tidy = {spec.tidy(value) for value in between}
-    return Axis(name, (first, *sorted(value for value in tidy if first < value < last), last))
+    tidy = {spec.tidy(round(value) if spec.whole else value) for value in between}
+    values = (first, *sorted(value for value in tidy if first < value < last), last)
+    words = [f"{value:g} {spec.unit}".rstrip() for value in values]
+    return Axis(spec.label[0].lower() + spec.label[1:], values, words)
 
 
 def _number(spec: Slider, end: str, text: str) -> float:
-    accepted = f"it accepts a {'whole ' * spec.whole}number from {spec.min:g} to {spec.max:g}"
     try:
         number = float(text)
         # A whole number that is written as one, so that the slider takes it for one.
         return spec.check(end, int(number) if spec.whole and number == int(number) else number)
     except (ValueError, OverflowError):
-        raise ValueError(f"{spec.label}: {end} is {text!r}; {accepted}") from None
+        accepts = f"a {'whole ' * spec.whole}number from {spec.min:g} to {spec.max:g}"
+        refuse(f"{spec.label}: {end}", text, accepts)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One setting of a sweep.
+    """One setting of a sweep: the values of the controls in ``LOADED``, and a job for each seed.
 
-    ``values``: of the controls in ``LOADED``.  ``settings``: None if the controls' values can't
-    go together, and then ``refused`` says why.
+    If the values can't go together, the jobs are refused, and ``refused`` says why.
     """
 
-    values: Mapping[str, Any]
     words: str
-    settings: Settings | None
+    values: Mapping[str, Any]
+    jobs: tuple[Job, ...]
     refused: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
-    """Two axes, seeds, and the values of all controls as they stood.
+    """Two controls by name, their axes, seeds, and the values of all controls as they stood.
 
     Raises ValueError, in words, if there would be nothing to compare.
     """
 
-    across: Axis
-    up: Axis
+    names: tuple[str, str]
+    axes: tuple[Axis, Axis]
     seeds: int
     base: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        if self.across.name == self.up.name:
+        labels = [SWEPT[name].label for name in self.names]
+        if labels[0] == labels[1]:
             raise ValueError(
-                f"{self.across.label} is chosen across and upwards; a map accepts two different "
-                "controls"
+                f"{labels[0]} is chosen across and upwards; a map accepts two different controls"
             )
-        alone = {**self.base, **{f"beside {name}": False for name in BESIDE}}
-        for one in (self.across, self.up):
-            if one.name in idle(alone):
+        out = idle({**self.base, **{f"beside {name}": False for name in BESIDE}})
+        for name, label in zip(self.names, labels, strict=True):
+            if name in out:
                 raise ValueError(
-                    f"{SWEPT[one.name].label} changes nothing as the other controls stand; choose "
-                    "another one"
+                    f"{label} changes nothing as the other controls stand; choose another one"
                 )
 
     @cached_property
-    def cells(self) -> dict[tuple[int, int], Cell]:
-        """The settings by place: (number of the value across, number of the value upwards)."""
-        return {
-            (i, j): self._cell(x, y)
-            for j, y in enumerate(self.up.values)
-            for i, x in enumerate(self.across.values)
-        }
+    def cells(self) -> dict[Place, Cell]:
+        """The settings by their places."""
+        columns, rows = (range(len(axis.values)) for axis in self.axes)
+        return {(i, j): self._cell((i, j)) for j in rows for i in columns}
 
-    @cached_property
-    def jobs(self) -> dict[tuple[int, int], tuple[Job, ...]]:
-        """The runs of every cell, one for each seed; none where the setting is refused."""
-        return {
-            place: tuple(_job(cell.settings.but(seed=seed)) for seed in range(self.seeds))
-            if cell.settings is not None
-            else ()
-            for place, cell in self.cells.items()
-        }
-
-    @cached_property
-    def keys(self) -> dict[tuple[int, int], tuple[str, ...]]:
-        """The keys of the jobs of every cell: they are asked for at every row that comes."""
-        return {place: tuple(job.key for job in jobs) for place, jobs in self.jobs.items()}
+    def _cell(self, place: Place) -> Cell:
+        sides = list(zip(self.axes, place, strict=True))
+        values = {name: self.base[name] for name in LOADED} | {"seeds": self.seeds}
+        values |= {n: axis.values[k] for n, (axis, k) in zip(self.names, sides, strict=True)}
+        if "depth" in self.names:
+            values["widths"] = with_depth(values["widths"], values["depth"])
+        words = ", ".join(f"{axis.name} {axis.words[k]}" for axis, k in sides)
+        seeds, refused = range(self.seeds), ""
+        try:
+            settings = lineup_of({**self.base, **values}).settings
+            jobs = [Job.of(settings.but(seed=seed)) for seed in seeds]
+        except ValueError as fault:
+            refused = str(fault)
+            jobs = [Job({**values, "seed": seed}, None, refused) for seed in seeds]
+        return Cell(words, values, tuple(jobs), refused)
 
     @property
-    def runs(self) -> int:
-        """How many runs that is."""
-        return self.seeds * sum(cell.settings is not None for cell in self.cells.values())
-
-    def _cell(self, x: float, y: float) -> Cell:
-        values = {name: self.base[name] for name in LOADED}
-        values |= {self.across.name: x, self.up.name: y, "seeds": self.seeds}
-        if "depth" in (self.across.name, self.up.name):
-            values["widths"] = with_depth(values["widths"], values["depth"])
-        words = f"{self.across.words(x)}, {self.up.words(y)}"
-        try:
-            return Cell(values, words, lineup_of({**self.base, **values}).settings)
-        except ValueError as fault:
-            return Cell(values, words, None, str(fault))
-
-
-def _job(settings: Settings) -> Job:
-    job = Job.of(settings)
-    # A job knows only settings; the reader's own arrays go with the runner.
-    return replace(job, settings=settings, refused="") if settings.task == OWN else job
+    def jobs(self) -> list[Job]:
+        """The runs of all settings, without those that are refused."""
+        return [job for cell in self.cells.values() for job in cell.jobs if not cell.refused]
 
 
 def work(settings: Settings) -> float:

@@ -3,8 +3,9 @@
 ``sweep(sweep_plan(...))`` is an iterator of rows: loop over it, ``list()`` it, or close it early.
 """
 
+from dnilab.lessons.playground.experiments.records import Job, Record
 from dnilab.lessons.playground.sweeps.file import read_sweep
-from dnilab.lessons.playground.sweeps.plan import Job, sweep_plan
+from dnilab.lessons.playground.sweeps.one_run import run_job
+from dnilab.lessons.playground.sweeps.plan import sweep_plan
 from dnilab.lessons.playground.sweeps.pool import process_pool, workers_here
-from dnilab.lessons.playground.sweeps.row import Row, run_job
 from dnilab.lessons.playground.sweeps.running import SweepInterrupted, sweep

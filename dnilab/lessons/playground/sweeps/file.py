@@ -1,7 +1,10 @@
-"""The file of a sweep: a line says what it is, and then a line a row, each a JSON object.
+"""A file of runs: a line says what it is, and then a line a record, each a JSON object.
 
-A row is written and flushed before it is handed out, so that whatever ends a sweep, the file has
-what there was.  If it ends in the middle of a line, that line is dropped, and its job is run again.
+A sweep adds its records one by one: each is written and flushed before it is handed out, so that
+whatever ends a sweep, the file has what there was.  If it ends in the middle of a line, that line
+is dropped, and its job is run again.  What is saved in the playground is such a file, too.
+
+A line of a record ends with a checksum, so that a bit that has turned over is noticed.
 """
 
 from __future__ import annotations
@@ -11,47 +14,54 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
+from zlib import crc32
 
 import numpy as np
 
 import dnilab
-from dnilab.checks import file_path
+from dnilab.checks import file_path, one_of
 from dnilab.experiments.settings import Settings
-from dnilab.lessons.playground.sweeps.plan import Job
-from dnilab.lessons.playground.sweeps.row import REFUSED, STATUSES, Row
+from dnilab.lessons.playground.experiments.records import (
+    REFUSED,
+    STATUSES,
+    Job,
+    Record,
+    finite,
+)
 
-FORMAT, VERSION = "dnilab sweep", 1
+FORMAT = "dnilab runs"
+VERSIONS = {FORMAT: 2, "dnilab sweep": 1}  # by format; a sweep's of the first edition is read, too
 MAKERS = ("dnilab", "numpy", "machine")  # these may change the numbers
-_BEGINNING = f'{{"format": "{FORMAT}"'.encode()
+_BEGINNINGS = [f'{{"format": "{name}"'.encode() for name in VERSIONS]
+_SEAL = b', "sum": "%08x"}'
 
 PathLike = str | os.PathLike[str]
 
 
-def read_sweep(path: PathLike) -> list[Row]:
-    """The rows of a sweep's file, of each job the last one; nothing is run or written.
+def read_sweep(path: PathLike) -> list[Record]:
+    """The records of a sweep's file, of each job the last one; nothing is run or written.
 
     Raises ValueError if it is another file, or damaged elsewhere than at its end.
     """
-    path = Path(path)
-    found = _parsed(path, path.read_bytes())
-    found.tell_if_torn(path)
-    return list(found.rows.values())
+    found = parsed(str(path), Path(path).read_bytes())
+    found.tell_if_torn()
+    return list(found.by_key.values())
 
 
 class SweepFile:
     """A file that is being written; used with ``with``.
 
-    ``rows``: what was in it, by the key of the job, of each the last.  Only one sweep can have a
-    file at a time; the system gives it back when the process ends, however it ends.  Where a file
-    system has no locks, that is for the reader to see to.
+    ``rows``: the records that were in it, by the key of the job, of each the last.  Only one sweep
+    can have a file at a time; the system gives it back when the process ends, however it ends.
+    Where a file system has no locks, that is for the reader to see to.
 
-    Raises ValueError if it is no sweep's file, damaged, or written to by another sweep.
+    Raises ValueError if it is no file of runs, damaged, or written to by another sweep.
     """
 
     def __init__(self, path: PathLike) -> None:
@@ -64,24 +74,24 @@ class SweepFile:
                     "a file of its own"
                 )
             self._file.seek(0)
-            found = _parsed(self.path, self._file.read())
+            found = parsed(str(self.path), self._file.read())
             if found.torn:
                 self._file.truncate(found.whole)
             if found.whole == 0:
-                self._write(_heading())
-            self.rows = found.rows
-            found.tell_if_torn(self.path)
-            found.tell_if_made_elsewhere(self.path)
+                self._write(_heading_line())
+            self.rows = found.by_key
+            found.tell_if_torn()
+            found.tell_if_made_elsewhere()
         except BaseException:
             self._close()
             raise
 
-    def append(self, row: Row) -> None:
-        """Add a row; it is on its way to the disk when this returns."""
-        self._write(_plain(row))
+    def append(self, record: Record) -> None:
+        """Add a record; it is on its way to the disk when this returns."""
+        self._write(_line(record))
 
-    def _write(self, what: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(what, allow_nan=False).encode() + b"\n")
+    def _write(self, line: bytes) -> None:
+        self._file.write(line)
         self._file.flush()
 
     def __enter__(self) -> SweepFile:
@@ -104,13 +114,18 @@ def check_file(path: PathLike) -> None:
     """Raise ValueError now if ``path`` is no place for a file, or holds something else."""
     path = file_path("file", path, "sweep.jsonl")
     if path.exists():
-        _parsed(path, path.read_bytes())
+        parsed(str(path), path.read_bytes())
+
+
+def written(records: Iterable[Record]) -> bytes:
+    """The whole file of some records."""
+    return _heading_line() + b"".join(map(_line, records))
 
 
 def _heading() -> dict[str, Any]:
     return {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSIONS[FORMAT],
         "dnilab": dnilab.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
@@ -118,106 +133,126 @@ def _heading() -> dict[str, Any]:
     }
 
 
-def _plain(row: Row) -> dict[str, Any]:
-    return {
-        "settings": row.asked,
-        "status": row.status,
-        "message": row.message,
-        "scores": row.scores,
-        "curve": row.curve,
-        "seconds": row.seconds,
-        "worker": row.worker,
-        "weights": row.weights,
-    }
+def _heading_line() -> bytes:
+    return json.dumps(_heading()).encode() + b"\n"
+
+
+def _line(record: Record) -> bytes:
+    _, *others = vars(record)
+    return sealed({"settings": record.asked, **{name: vars(record)[name] for name in others}})
+
+
+def sealed(plain: Mapping[str, Any]) -> bytes:
+    """A line that ends with its checksum."""
+    text = json.dumps(plain, allow_nan=False).encode()
+    return text[:-1] + _SEAL % crc32(text) + b"\n"
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What a file holds: its rows by key, its heading, how many bytes are whole lines."""
+class Found:
+    """What a file holds: its records, its heading, how many bytes are whole lines."""
 
-    rows: dict[str, Row]
+    name: str
+    records: list[Record]
     heading: Mapping[str, Any]
     whole: int
     torn: bool
 
-    def tell_if_torn(self, path: Path) -> None:
+    @property
+    def by_key(self) -> dict[str, Record]:
+        """Of each job the last record."""
+        return {record.job.key: record for record in self.records}
+
+    def tell_if_torn(self) -> None:
         if self.torn:
             warnings.warn(
-                f"The last line of {path} is torn: a sweep was ended while it wrote. "
+                f"The last line of {self.name} is torn: a sweep was ended while it wrote. "
                 "That line is left out, and its run is to be run again.",
                 stacklevel=3,
             )
 
-    def tell_if_made_elsewhere(self, path: Path) -> None:
+    def tell_if_made_elsewhere(self) -> None:
         here = _heading()
         others = [f"{k} {v}" for k, v in self.heading.items() if k in MAKERS and v != here[k]]
         if others:
             now = ", ".join(f"{name} {here[name]}" for name in MAKERS)
             warnings.warn(
-                f"{path} was begun with {', '.join(others)}, and is gone on with by {now}: "
+                f"{self.name} was begun with {', '.join(others)}, and is gone on with by {now}: "
                 "the last digits of its rows may not be comparable.",
                 stacklevel=3,
             )
 
 
-def _parsed(path: Path, content: bytes) -> _Found:
+def parsed(name: str, content: bytes) -> Found:
+    """What there is in the content of a file of this name.  Raises ValueError, which names it."""
     whole = content.rfind(b"\n") + 1
     if whole == 0:
         # Nothing, or a first line that was torn.
-        if not (_BEGINNING.startswith(content) or content.startswith(_BEGINNING)):
-            raise ValueError(_foreign(path))
-        return _Found({}, {}, 0, len(content) > 0)
+        if not any(b.startswith(content) or content.startswith(b) for b in _BEGINNINGS):
+            raise ValueError(foreign(name))
+        return Found(name, [], {}, 0, len(content) > 0)
     first, *lines = content[:whole].splitlines()
     try:
         heading = json.loads(first)
     except (ValueError, RecursionError):
         heading = None
-    if not isinstance(heading, dict) or heading.get("format") != FORMAT:
-        raise ValueError(_foreign(path))
-    if heading.get("version") != VERSION:
+    if not isinstance(heading, dict) or heading.get("format") not in VERSIONS:
+        raise ValueError(foreign(name))
+    version = VERSIONS[heading["format"]]
+    if heading.get("version") != version:
         raise ValueError(
-            f"file is {str(path)!r}, of version {heading.get('version')!r}; this dnilab accepts "
-            f"version {VERSION}"
+            f"file is {name!r}, of version {heading.get('version')!r}; this dnilab accepts "
+            f"version {version}"
         )
-    rows: dict[str, Row] = {}
+    records = []
     for number, line in enumerate(lines, start=2):
-        try:
-            row = _row(json.loads(line))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as fault:
-            what = f"{fault} is missing" if isinstance(fault, KeyError) else str(fault)
-            raise ValueError(
-                f"file is {str(path)!r}, and its line {number} is damaged: {what}"
-            ) from None
-        rows[row.job.key] = row
-    return _Found(rows, heading, whole, whole < len(content))
+        with damaged(f"file is {name!r}, and its line {number}"):
+            records.append(_record(line, must_be_sealed=version > 1))
+    return Found(name, records, heading, whole, whole < len(content))
 
 
-def _foreign(path: Path) -> str:
+@contextmanager
+def damaged(what: str) -> Iterator[None]:
+    """Whatever goes wrong while ``what`` is read is a ValueError that says so."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
+            RecursionError) as fault:  # fmt: skip
+        why = f"{fault} is missing" if isinstance(fault, KeyError) else str(fault)
+        raise ValueError(f"{what} is damaged: {why}") from None
+
+
+def foreign(name: str) -> str:
+    """That a file of this name holds something else."""
     return (
-        f"file is {str(path)!r}, which no sweep has written; it accepts a sweep's own file, or a "
-        "name that is not taken"
+        f"file is {name!r}, which holds no runs; it accepts a file that a sweep has written, or "
+        "the playground, or a name that is not taken"
     )
 
 
-def _row(found: Mapping[str, Any]) -> Row:
-    asked = {name: _tuples(value) for name, value in found["settings"].items()}
-    status = found["status"]
-    if status not in STATUSES:
-        raise ValueError(f"status is {status!r}")
-    if status == REFUSED:
-        job = Job(asked, None, str(found["message"]))
+def _record(line: bytes, *, must_be_sealed: bool) -> Record:
+    found = json.loads(line)
+    if "sum" in found or must_be_sealed:
+        text = line[: -len(_SEAL % 0)] + b"}"
+        if line != text[:-1] + _SEAL % crc32(text):
+            raise ValueError("its checksum does not fit")
+        del found["sum"]
     else:
-        job = Job.of(Settings(**asked))
-    return Row(
-        job,
-        status,
-        str(found["message"]),
-        {str(name): float(number) for name, number in found["scores"].items()},
-        tuple(float(x) for x in found["curve"]),
-        float(found["seconds"]),
-        str(found["worker"]),
-        str(found["weights"]),
-    )
+        found = _of_first_edition(found)
+    asked = {name: _tuples(value) for name, value in found.pop("settings").items()}
+    one_of("status", found["status"], STATUSES)
+    refused = found["status"] == REFUSED
+    found["curves"] = {
+        str(name): tuple(finite(x) for x in curve) for name, curve in found["curves"].items()
+    }
+    job = Job(asked, None, found["message"]) if refused else Job.of(Settings(**asked))
+    return Record(job, **found)
+
+
+def _of_first_edition(found: dict[str, Any]) -> dict[str, Any]:
+    """A line as the first edition wrote it: it had the last scores, and one curve."""
+    scores, right = found.pop("scores"), found.pop("curve")
+    return {**found, "curves": {name: [score] for name, score in scores.items()} | {"right": right}}
 
 
 def _tuples(value: Any) -> Any:

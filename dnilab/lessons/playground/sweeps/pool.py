@@ -84,9 +84,15 @@ def process_pool(workers: int | None = None) -> Iterator[Executor]:
     try:
         yield pool
     except BaseException:
+        # The order matters.  A pool that loses a process trips over cancelled runs that it has not
+        # heard of (Python 3.11 and 3.12), and its thread dies, with another one left behind.  It
+        # hears of them when it is shut down, so that comes first; but then it forgets its thread.
+        manager: Any = pool._executor_manager_thread
+        pool.shutdown(wait=False, cancel_futures=True)
         for process in context.started:
             if process.is_alive():  # not so if it was never started, either
                 process.terminate()
+        if manager is not None:
+            manager.join()
         raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    pool.shutdown(wait=True, cancel_futures=True)

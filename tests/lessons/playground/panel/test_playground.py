@@ -387,6 +387,21 @@ def test_what_is_wrong_with_the_run_stays_said(nothing_left):
     assert done(play).message == ""
 
 
+def test_a_mistake_stays_said_while_a_run_goes_on(make):
+    play = make(Lineup(TINY.settings.but(epochs=200, examples=15_000), 2))
+    play.string.parts[0].value = "rm -rf"
+    told = threading.Event()
+    for _ in range(2):
+        shown = play.snapshot
+        while play.snapshot is shown:
+            told.wait(0.01)
+    assert play.running
+    assert "settings string" in play.message
+    play.controls["epochs"].value = 1
+    done(play)
+    assert play.message == ""
+
+
 # -- own arrays ------------------------------------------------------------------------------
 
 
@@ -496,7 +511,7 @@ def test_saved_and_loaded(make, tmp_path):
     assert [p.name for p in play.pins] == ["kept", "kept (2)", "kept (3)"]
     assert play._upload.value == ()
     play._upload.value = uploaded(b"{")
-    assert "not JSON" in play.message
+    assert "file is 'runs.json', which holds no runs" in play.message
     assert 'download="dnilab-runs.csv"' in play._links.value
     with pytest.raises(ValueError, match="name of a pinned run"):
         play.remove("nobody")

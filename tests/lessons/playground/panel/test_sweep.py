@@ -6,6 +6,7 @@ import re
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import active_children
 
 import pytest
@@ -13,12 +14,10 @@ from ipywidgets.widgets.widget import _instances as live_widgets
 
 from dnilab.experiments import Settings, run
 from dnilab.lessons.playground.experiments.comparison import Lineup
+from dnilab.lessons.playground.experiments.records import Record
+from dnilab.lessons.playground.panel import sweep as part_of_panel
 from dnilab.lessons.playground.panel.panel import playground
-from dnilab.lessons.playground.panel.sweep import IN_THREADS
-from dnilab.lessons.playground.panel.sweep_run import NoProcesses, in_processes, in_threads
 from dnilab.lessons.playground.sweeps import read_sweep
-from dnilab.lessons.playground.sweeps.plan import Job
-from dnilab.lessons.playground.sweeps.row import Row
 from dnilab.lessons.playground.sweeps.running import SweepInterrupted
 
 HANG = 60.0
@@ -41,20 +40,41 @@ def choose(part, across=("rate", "0.001", "0.1", 2), up=("batch_size", "10", "40
 
 
 @pytest.fixture
-def make(nothing_left):
-    """A playground that is paused, with its sweep open, on threads unless told otherwise."""
+def make(nothing_left, monkeypatch):
+    """A playground that is paused, with its sweep open, on threads in the place of processes."""
+    monkeypatch.setattr(part_of_panel, "process_pool", ThreadPoolExecutor)
 
-    def make(settings=TINY, ways=(in_threads,), **more):
+    def make(settings=TINY, **more):
         play = playground(settings, play=False, **more)
         nothing_left.append(play)
         play.start()
         play.wait(HANG)
-        play.sweep.ways = ways
         play.sweep._heading.value = True
         choose(play.sweep)
         return play
 
     return make
+
+
+@pytest.fixture
+def processes(make, monkeypatch):
+    """Real processes, which other tests do without: they take their time to begin."""
+    monkeypatch.undo()
+
+
+@pytest.fixture
+def rows_come(monkeypatch):
+    """A function that puts another source of rows in the place of the sweep."""
+
+    @contextmanager
+    def no_pool(workers):
+        yield None
+
+    def put(source):
+        monkeypatch.setattr(part_of_panel, "process_pool", no_pool)
+        monkeypatch.setattr(part_of_panel, "beating", lambda jobs, pool, runner: source(jobs))
+
+    return put
 
 
 def swept(play):
@@ -64,22 +84,25 @@ def swept(play):
 
 
 def texts(part):
-    return {place: button.description for place, button in part.map.buttons.items()}
+    return {place: cell.lines[0] for place, cell in part.map.cells.items()}
+
+
+def ended(job, status="done", message="", right=0.5):
+    return Record(job, status, message, {"right": (right,), "test_loss": (1.0,)})
 
 
 class Slow:
-    """A way that gives a row when it is let, and says when it was closed."""
+    """A source that gives a row when it is let, and says when it was closed."""
 
     def __init__(self, let=0):
         self.may, self.closed = threading.Semaphore(let), threading.Event()
 
-    def __call__(self, jobs, own, stop):
+    def __call__(self, jobs):
         try:
             for job in jobs:
                 while not self.may.acquire(timeout=0.01):
-                    if stop.is_set():
-                        raise SweepInterrupted("stopped")
-                yield Row(job, "done", "", {"right": 0.5, "test_loss": 1.0})
+                    yield None
+                yield ended(job)
         finally:
             self.closed.set()
 
@@ -102,27 +125,29 @@ def test_the_map_has_the_numbers_that_the_runs_have(make):
     assert "2 × 2 settings with 2 seeds each: 8 runs." in play.sweep.line
     part = swept(play)
     assert part.message == ""
-    assert part.progress == "Done: 8 runs."
+    assert part.sentence.startswith("Done: 8 runs. Right on unseen rows (%), mean of 2 seeds, by ")
     for (i, j), text in texts(part).items():
         settings = TINY.settings.but(
             rate=(0.001, 0.1)[i], generator_rate=0.003, batch_size=(10, 40)[j]
         )
         ends = [run(settings.but(seed=seed)).final("bit_accuracy") for seed in (0, 1)]
         assert text == f"{50 * sum(ends):.1f}"
-    assert "Best: " in part.sentence
-    assert "mean of 2 seeds" in part.sentence
-    assert "The 4 settings that are there go from" in part.sentence
+    best = max(texts(part).values(), key=float)
+    assert f"Best is {best} ± " in part.sentence
+    assert "; worst is " in part.sentence
+    assert part.png.startswith(b"\x89PNG")
 
 
+@pytest.mark.usefixtures("processes")
 def test_the_same_numbers_from_processes_and_a_click_that_loads_them(make):
-    play = make(ways=(in_processes,))
+    play = make()
     assert play.controls["generator_rate"].value == 0.003
     part = swept(play)
     assert part.message == ""
     assert {row.worker.split(",")[0] for row in part.rows.values()} != {""}
     workers = {row.worker for row in part.rows.values()}
     ends = texts(part)
-    part.map.buttons[1, 0].click()
+    part._buttons[1, 0].click()
     assert (play.controls["rate"].value, play.controls["batch_size"].value) == (0.1, 10)
     assert part.news.startswith("Loaded: learning rate 0.1, batch size 10, 1 seed.")
     play.play()
@@ -137,15 +162,39 @@ def test_the_same_numbers_from_processes_and_a_click_that_loads_them(make):
 def test_a_click_marks_where_the_controls_stand_and_keeps_what_is_beside(make):
     play = make(Lineup(TINY.settings, 3, ("backprop",)))
     part = swept(play)
-    assert not any("stand here" in b.tooltip for b in part.map.buttons.values())
-    part.map.buttons[0, 1].click()
+    assert not any("stand here" in b.tooltip for b in part._buttons.values())
+    part._buttons[0, 1].click()
     assert play.lineup.beside == ("backprop",)
     assert play.lineup.seeds == 1
-    here = [place for place, b in part.map.buttons.items() if "stand here" in b.tooltip]
+    here = [place for place, b in part._buttons.items() if "stand here" in b.tooltip]
     assert here == [(0, 1)]
-    assert "dnilab-cell-here" in part.map.buttons[0, 1]._dom_classes
+    assert "dnilab-here" in part._buttons[0, 1]._dom_classes
     play.controls["rate"].value = 0.5
-    assert not any("stand here" in b.tooltip for b in part.map.buttons.values())
+    assert not any("stand here" in b.tooltip for b in part._buttons.values())
+    assert not any("dnilab-here" in b._dom_classes for b in part._buttons.values())
+
+
+def test_a_click_shows_the_runs_of_a_setting(make):
+    play = make()
+    choose(play.sweep, seeds=3)
+    part = swept(play)
+    part._buttons[0, 0].click()
+    cell = part.shown.cells[0, 0]
+    rows = [part.rows[job.key] for job in cell.jobs]
+    assert part._news.value.count("<tr>") == 4
+    for row in rows:
+        assert f"<td>{row.score('right'):.6g}</td>" in part._news.value
+
+
+def test_the_buttons_lie_on_the_cells_of_the_picture(make):
+    play = make()
+    choose(play.sweep, across=("rate", "0.001", "0.1", 5))
+    part = swept(play)
+    layout, (width, _) = part._cells.layout, part.map.pixels
+    assert layout.grid_template_columns == "repeat(5, 1fr)"
+    assert float(layout.left[:-1]) == pytest.approx(100 * part.map.margins["left"] / width, abs=0.1)
+    assert list(part._buttons) == [(i, j) for j in (1, 0) for i in range(5)]
+    assert part._cells.children == tuple(part._buttons.values())
 
 
 def test_depth_is_swept_and_loaded_with_its_widths(make):
@@ -153,7 +202,7 @@ def test_depth_is_swept_and_loaded_with_its_widths(make):
     choose(play.sweep, up=("depth", "1", "3", 2))
     part = swept(play)
     assert {len(row.settings.hidden) for row in part.rows.values()} == {1, 3}
-    part.map.buttons[0, 1].click()
+    part._buttons[0, 1].click()
     assert play.controls["widths"].value == "8, 6, 6"
     assert play.lineup.settings.hidden == (8, 6, 6)
 
@@ -163,46 +212,41 @@ def test_another_score_is_shown_without_running_again(make):
     part = swept(play)
     rows = dict(part.rows)
     part.controls["show"].value = "test_loss"
+    part.wait(HANG)
     assert part.rows == rows
-    losses = {f"{row.scores['test_loss']:.3g}" for row in rows.values()}
+    losses = {f"{row.scores['test_loss']:.2f}" for row in rows.values()}
     assert set(texts(part).values()) == losses
-    assert part.sentence.startswith("Test loss")
-    least = min(row.scores["test_loss"] for row in rows.values())
-    assert f"Best: {least:.4f}" in part.sentence
+    assert "Test loss, by learning rate" in part.sentence
+    assert f"Best is {min(losses)}" in part.sentence
 
 
-def test_what_is_there_is_not_run_again(make):
+def test_what_is_there_is_not_run_again(make, monkeypatch):
     play = make()
     part = swept(play)
     before = dict(part.rows)
     assert "4 of the runs are there already" in part.line
     ran = []
+    beating = part_of_panel.beating
 
-    def watched(jobs, own, stop):
+    def watched(jobs, pool, runner):
         ran.extend(jobs)
-        yield from in_threads(jobs, own, stop)
+        return beating(jobs, pool, runner=runner)
 
-    part.ways = (watched,)
-    assert swept(play).progress == "All runs of it were there already."
+    monkeypatch.setattr(part_of_panel, "beating", watched)
+    assert swept(play).sentence.startswith("All runs of it were there already.")
     assert ran == []
     choose(part, up=("batch_size", "10", "70", 3))
     swept(play)
     assert {job.settings.batch_size for job in ran} == {70}
     assert all(part.rows[key] is row for key, row in before.items())
-    assert len(part.map.buttons) == 6
-    assert "…" not in texts(part).values()
+    assert len(part._buttons) == 6
+    assert "waiting" not in texts(part).values()
 
 
-@pytest.mark.parametrize("way", [in_processes, in_threads])
-def test_own_arrays_are_swept(make, monkeypatch, way):
-    # As with processes, which get the arrays along with the run; started in other tests.
-    monkeypatch.setattr(
-        "dnilab.lessons.playground.panel.sweep_run.process_pool", ThreadPoolExecutor
-    )
+def test_own_arrays_are_swept(make):
     points = [[(n * 7 % 11) / 11, (n * 3 % 13) / 13] for n in range(120)]
     labels = [n % 2 for n in range(120)]
-    play = make(data=(points, labels), ways=(way,))
-    part = swept(play)
+    part = swept(make(data=(points, labels)))
     assert part.message == ""
     assert {row.status for row in part.rows.values()} == {"done"}
     assert all(float(text) <= 100 for text in texts(part).values())
@@ -211,59 +255,57 @@ def test_own_arrays_are_swept(make, monkeypatch, way):
 # -- while it runs ---------------------------------------------------------------------------
 
 
-def test_the_map_fills_and_stop_keeps_what_is_there(make):
+def test_the_map_fills_and_stop_keeps_what_is_there(make, rows_come):
     slow = Slow(let=2)
-    play = make(ways=(slow,))
+    rows_come(slow)
+    play = make()
     part = play.sweep
     part._button.click()
     until(lambda: len(part.rows) == 2)
     assert part.running
     assert part._button.description == "Stop"
-    assert sorted(texts(part).values()) == ["50.0", "50.0", "…", "…"]
-    assert part.progress.startswith("2 of 4 runs")
-    assert part._bar.value == 0.5
+    until(lambda: part._bar.value == 0.5)
+    assert sorted(texts(part).values()) == ["50.0", "50.0", "waiting", "waiting"]
+    assert part._left.value.startswith("50 %")
+    assert part.sentence == "Started."  # or a screen reader would read one a run
+    part.controls["show"].value = "test_loss"  # it does not have to wait for a row
+    until(lambda: "1.00" in texts(part).values())
+    part.controls["show"].value = "right"
     play.controls["epochs"].value = 2  # the playground stays usable
     play.wait(HANG)
     assert play.snapshot.lineup.settings.epochs == 2
     part._button.click()
     part.wait(HANG)
     assert slow.closed.is_set()
-    assert sorted(texts(part).values()) == ["50.0", "50.0", "–", "–"]
-    assert "2 of 4 runs are missing" in part.progress
+    assert sorted(texts(part).values()) == ["50.0", "50.0", "not run", "not run"]
+    assert part.sentence.startswith("Stopped. 2 of 4 runs are missing; Start runs them. Right on ")
     assert part._button.description == "Start"
     play.controls["epochs"].value = 1
     slow.may.release(2)
-    assert swept(play).progress == "Done: 4 runs."
+    assert swept(play).sentence.startswith("Done: 4 runs.")
 
 
-@pytest.mark.parametrize("way", [in_processes, in_threads])
-def test_stop_does_not_wait_for_the_runs(make, way):
-    play = make(Lineup(TINY.settings.but(examples=10_000, bits=12), 1), ways=(way,))
+@pytest.mark.usefixtures("processes")
+def test_stop_does_not_wait_for_the_runs(make):
+    play = make(Lineup(TINY.settings.but(examples=10_000, bits=12), 1))
     play.controls["epochs"].value = 200  # a minute and more
     part = play.sweep
     threads = threading.active_count()
     part.start()
-    until(lambda: active_children() or threading.active_count() > threads + 1)  # a run begins
+    until(active_children)  # a run begins
     part.stop()
     part.wait(HANG)
     assert part.rows == {}
     assert part.message == ""
-    assert "4 of 4 runs are missing" in part.progress
+    assert "4 of 4 runs are missing" in part.sentence
+    assert active_children() == []
     assert threading.active_count() <= threads
 
 
-def test_rows_that_nobody_takes_any_more_are_not_waited_for():
-    threads = threading.active_count()
-    forever = TINY.settings.but(epochs=10**6)
-    rows = in_threads([Job.of(TINY.settings), Job.of(forever)], None, threading.Event())
-    assert next(rows).settings == TINY.settings
-    rows.close()
-    assert threading.active_count() <= threads
-
-
-def test_a_closed_playground_ends_its_sweep(make):
+def test_a_closed_playground_ends_its_sweep(make, rows_come):
     slow = Slow(let=1)
-    play = make(ways=(slow,))
+    rows_come(slow)
+    play = make()
     play.sweep.start()
     until(lambda: play.sweep.rows)
     make()  # of the same name
@@ -301,8 +343,12 @@ def test_refused_settings_say_so_and_are_not_loaded(make):
     assert "2 runs." in play.sweep.line
     part = swept(play)
     assert [texts(part)[i, 1] for i in (0, 1)] == ["refused", "refused"]
-    assert "2 settings are refused. Refused, for instance: batch_size is 400" in part.sentence
-    part.map.buttons[0, 1].click()
+    assert part.sentence.startswith("Done: 2 runs.")
+    assert "Refused: learning rate 0.001 and batch size 400; learning rate 0.1" in part.sentence
+    assert "Refused, for instance: batch_size is 400" in part.sentence
+    assert "refused: batch_size is 400" in part._buttons[0, 1].tooltip
+    assert "Click" not in part._buttons[0, 1].tooltip
+    part._buttons[0, 1].click()
     assert play.controls["batch_size"].value == 20
     assert part.news.startswith("Not loaded")
     assert "batch_size is 400" in part.news
@@ -317,71 +363,57 @@ def test_a_map_of_nothing_but_refused_settings(make):
     assert part._links.value == ""
 
 
-def test_diverged_and_failed_runs_say_so(make):
-    def odd(jobs, own, stop):
-        done = {"right": 0.5, "test_loss": 1.0}
+def test_diverged_and_failed_runs_say_so(make, rows_come):
+    def odd(jobs):
         for job in jobs:
             rate, size = job.settings.rate, job.settings.batch_size
             status = {(0.1, 10): "diverged", (0.1, 40): "failed"}.get((rate, size), "done")
             if job.seed == 0:
                 status = "done"
-            yield Row(job, status, status.upper() if status != "done" else "", done)
+            yield ended(job, status, status.upper() if status != "done" else "")
 
-    play = make(ways=(odd,))
+    rows_come(odd)
+    play = make()
     choose(play.sweep, seeds=2)
     part = swept(play)
     assert texts(part) == {
         (0, 0): "50.0", (0, 1): "50.0", (1, 0): "diverged", (1, 1): "failed",
     }  # fmt: skip
-    assert "1 of 2 seeds diverged: DIVERGED" in part.map.buttons[1, 0].tooltip
-    assert "dnilab-cell-diverged" in part.map.buttons[1, 0]._dom_classes
-    assert part.map.buttons[1, 0].style.button_color is None
-    assert "1 setting diverged. 1 setting failed." in part.sentence
+    assert "diverged (1 of 2): DIVERGED." in part._buttons[1, 0].tooltip
+    assert "Diverged: learning rate 0.1 and batch size 10." in part.sentence
+    assert "Failed: learning rate 0.1 and batch size 40." in part.sentence
     assert "3 of the runs" not in part.line
     assert "7 of the runs are there already" in part.line  # what failed is tried again
-    part.map.buttons[1, 0].click()
+    part._buttons[1, 0].click()
     assert play.controls["rate"].value == 0.1
 
 
-def test_without_processes_it_takes_threads_and_says_so(make, monkeypatch):
-    def forbidden(*_):
+def test_without_processes_it_says_so(make, monkeypatch):
+    def forbidden(*_, **more):
         raise PermissionError("no processes here")
 
-    monkeypatch.setattr(
-        "dnilab.lessons.playground.sweeps.pool.ProcessPoolExecutor.submit", forbidden
-    )
-    play = make(ways=(in_processes, in_threads))
+    play = make()
+    monkeypatch.setattr(part_of_panel, "process_pool", forbidden)
     part = swept(play)
-    assert part.message == IN_THREADS
-    assert "no processes here" in str(part.error)
-    assert "–" not in texts(part).values()
-    assert len(part.rows) == 4
-
-
-def test_nowhere_to_run_is_a_sentence(make):
-    def nowhere(jobs, own, stop):
-        raise NoProcesses("none")
-        yield
-
-    part = swept(make(ways=(nowhere,)))
-    assert "NoProcesses: none" in part.message
-    assert set(texts(part).values()) == {"–"}
-    part.ways = (in_threads,)
-    part.start()
-    part.wait(HANG)
+    assert "The sweep stopped with PermissionError: no processes here. What is" in part.message
+    assert isinstance(part.error, PermissionError)
+    assert set(texts(part).values()) == {"not run"}
+    monkeypatch.setattr(part_of_panel, "process_pool", ThreadPoolExecutor)
+    swept(play)
     assert part.message == ""
-    assert "–" not in texts(part).values()
+    assert "not run" not in texts(part).values()
 
 
-def test_a_killed_process_is_a_sentence_and_what_is_there_is_kept(make):
-    def broken(jobs, own, stop):
-        yield Row(jobs[0], "done", "", {"right": 0.5, "test_loss": 1.0})
+def test_a_killed_process_is_a_sentence_and_what_is_there_is_kept(make, rows_come):
+    def broken(jobs):
+        yield ended(jobs[0])
         raise SweepInterrupted("A worker was killed", [], jobs[1:])
 
-    part = swept(make(ways=(broken, in_threads)))
+    rows_come(broken)
+    part = swept(make())
     assert "was killed" in part.message
     assert isinstance(part.error, SweepInterrupted)
-    assert sorted(texts(part).values()) == ["50.0", "–", "–", "–"]
+    assert sorted(texts(part).values()) == ["50.0", "not run", "not run", "not run"]
 
 
 @pytest.mark.parametrize(
@@ -422,10 +454,11 @@ def test_it_is_folded_away_at_first_and_opens(make):
     try:
         play.start()
         part = play.sweep
-        assert part._body.layout.display == "none"
+        under = part.widget.children[1]
+        assert under.layout.display == "none"
         assert part.line == ""
         part._heading.value = True
-        assert part._body.layout.display is None
+        assert under.layout.display is None
         assert "settings with" in part.line
     finally:
         play.close()

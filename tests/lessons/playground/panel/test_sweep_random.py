@@ -1,6 +1,8 @@
 """A machine that sweeps, stops, clicks and moves in any order, and looks at what it leaves."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import patch
 
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
@@ -10,8 +12,8 @@ from ipywidgets.widgets.widget import _instances as live_widgets
 from dnilab.experiments import Settings
 from dnilab.lessons.playground.experiments.comparison import Lineup
 from dnilab.lessons.playground.panel.panel import playground
+from dnilab.lessons.playground.panel.sweep import SweepPart
 from dnilab.lessons.playground.panel.sweep_plan import LOADED, SWEPT
-from dnilab.lessons.playground.panel.sweep_run import in_threads
 
 HANG = 60.0
 START = Lineup(
@@ -50,13 +52,15 @@ class Reader(RuleBasedStateMachine):
         super().__init__()
         self.threads = threading.active_count()
         self.widgets = set(live_widgets)
+        # In the place of processes, which take their time to begin.
+        self.pool = patch(f"{SweepPart.__module__}.process_pool", ThreadPoolExecutor)
+        self.pool.start()
 
     @initialize()
     def open(self):
         self.play = playground(START, name="sweeper", play=False)
         self.play.start()
         self.part = self.play.sweep
-        self.part.ways = (in_threads,)
         self.part._heading.value = True
         for at in ("across count", "up count"):
             self.part.controls[at].value = 2
@@ -86,11 +90,11 @@ class Reader(RuleBasedStateMachine):
     # With no precondition, and no drawing from the map: what is on it hangs on the machine's speed.
     @rule(place=st.tuples(st.integers(0, 2), st.integers(0, 2)))
     def click(self, place):
-        if self.part.map is None or place not in self.part.map.buttons:
+        if self.part.shown is None or place not in self.part.shown.cells:
             return
-        self.part.map.buttons[place].click()
+        self.part._buttons[place].click()
         cell = self.part.shown.cells[place]
-        if cell.settings is not None:
+        if not cell.refused:
             now = self.play.values
             assert {name: now[name] for name in LOADED} == dict(cell.values)
 
@@ -112,14 +116,15 @@ class Reader(RuleBasedStateMachine):
         if part.shown is None:
             return
         assert not part.message or part.error is None, part.message
-        for place, button in part.map.buttons.items():
-            there = sum(job.key in part.rows for job in part.shown.jobs[place])
-            if part.shown.cells[place].settings is None:
-                assert button.description == "refused"
+        for place, drawn in part.map.cells.items():
+            cell = part.shown.cells[place]
+            there = sum(job.key in part.rows for job in cell.jobs)
+            if cell.refused:
+                assert drawn.words == "refused"
             elif there == 0:
-                assert button.description == "–"
+                assert drawn.words == "not run"
             elif there < part.shown.seeds:
-                assert "of" in button.description or button.description == "diverged"
+                assert "of" in drawn.words
 
     @invariant()
     def few_threads(self):
@@ -132,6 +137,7 @@ class Reader(RuleBasedStateMachine):
             self.part.wait(HANG)
             self.look()
             self.play.close()
+        self.pool.stop()
         assert threading.active_count() <= self.threads
         assert set(live_widgets) <= self.widgets
 

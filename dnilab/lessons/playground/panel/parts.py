@@ -1,0 +1,82 @@
+"""Parts of the playground: rows, texts, buttons, headings that fold, a table, links that save."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+
+
+def boxed(name: str, *parts: Any) -> widgets.Box:
+    """Parts side by side, with a name for the style sheet."""
+    return widgets.Box(parts).add_class(name)
+
+
+def row(*parts: Any) -> widgets.Box:
+    """Controls side by side, on more lines where there is no room."""
+    return boxed("dnilab-controls", *parts)
+
+
+def button(words: str, icon: str, clicked: Callable[[], object], **more: Any) -> widgets.Button:
+    """A button that calls ``clicked()``."""
+    made = widgets.Button(description=words, icon=icon, **more)
+    made.on_click(lambda _: clicked())
+    return made
+
+
+def text(name: str) -> widgets.HTML:
+    """A text that is not there yet: see :func:`say`."""
+    made = widgets.HTML().add_class(name)
+    made.layout.display = "none"
+    return made
+
+
+def say(text: widgets.HTML, content: str) -> None:
+    """Show HTML in a text, or, if it is empty, take the text away."""
+    text.value = content
+    text.layout.display = None if content else "none"
+
+
+def heading(
+    title: str, under: Any, *, opened: bool, moved: Callable[[], object] = lambda: None
+) -> widgets.ToggleButton:
+    """A heading that shows and hides what is ``under`` it, and then calls ``moved()``."""
+    made = widgets.ToggleButton(value=opened, description=title).add_class("dnilab-heading")
+
+    def follow(_: object = None) -> None:
+        made.icon = "caret-down" if made.value else "caret-right"
+        made.tooltip = f"{title}: {'hide' if made.value else 'show'} it"
+        under.layout.display = None if made.value else "none"
+        moved()
+
+    made.observe(follow, names="value")
+    follow()
+    return made
+
+
+def table_html(title: str, head: Sequence[str], body: Sequence[Sequence[str]], caption: str) -> str:
+    """A real table, with a caption and header cells, for eyes and for screen readers."""
+    cells = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in head)
+    rows = "".join(
+        f'<tr><th scope="row">{html.escape(name)}</th>'
+        + "".join(f"<td>{html.escape(text)}</td>" for text in rest)
+        + "</tr>"
+        for name, *rest in body
+    )
+    return (
+        f'<div class="dnilab-table" tabindex="0" role="region" aria-label="{title}">'
+        f"<table><caption>{caption}</caption><thead><tr>{cells}</tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def links_html(files: Mapping[str, tuple[str, bytes]]) -> str:
+    """Links that save files without a server: by the file's name, what is said and the content."""
+    return " ".join(
+        f'<a class="dnilab-link" download="{name}" href="data:text/plain;base64,'
+        f'{base64.b64encode(content).decode()}">{words}</a>'
+        for name, (words, content) in files.items()
+    )
