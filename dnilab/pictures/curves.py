@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, nan
+from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
@@ -17,11 +18,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 from matplotlib.transforms import offset_copy
 
 from dnilab.checks import one_of
-from dnilab.pictures.draw import dress, headline, legend, place_axes, text_width, write
+from dnilab.pictures.draw import headline, legend, name_ticks, place_axes, text_width, write
 from dnilab.pictures.style import (
     DPI,
     LINE_WIDTH,
@@ -189,8 +190,9 @@ def y_range(summaries: Sequence[Summary], *, log: bool = False, marks: Marks = (
 def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Positions as near as possible to ``wanted``, at least ``gap`` apart, within [low, high].
 
-    Blocks that touch are merged and centred on the mean of what their members wanted (pool
-    adjacent violators). Where there is no room for all the gap shrinks evenly.
+    With the gaps taken out this is isotonic regression: each place is the largest, over where a
+    block of neighbours may begin, of the smallest mean, over where it may end. Where there is no
+    room for all the gap shrinks evenly.
 
     >>> spread_out([5.0, 5.0, 9.0], 2.0, 0.0, 10.0)
     [4.0, 6.0, 9.0]
@@ -198,17 +200,12 @@ def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> 
     count = len(wanted)
     gap = min(gap, (high - low) / max(count - 1, 1))
     order = sorted(range(count), key=lambda i: (wanted[i], i))
-    blocks: list[list[float]] = []  # [sum of the wanted bottoms, members]
-    for rank, i in enumerate(order):
-        blocks.append([wanted[i] - rank * gap, 1.0])
-        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
-            total, members = blocks.pop()
-            blocks[-1][0] += total
-            blocks[-1][1] += members
-    bottoms = [total / members for total, members in blocks for _ in range(int(members))]
+    bottoms = [wanted[i] - rank * gap for rank, i in enumerate(order)]
     placed = [0.0] * count
     for rank, i in enumerate(order):
-        placed[i] = min(max(bottoms[rank], low), high - (count - 1) * gap) + rank * gap
+        ends = range(rank + 1, count + 1)
+        bottom = max(min(fmean(bottoms[a:b]) for b in ends) for a in range(rank + 1))
+        placed[i] = min(max(bottom, low), high - (count - 1) * gap) + rank * gap
     return placed
 
 
@@ -225,7 +222,6 @@ class Chart:
     ylabel: str
     title: str | None = None
     percent: bool = False
-    log_y: bool = False
     better: Better | None = None
     ylim: Limits | None = None
     marks: Marks = ()
@@ -280,9 +276,7 @@ class Chart:
         rest = [f"{s.label} with {value(s)}" for s in order[2:]]
         return text + (f"; then {listing(rest)}" if rest else "")
 
-    def axes(
-        self, picture: Picture, drawn: Sequence[Summary], room: float | None, log_x: bool = False
-    ) -> Axes:
+    def axes(self, picture: Picture, drawn: Sequence[Summary], room: float | None) -> Axes:
         """Headline and empty axes; ``room``: pixels on the right, None for a legend above."""
         top = headline(picture, self.title, seeds_note(drawn))
         if room is None:
@@ -290,29 +284,17 @@ class Chart:
             columns = max(1, min(len(drawn), int((self.size[0] - 24) // widest)))
             keys = [line_of(s.look, label=s.name) for s in drawn]
             top += legend(picture, keys, top, columns, 3.2)
-        ax = place_axes(picture, left=82, right=room or 24, top=top + 6, bottom=54)
-        dress(ax, xlabel=self.xlabel, ylabel=self.ylabel)
-        if log_x:
-            ax.set_xscale("log")
-            name_x(ax, drawn)
-        else:  # no half epochs
-            steps = {"steps": [1, 2, 2.5, 5, 10], "integer": whole_numbers(drawn)}
-            ax.xaxis.set_major_locator(MaxNLocator(8, **steps))
-        if self.log_y:
-            ax.set_yscale("log")
-            # Limits are whole powers of ten or wider, so the steps between need no numbers.
-            ax.yaxis.set_minor_formatter(NullFormatter())
-        else:
-            ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-        if self.percent:
-            ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{round(100 * v, 6):g} %"))
+        names = {"xlabel": self.xlabel, "ylabel": self.ylabel}
+        ax = place_axes(picture, 82, room or 24, top + 6, 54, **names)
+        name_ticks(ax.xaxis, 8, whole=whole_numbers(drawn))  # no half epochs
+        name_ticks(ax.yaxis, 6, percent=self.percent)
         return ax
 
     def picture(
         self, series: Sequence[Series], labels: Literal["end", "legend"] = "end", *,
-        log_x: bool = False,
+        log_x: bool = False, log_y: bool = False,
     ) -> Picture:  # fmt: skip
-        """``series`` as a still picture."""
+        """``series`` as a still picture; see :func:`curves`."""
         one_of("labels", labels, ("end", "legend"))
         drawn = summarise_all(series)
         name = self.title or f"{self.ylabel} against {self.xlabel}"
@@ -321,10 +303,20 @@ class Chart:
         room = 52 + max(text_width(picture, s.name) for s in drawn)
         # Long names would leave no room for the curves.
         at_ends = labels == "end" and room <= 0.4 * self.size[0]
-        ax = self.axes(picture, drawn, room if at_ends else None, log_x)
-        low, high = y_range(drawn, log=self.log_y, marks=self.marks)
-        nothing = (0.1 if self.log_y else 0.0, 1.0)  # all diverged at once
-        ax.set_ylim(self.ylim or (nothing if np.isnan(low) else padded(low, high, self.log_y)))
+        ax = self.axes(picture, drawn, room if at_ends else None)
+        if log_x:
+            ax.set_xscale("log")
+            name_x(ax, drawn)
+        if log_y:
+            name_y = ax.yaxis.get_major_formatter()
+            ax.set_yscale("log")
+            # Limits are whole powers of ten or wider, so the steps between need no numbers.
+            ax.yaxis.set_minor_formatter(NullFormatter())
+            if self.percent:
+                ax.yaxis.set_major_formatter(name_y)
+        low, high = y_range(drawn, log=log_y, marks=self.marks)
+        nothing = (0.1 if log_y else 0.0, 1.0)  # all diverged at once
+        ax.set_ylim(self.ylim or (nothing if np.isnan(low) else padded(low, high, log_y)))
         ax.set_xlim(widened(*x_range(drawn, log=log_x), log=log_x))
         draw_marks(ax, self.marks, drawn)
         for place, s in enumerate(drawn):
@@ -335,49 +327,38 @@ class Chart:
 
 
 def curves(
-    series: Sequence[Series],
-    *,
-    xlabel: str,
-    ylabel: str,
-    title: str | None = None,
-    percent: bool = False,
-    log_x: bool = False,
-    log_y: bool = False,
-    better: Better | None = None,
-    labels: Literal["end", "legend"] = "end",
-    ylim: Limits | None = None,
-    marks: Marks = (),
-    size: tuple[int, int] = (700, 400),
-) -> Picture:
+    series: Sequence[Series], *, labels: Literal["end", "legend"] = "end",
+    log_x: bool = False, log_y: bool = False, **chart: Any,
+) -> Picture:  # fmt: skip
     """Curves over training, one per setting, with a band from the lowest to the highest seed.
 
     Parameters
     ----------
     series:
         The settings; see :class:`Series`.
+    labels:
+        ``"end"`` writes each label where its line ends; ``"legend"`` above the axes.
+    log_x, log_y:
+        Whether an axis is logarithmic.
+    xlabel, ylabel, title:
+        What the axes are, and the picture; there may be no title.
     percent:
         ``y`` holds fractions and is shown as a percentage.
     better:
         ``"lower"`` or ``"higher"``: which end of ``y`` the sentence names first.
-    labels:
-        ``"end"`` writes each label where its line ends; ``"legend"`` above the axes.
     ylim:
         Limits of ``y`` (in the units of ``y``); by default from the runs that did not diverge.
     marks:
         Horizontal reference lines, (y, text), such as chance.
     size:
-        Pixels on the page.
+        Pixels on the page, by default (700, 400).
 
     Raises
     ------
     ValueError
         If ``series`` is empty, two labels are equal, or an argument has another value.
     """
-    chart = Chart(
-        xlabel=xlabel, ylabel=ylabel, title=title, percent=percent, log_y=log_y, better=better,
-        ylim=ylim, marks=marks, size=size,
-    )  # fmt: skip
-    return chart.picture(series, labels, log_x=log_x)
+    return Chart(**chart).picture(series, labels, log_x=log_x, log_y=log_y)
 
 
 def line_of(look: LineLook, x: Any = (), y: Any = (), **more: Any) -> Line2D:
@@ -400,7 +381,9 @@ class Curve:
     def show(self, s: Summary, place: int, count: int) -> None:
         """Take the data of the ``place``-th of ``count`` lines."""
         x, low, high = thin(s.x, s.low, s.high)
-        self.band.set_verts([band_outline(x, low, high)] if s.seeds > 1 and x.size > 1 else [])
+        # One polygon: along the low edge, and back along the high edge.
+        outline = np.column_stack([np.append(x, x[::-1]), np.append(low, high[::-1])])
+        self.band.set_verts([outline] if s.seeds > 1 and x.size > 1 else [])
         self.line.set_data(s.x, s.mean)
         self.line.set_markevery(stagger(s.x.size, place, count))
         end = slice(-1, None) if s.diverged else slice(0)
@@ -418,11 +401,6 @@ def thin(
         return x, low, high
     starts = np.arange(0, x.size, -(-x.size // most))
     return x[starts], np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
-
-
-def band_outline(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """The band as one polygon (2 n, 2): along the low edge, back along the high edge."""
-    return np.column_stack([np.concatenate([x, x[::-1]]), np.concatenate([low, high[::-1]])])
 
 
 def draw_marks(ax: Axes, marks: Marks, drawn: Sequence[Summary] = ()) -> None:

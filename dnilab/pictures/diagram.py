@@ -13,46 +13,9 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from dnilab.checks import one_of
-from dnilab.pictures.draw import Fill, Point, Stroke, arrow, headline, pixel_axes, rect, write
-from dnilab.pictures.style import (
-    BLUE,
-    FONT_SIZE,
-    GREEN,
-    GROUND,
-    INK,
-    MUTED,
-    PURPLE,
-    SMALL,
-    VERMILLION,
-    Picture,
-)
-
-BOX_LOOKS = {
-    "plain": Fill(GROUND, MUTED),
-    "module": Fill("#E3EFF7", BLUE, width=1.8),
-    "pullback": Fill("#EEF5FA", BLUE, dash=(0, (5, 2))),
-    "generator": Fill("#F8E9F2", PURPLE, width=1.8, dash=(0, (1.5, 1.5))),
-    "loss": Fill("#F2F2F2", INK),
-    "ghost": Fill(GROUND, MUTED, MUTED, (0, (3, 3)), 1.0),
-    "weight": Fill("#DDF1EA", GREEN, width=1.6, dash=(0, (5, 2))),
-    "told": Fill("#F6D9C6", VERMILLION),
-    "idle": Fill(GROUND, "#B5B5B5", MUTED),
-    "busy": Fill(BLUE, BLUE, GROUND, width=2.0),
-    "waiting": Fill(GROUND, VERMILLION, INK, (0, (4, 2)), 2.0),
-    "done": Fill("#DDF1EA", GREEN),
-}
-
-ARROW_LOOKS = {
-    "signal": Stroke(INK),
-    "faint": Stroke("#9A9A9A", width=1.2),
-    "synthetic": Stroke("#A8578A", (0, (1.5, 1.2)), 2.0),  # the purple, darker: it is thin
-    "message": Stroke(VERMILLION, (0, (6, 2)), 1.8),
-    "update": Stroke(GREEN, (0, (6, 2, 1.2, 2)), 1.8),
-    "waits": Stroke(VERMILLION, (0, (4, 2))),
-    "cut": Stroke(MUTED, (0, (3, 3)), 1.2, head=0),
-    "end": Stroke(VERMILLION, "-", 3.4, head=0),
-    "level": Stroke("#C8C8C8", "-", 0.8, head=0),
-}
+from dnilab.pictures import style
+from dnilab.pictures.draw import Point, arrow, headline, pixel_axes, rect, write
+from dnilab.pictures.style import FONT_SIZE, GROUND, MUTED, SMALL, Fill, Picture
 
 
 @dataclass(frozen=True)
@@ -72,10 +35,10 @@ class Box:
 
     def side(self, where: str, shift: float = 0.0) -> Point:
         """The middle of a side (left, right, top, bottom), moved along it by ``shift``."""
-        one_of("where", where, ("left", "right", "top", "bottom"))
-        if where in ("left", "right"):
-            return self.x + self.width / 2 * (1 if where == "right" else -1), self.y + shift
-        return self.x + shift, self.y + self.height / 2 * (1 if where == "top" else -1)
+        sides = {"left": (-1, 0), "right": (1, 0), "top": (0, 1), "bottom": (0, -1)}
+        across, up = sides[one_of("where", where, sides)]
+        x, y = self.x + across * self.width / 2, self.y + up * self.height / 2
+        return (x + shift, y) if up else (x, y + shift)
 
 
 @dataclass(frozen=True)
@@ -131,12 +94,11 @@ def math(name: str) -> str:
     if found is None:
         return name
     d, letter, hat, index, transposed = found.groups()
-    core = rf"\mathrm{{{letter}}}" if len(letter) > 1 else letter
-    if hat:
-        core = rf"\hat{{{core}}}"
-    text = (r"\mathrm{d}" if d else "") + core
+    text = rf"\mathrm{{{letter}}}" if len(letter) > 1 else letter
+    text = rf"\hat{{{text}}}" if hat else text
+    text = rf"\mathrm{{d}}{text}" if d else text
     text += f"_{{{index}}}" if index else ""
-    return f"${text}{'^{' + chr(92) + 'top}' if transposed else ''}$"
+    return f"${text}" + (r"^{\top}$" if transposed else "$")
 
 
 def shape_text(shape: Iterable[object]) -> str:
@@ -158,7 +120,7 @@ def draw_parts(
 ) -> None:
     """Draw the parts of a diagram into axes in pixels."""
     for one in arrows:
-        look = ARROW_LOOKS[one.look]
+        look = style.ARROW_LOOKS[one.look]
         arrow(ax, one.points, look, zorder=3)
         color = MUTED if one.look == "faint" else look.color
         if one.lines:
@@ -170,7 +132,7 @@ def draw_parts(
             bold: dict[str, Any] = {"fontweight": "bold", "va": "center_baseline", "zorder": 8}
             write(ax, x, y, str(one.number), SMALL, GROUND, **bold)
     for box in boxes:
-        fill = BOX_LOOKS[box.look]
+        fill = style.BOX_LOOKS[box.look]
         corner = (box.x - box.width / 2, box.y - box.height / 2)
         rect(ax, corner, (box.width, box.height), fill, corner=box.corner, zorder=4)
         for place, text in enumerate(box.lines):

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from dnilab.pictures.draw import dress, headline, place_axes, text_width, write
+from dnilab.pictures.draw import headline, name_ticks, place_axes, text_width, write
 from dnilab.pictures.style import MUTED, SMALL, Picture, look
 from dnilab.pictures.table import Results
 
@@ -48,15 +47,12 @@ def dots(
     )
     left = 30 + max(text_width(picture, row) for row in rows)
     top = headline(picture, title, results.seeds_note)
-    ax = place_axes(picture, left=left, right=24, top=top, bottom=50)
-    dress(ax, xlabel=results.quantity)
+    ax = place_axes(picture, left, 24, top, 50, xlabel=results.quantity)
     ax.grid(False, axis="y")
     ax.spines["left"].set_visible(False)
     ax.set_ylim(0.4 - per_block * len(columns), 0.9)
     ax.set_yticks([])
-    ax.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 2.5, 5, 10]))
-    if results.percent:
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{round(100 * v, 6):g} %"))
+    name_ticks(ax.xaxis, 8, percent=results.percent)
 
     means = np.array([[results.mean_std(row, column) for column in columns] for row in rows])
     finite = means[np.isfinite(means[:, :, 0])]

@@ -7,15 +7,16 @@ must not change what the course shows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch, Rectangle
 from matplotlib.path import Path
 from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dnilab.pictures.style import (
     DPI,
@@ -27,33 +28,12 @@ from dnilab.pictures.style import (
     MUTED,
     SMALL,
     TITLE_SIZE,
-    Dash,
+    Fill,
     Picture,
+    Stroke,
 )
 
 Point = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Fill:
-    """How a filled shape looks: never the colour alone."""
-
-    ground: str
-    frame: str
-    text: str = INK
-    dash: Dash = "-"
-    width: float = 1.4
-    hatch: str = ""
-
-
-@dataclass(frozen=True)
-class Stroke:
-    """How an arrow looks, or, with a ``head`` of 0, a line."""
-
-    color: str
-    dash: Dash = "-"
-    width: float = 1.6
-    head: float = 7.0
 
 
 def write(
@@ -113,12 +93,17 @@ def pixel_axes(picture: Picture, top: float = 0.0, height: float | None = None) 
     return ax
 
 
-def place_axes(picture: Picture, *, left: float, right: float, top: float, bottom: float) -> Axes:
-    """Axes at margins given in pixels, the same from picture to picture so that they line up."""
+def place_axes(
+    picture: Picture, left: float, right: float, top: float, bottom: float, *,
+    xlabel: str = "", ylabel: str = "",
+) -> Axes:  # fmt: skip
+    """Axes in the course's look at margins in pixels, so that those of several pictures line up."""
     width, height = picture.pixels
-    return picture.add_axes(
+    ax = picture.add_axes(
         (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
     )
+    dress(ax, xlabel=xlabel, ylabel=ylabel)
+    return ax
 
 
 def dress(ax: Axes, *, xlabel: str = "", ylabel: str = "") -> None:
@@ -133,6 +118,13 @@ def dress(ax: Axes, *, xlabel: str = "", ylabel: str = "") -> None:
     ax.tick_params(which="minor", length=2.5)
     ax.set_xlabel(xlabel, fontsize=FONT_SIZE, color=INK, fontfamily=FONT)
     ax.set_ylabel(ylabel, fontsize=FONT_SIZE, color=INK, fontfamily=FONT)
+
+
+def name_ticks(axis: Axis, most: int, *, percent: bool = False, whole: bool = False) -> None:
+    """At most about ``most`` round numbers; ``percent``: of fractions, ``whole``: no halves."""
+    axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10], integer=whole))
+    if percent:
+        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{round(100 * v, 6):g} %"))
 
 
 def name_rows(ax: Axes, names: Sequence[str]) -> None:

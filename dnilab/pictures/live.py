@@ -45,34 +45,23 @@ def nice_above(value: float) -> float:
     return next(step for step in steps if value <= step * (1 + 1e-9))
 
 
-def calm_limits(
-    low: float, high: float, before: Limits | None = None, *, log: bool = False
-) -> Limits:
+def calm_limits(low: float, high: float, before: Limits | None = None) -> Limits:
     """Axis limits that hold ``low`` and ``high`` and that move seldom.
 
     They lie on round numbers, so new data mostly stays inside; while it does, and fills at least
     a third of the axis, the limits ``before`` are kept exactly.
     """
     if not (math.isfinite(low) and math.isfinite(high)):
-        return before or ((0.1, 1.0) if log else (0.0, 1.0))
+        return before or (0.0, 1.0)
     if before is not None and before[0] <= low and high <= before[1]:
         used = max(high, 0.0) - min(low, 0.0) if before[0] <= 0 <= before[1] else high - low
-        whole = before[1] - before[0]
-        if log:
-            used, whole = math.log10(high / low), math.log10(before[1] / before[0])
-        if used >= whole / 3 or (log and whole < 1.5):  # no axis is shorter than a power of ten
+        if used >= (before[1] - before[0]) / 3:
             return before
-    if log:
-        bottom = 10.0 ** math.floor(math.log10(low) + 1e-9)
-        top = 10.0 ** math.ceil(math.log10(high) - 1e-9)
-        return bottom, top if top > bottom else 10 * bottom
     # Zero belongs to the axis, unless the data lies far from it (accuracies from 0.9 to 1).
-    if 0 <= low < 0.8 * high or low == high == 0:
-        return 0.0, nice_above(high) if high > 0 else 1.0
-    if high <= 0 and high > 0.8 * low:
-        return -nice_above(-low), 0.0
-    if low < 0 < high:
-        return -nice_above(-low), nice_above(high)
+    if not (low >= 0.8 * high > 0 or high <= 0.8 * low < 0):
+        bottom = -nice_above(-low) if low < 0 else 0.0
+        top = nice_above(high) if high > 0 else 0.0
+        return bottom, top if top > bottom else 1.0
     step = nice_above(max(high - low, 1e-3 * max(abs(high), abs(low)))) / 2
     bottom, top = math.floor(low / step) * step, math.ceil(high / step) * step
     return bottom, top if top > bottom else bottom + step
@@ -86,7 +75,7 @@ class LiveCurves(Chart):
 
     Parameters
     ----------
-    xlabel, ylabel, title, percent, log_y, better, marks, size:
+    xlabel, ylabel, title, percent, better, marks, size:
         As in :func:`dnilab.pictures.curves`.
     x_max:
         The x at which a run ends. Give it where it is known: the axis then never moves.
@@ -104,10 +93,6 @@ class LiveCurves(Chart):
         self._curves: list[Curve] = []
         self.backgrounds = 0
         """How often the background was painted anew: what calm limits keep small."""
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the limits, as when another task is chosen."""
         self._key: tuple[Any, ...] | None = None
         self.limits: tuple[Limits, Limits] | None = None
         """((x low, x high), (y low, y high)) of the last frame; None before the first."""
@@ -140,8 +125,7 @@ class LiveCurves(Chart):
         xlim = (min(first, 0.0), max(self.x_max or 1e-9, last))
         if self.x_max is None:
             xlim = calm_limits(*xlim, x_before)
-        seen = y_range(drawn, log=self.log_y, marks=self.marks)
-        return xlim, self.ylim or calm_limits(*seen, y_before, log=self.log_y)
+        return xlim, self.ylim or calm_limits(*y_range(drawn, marks=self.marks), y_before)
 
     def _paint_background(self, drawn: Sequence[Summary], canvas: FigureCanvasAgg) -> None:
         assert self.limits is not None
@@ -149,7 +133,7 @@ class LiveCurves(Chart):
         self._picture.clear()
         self._axes = self.axes(self._picture, drawn, None)
         self._axes.set_xlim(widened(*self.limits[0]))
-        low, high = widened(*self.limits[1], 0.02, log=self.log_y)  # a line on the edge is cut
+        low, high = widened(*self.limits[1], 0.02)  # a line on the edge is cut
         self._axes.set_ylim(0 if self.limits[1][0] == 0 else low, high)
         draw_marks(self._axes, self.marks)
         canvas.draw()

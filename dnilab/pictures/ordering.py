@@ -12,18 +12,8 @@ from dataclasses import replace
 from dnilab.orderings import Instant, Program, Slot, Step, Value, Wiring, locks
 from dnilab.orderings.timeline import unit_timeline
 from dnilab.pictures.diagram import Box, Diagram, Words, draw_diagram, math
-from dnilab.pictures.draw import Fill, dress, name_rows, place_axes, rect
-from dnilab.pictures.style import (
-    FAINT,
-    FONT_SIZE,
-    GROUND,
-    INK,
-    MUTED,
-    SMALL,
-    VERMILLION,
-    Picture,
-    listing,
-)
+from dnilab.pictures.draw import name_rows, place_axes, rect
+from dnilab.pictures.style import FONT_SIZE, FUTURE, INK, NOW, SMALL, Picture, listing
 from dnilab.pictures.timeline import Bar, draw_bars, looks_of
 
 KINDS = {
@@ -44,10 +34,9 @@ KINDS = {
 Stages = Mapping[tuple[str, int], str]
 """The number under which an operation of a module was published."""
 
+MOMENTS = 12  # that the strip shows: more than one batch of every ordering
 ROW = 62  # pixels from one operation to the next
 STRIP_ROW = 30
-FUTURE = Fill(GROUND, FAINT, MUTED)
-NOW = Fill("none", VERMILLION, width=2.0)
 
 
 def bars_of_spans(
@@ -198,15 +187,15 @@ def moment_boxes(
 
 
 def ordering_diagram(
-    program: Program, instant: Instant, title: str, stage: Stages | None = None, count: int = 12
+    program: Program, instant: Instant, title: str, stage: Stages | None = None
 ) -> Diagram:
     """The boxes and words of :func:`ordering`."""
-    strip = STRIP_ROW * len({slot.worker for slot in unit_timeline(program, count)}) + 74
+    strip = STRIP_ROW * len({slot.worker for slot in unit_timeline(program, MOMENTS)}) + 74
     height = strip + ROW * len({step.op for step in program.steps()}) + 92
     boxes, words = moment_boxes(program, instant, height - 50, stage=stage)
     words += [
         Words(12, height - 20, title, FONT_SIZE + 1.0, color=INK),
-        Words(688, height - 20, f"moment {instant.number} of {count}", SMALL, "right", INK),
+        Words(688, height - 20, f"moment {instant.number} of {MOMENTS}", SMALL, "right", INK),
         Words(12, strip + 8, locks_words(program), SMALL, color=INK),
     ]
     sentence = describe_instant(program, instant, title)
@@ -221,37 +210,35 @@ def ordering(
     title: str,
     stage: Stages | None = None,
     names: Sequence[str] = (),
-    count: int = 12,
 ) -> Picture:
     """One moment of a program: what each module does or waits for, and the moments around it.
 
     Parameters
     ----------
     instant:
-        One of ``instants(program, count)``.
+        One of ``instants(program, MOMENTS)``: the strip at the bottom shows so many; every step
+        takes one of them.
     stage:
         The numbers under which the operations of modules were published.
     names:
         What the workers are called, in their order.
-    count:
-        How many moments the strip at the bottom shows; every step takes one of them.
     """
-    diagram = ordering_diagram(program, instant, title, stage, count)
+    diagram = ordering_diagram(program, instant, title, stage)
     picture = draw_diagram(diagram)
     slots = [
         replace(slot, start=slot.start + 0.04, end=slot.end - 0.04)  # apart, to be counted
-        for slot in unit_timeline(program, count)
-        if slot.start < count
+        for slot in unit_timeline(program, MOMENTS)
+        if slot.start < MOMENTS
     ]
     bars = bars_of_slots(slots, names)
     rows = list(dict.fromkeys(bar.worker for bar in bars))
     top = diagram.height - STRIP_ROW * len(rows) - 54
-    ax = place_axes(picture, left=104, right=14, top=top, bottom=54)
-    dress(ax, xlabel="moment; a label such as 2·b1 is module 2, batch 1")
+    words = "moment; a label such as 2·b1 is module 2, batch 1"
+    ax = place_axes(picture, 104, 14, top, 54, xlabel=words)
     name_rows(ax, rows)
     ax.grid(False)
-    ax.set_xlim(0, count)
-    ax.set_xticks([n + 0.5 for n in range(count)], [str(n + 1) for n in range(count)])
+    ax.set_xlim(0, MOMENTS)
+    ax.set_xticks([n + 0.5 for n in range(MOMENTS)], [str(n + 1) for n in range(MOMENTS)])
     ax.tick_params(axis="x", length=0)
     now = instant.number - 1
     looks = looks_of(bars)

@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -71,6 +71,74 @@ LOOKS: tuple[LineLook, ...] = (
 """Colour, dash and marker come in pairs; the first four are the easiest to tell apart."""
 
 
+@dataclass(frozen=True)
+class Fill:
+    """How a filled shape looks: never the colour alone."""
+
+    ground: str
+    frame: str
+    text: str = INK
+    dash: Dash = "-"
+    width: float = 1.4
+    hatch: str = ""
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """How an arrow looks, or, with a ``head`` of 0, a line."""
+
+    color: str
+    dash: Dash = "-"
+    width: float = 1.6
+    head: float = 7.0
+
+
+BOX_LOOKS = {  # of a diagram
+    "plain": Fill(GROUND, MUTED),
+    "module": Fill("#E3EFF7", BLUE, width=1.8),
+    "pullback": Fill("#EEF5FA", BLUE, dash=(0, (5, 2))),
+    "generator": Fill("#F8E9F2", PURPLE, width=1.8, dash=(0, (1.5, 1.5))),
+    "loss": Fill("#F2F2F2", INK),
+    "ghost": Fill(GROUND, MUTED, MUTED, (0, (3, 3)), 1.0),
+    "weight": Fill("#DDF1EA", GREEN, width=1.6, dash=(0, (5, 2))),
+    "told": Fill("#F6D9C6", VERMILLION),
+    "idle": Fill(GROUND, "#B5B5B5", MUTED),
+    "busy": Fill(BLUE, BLUE, GROUND, width=2.0),
+    "waiting": Fill(GROUND, VERMILLION, INK, (0, (4, 2)), 2.0),
+    "done": Fill("#DDF1EA", GREEN),
+}
+
+ARROW_LOOKS = {  # of a diagram
+    "signal": Stroke(INK),
+    "faint": Stroke("#9A9A9A", width=1.2),
+    "synthetic": Stroke("#A8578A", (0, (1.5, 1.2)), 2.0),  # the purple, darker: it is thin
+    "message": Stroke(VERMILLION, (0, (6, 2)), 1.8),
+    "update": Stroke(GREEN, (0, (6, 2, 1.2, 2)), 1.8),
+    "waits": Stroke(VERMILLION, (0, (4, 2))),
+    "cut": Stroke(MUTED, (0, (3, 3)), 1.2, head=0),
+    "end": Stroke(VERMILLION, "-", 3.4, head=0),
+    "level": Stroke("#C8C8C8", "-", 0.8, head=0),
+}
+
+KIND_LOOKS = {  # of the bars of a timeline
+    "forward": Fill("#8FC3E3", BLUE, width=0.8),
+    "update": Fill("#7FCFB5", GREEN, width=0.8, hatch="///"),
+    "fit": Fill("#E3B3CE", PURPLE, width=0.8, hatch="..."),
+    "backward": Fill("#F2C063", ORANGE, width=0.8, hatch="\\\\\\"),
+    "forward and update": Fill("#A9D8E6", BLUE, width=0.8),
+}
+SPARE_LOOKS = (  # kinds without a look of their own take these in turn
+    Fill("#EBA277", MUTED, width=0.8, hatch="xx"),
+    Fill("#CCCCCC", MUTED, width=0.8),
+    Fill("#B9DDF3", MUTED, width=0.8, hatch="++"),
+)
+
+FUTURE = Fill(GROUND, FAINT, MUTED)
+"""A bar that has not begun yet."""
+NOW = Fill("none", VERMILLION, width=2.0)
+"""The frame around the present moment."""
+
+
 def look(number: int) -> LineLook:
     """The look of line ``number`` (from 0). After seven lines the looks repeat."""
     return LOOKS[number % len(LOOKS)]
@@ -98,27 +166,18 @@ def encode_png(rgba: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-Bundle = tuple[dict[str, str], dict[str, dict[str, Any]]]
-
-
-def page_bundle(png: bytes, *, alt: str, width: int, height: int) -> Bundle:
-    """The MIME data and metadata of one image output, with ``alt`` for those who do not see it."""
-    data = {
-        "image/png": base64.b64encode(png).decode("ascii"),
-        "text/plain": f"<picture {width} x {height}>",
-    }
-    return data, {"image/png": {"alt": alt, "width": width, "height": height}}
-
-
 def show(png: bytes, sentence: str, *, alt: str, width: int, height: int) -> None:
     """Put an image on the page and, under it, its sentence as visible text.
 
     Two outputs, because one output would show only its richest form: on a code-hosting page, in
-    a printed copy and to a screen reader both the image and the words are there.
+    a printed copy and to a screen reader both the image and the words are there; ``alt`` is for
+    those who do not see the image.
     """
     from IPython.display import display
 
-    data, metadata = page_bundle(png, alt=alt, width=width, height=height)
+    image = base64.b64encode(png).decode("ascii")
+    metadata = {"image/png": {"alt": alt, "width": width, "height": height}}
+    data = {"image/png": image, "text/plain": f"<picture {width} x {height}>"}
     display(data, metadata=metadata, raw=True)
     display({"text/plain": sentence, "text/markdown": escape_markdown(sentence)}, raw=True)
 
@@ -148,13 +207,9 @@ class Picture(Figure):
     """
 
     def __init__(
-        self,
-        width: int = 700,
-        height: int = 400,
-        *,
-        sentence: str = "",
+        self, width: int = 700, height: int = 400, *, sentence: str = "",
         alt: str = "Picture, described in the text that follows",
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(dpi=DPI, facecolor=GROUND, edgecolor=GROUND)
         FigureCanvasAgg(self)
         self.resize(width, height)
@@ -191,10 +246,6 @@ class Picture(Figure):
         image.quantize(128, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
         return stream.getvalue()
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
-        width, height = self.pixels
-        return page_bundle(self.page_png(), alt=self.alt, width=width, height=height)
-
     def _ipython_display_(self) -> None:
         width, height = self.pixels
         show(self.page_png(), self.sentence, alt=self.alt, width=width, height=height)
@@ -215,10 +266,9 @@ def number(value: float, *, percent: bool = False) -> str:
         return f"{100 * value:.1f} %"
     if value == 0:
         return "0"
-    if 1e-4 <= abs(value) < 1e6:
-        rounded = float(f"{value:.3g}")
-        return f"{rounded:.6f}".rstrip("0").rstrip(".") if abs(rounded) < 1e3 else f"{rounded:.0f}"
-    return f"{value:.3g}"
+    text = f"{value:.3g}"
+    plain = 1e-4 <= abs(value) < 1e6
+    return np.format_float_positional(float(text), trim="-") if plain else text
 
 
 def ratio_words(ratio: float) -> str:

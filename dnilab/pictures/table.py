@@ -52,16 +52,12 @@ class Results:
         names = self.column_names
         for row, cells in self.values.items():
             if list(cells) != names:
-                raise ValueError(
-                    f"values[{row!r}] has columns {list(cells)}; it accepts {names}, those of the "
-                    "first row"
-                )
+                said = f"values[{row!r}] has columns {list(cells)}"
+                raise ValueError(f"{said}; it accepts {names}, those of the first row")
             for column, seeds in cells.items():
                 if np.ndim(seeds) != 1 or np.size(seeds) == 0:
-                    raise ValueError(
-                        f"values[{row!r}][{column!r}] has shape {np.shape(seeds)}; it accepts "
-                        "(seeds,), one or more"
-                    )
+                    said = f"values[{row!r}][{column!r}] has shape {np.shape(seeds)}"
+                    raise ValueError(f"{said}; it accepts (seeds,), one or more")
 
     @property
     def row_names(self) -> list[str]:
@@ -74,10 +70,8 @@ class Results:
         return list(next(iter(self.values.values())))
 
     def column_title(self, column: object) -> str:
-        """``3 layers`` for a number, ``context h, y`` for words."""
-        if isinstance(column, int | float | np.number):
-            return f"{column} {self.columns}".strip()
-        return f"{self.columns} {column}".strip()
+        """Such as ``3 layers``."""
+        return f"{column} {self.columns}".strip()
 
     def mean_std(self, row: str, column: object) -> tuple[float, float]:
         """Mean and sample standard deviation (0 for one seed) of the seeds that did not diverge.
@@ -92,23 +86,20 @@ class Results:
 
     def cell(self, row: str, column: object) -> str:
         """``1.6 ± 0.2``, with a remark where seeds diverged."""
-        mean, std = self.mean_std(row, column)
-        factor = 100.0 if self.percent else 1.0
+        mean, std = (100 * v if self.percent else v for v in self.mean_std(row, column))
         count = np.size(self.values[row][column])
         gone = int(np.sum(~np.isfinite(self.values[row][column])))
         if not np.isfinite(mean):
             return f"diverged ({gone} of {count})"
-        text = plus_minus(factor * mean, factor * std if count - gone > 1 else None)
+        text = plus_minus(mean, std if count - gone > 1 else None)
         return text + (f" ({gone} of {count} diverged)" if gone else "")
 
     def best(self, column: object) -> str | None:
         """The row with the best mean in a column, None if all diverged."""
         means = {row: self.mean_std(row, column)[0] for row in self.values}
-        finite = {row: mean for row, mean in means.items() if np.isfinite(mean)}
-        if not finite:
-            return None
+        finite = [row for row, mean in means.items() if np.isfinite(mean)]
         pick = min if self.better == "lower" else max
-        return pick(finite, key=lambda row: finite[row])
+        return pick(finite, key=means.__getitem__, default=None)
 
     @property
     def seeds_note(self) -> str:
@@ -125,19 +116,16 @@ class Results:
         """For each column: which row is best, which is worst."""
         parts = []
         for column in self.column_names:
-            best = self.best(column)
-            where = self.column_title(column)
+            best, where = self.best(column), self.column_title(column)
+            cells = {row: self.cell(row, column) for row in self.values}
             if best is None:
                 parts.append(f"{where}: all diverged" if where else "All diverged")
                 continue
-            others = [row for row in self.row_names if row != best]
-            rest = listing([f"{row} {self.cell(row, column)}" for row in others])
-            parts.append(
-                f"{where}{': ' if where else ''}{best} is best with {self.cell(best, column)}"
-                + (f", against {rest}" if rest else "")
-            )
-        note = self.seeds_note
-        return f"{capital(note)}. " + "; ".join(parts) + "."
+            said = f"{best} is best with {cells.pop(best)}"
+            if cells:
+                said += f", against {listing([f'{row} {cell}' for row, cell in cells.items()])}"
+            parts.append(f"{where}: {said}" if where else said)
+        return f"{capital(self.seeds_note)}. {'; '.join(parts)}."
 
 
 @dataclass(frozen=True)
@@ -151,10 +139,8 @@ class Table:
     def __post_init__(self) -> None:
         for row in self.body:
             if len(row) != len(self.head):
-                raise ValueError(
-                    f"body has a row of {len(row)} cells; it accepts {len(self.head)}, as in the "
-                    "head"
-                )
+                said = f"body has a row of {len(row)} cells"
+                raise ValueError(f"{said}; it accepts {len(self.head)}, as in the head")
 
     def markdown(self) -> str:
         """A pipe table, numbers to the right, the caption above."""

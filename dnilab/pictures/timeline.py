@@ -9,31 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from dnilab.checks import one_of, whole_number
-from dnilab.pictures.draw import (
-    Fill,
-    Stroke,
-    arrow,
-    dress,
-    headline,
-    legend,
-    name_rows,
-    place_axes,
-    rect,
-    write,
-)
-from dnilab.pictures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    MUTED,
-    ORANGE,
-    PURPLE,
-    SMALL,
-    Picture,
-    listing,
-    number,
-)
+from dnilab.checks import one_of
+from dnilab.pictures import style
+from dnilab.pictures.draw import headline, legend, name_rows, place_axes, rect, write
+from dnilab.pictures.style import SMALL, Fill, Picture, listing, number
 
 
 @dataclass(frozen=True)
@@ -58,19 +37,6 @@ class Bar:
             )
 
 
-KIND_LOOKS = {
-    "forward": Fill("#8FC3E3", BLUE, width=0.8),
-    "update": Fill("#7FCFB5", GREEN, width=0.8, hatch="///"),
-    "fit": Fill("#E3B3CE", PURPLE, width=0.8, hatch="..."),
-    "backward": Fill("#F2C063", ORANGE, width=0.8, hatch="\\\\\\"),
-    "forward and update": Fill("#A9D8E6", BLUE, width=0.8),
-}
-SPARE_LOOKS = (  # kinds without a look of their own take these in turn
-    Fill("#EBA277", MUTED, width=0.8, hatch="xx"),
-    Fill("#CCCCCC", MUTED, width=0.8),
-    Fill("#B9DDF3", MUTED, width=0.8, hatch="++"),
-)
-NEED = Stroke(BLACK, width=1.0, head=5)
 TALL = 0.7  # of a bar, in rows
 
 UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6, "steps": 1.0, "ticks": 1.0}
@@ -79,8 +45,8 @@ UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6, "steps": 1.0, "ticks": 1.0}
 def looks_of(bars: Iterable[Bar]) -> dict[str, Fill]:
     """The look of each kind, in order of first appearance."""
     kinds = list(dict.fromkeys(bar.kind for bar in bars))
-    spare = iter(SPARE_LOOKS * len(kinds))
-    return {kind: KIND_LOOKS.get(kind) or next(spare) for kind in kinds}
+    spare = iter(style.SPARE_LOOKS * len(kinds))
+    return {kind: style.KIND_LOOKS.get(kind) or next(spare) for kind in kinds}
 
 
 def span(bars: Sequence[Bar]) -> tuple[float, float]:
@@ -93,12 +59,13 @@ def span(bars: Sequence[Bar]) -> tuple[float, float]:
 def loads(bars: Sequence[Bar]) -> dict[str, float]:
     """For how many seconds each worker was busy. Overlaps are not counted twice."""
     result: dict[str, float] = {}
-    reached: dict[str, float] = {}
-    for bar in sorted(bars, key=lambda bar: bar.start):
-        begin = max(bar.start, reached.get(bar.worker, bar.start))
-        result[bar.worker] = result.get(bar.worker, 0.0) + max(0.0, bar.end - begin)
-        reached[bar.worker] = max(bar.end, begin)
-    return {worker: result[worker] for worker in dict.fromkeys(bar.worker for bar in bars)}
+    for worker in dict.fromkeys(bar.worker for bar in bars):
+        reached = -np.inf
+        result[worker] = 0.0
+        for bar in sorted((b for b in bars if b.worker == worker), key=lambda bar: bar.start):
+            result[worker] += max(0.0, bar.end - max(bar.start, reached))
+            reached = max(bar.end, reached)
+    return result
 
 
 def best_unit(seconds: float) -> str:
@@ -146,7 +113,6 @@ def timeline(
     title: str | None = None,
     measured: bool = True,
     unit: str | None = None,
-    arrows: Sequence[tuple[int, int]] = (),
 ) -> Picture:
     """A Gantt picture.
 
@@ -159,10 +125,8 @@ def timeline(
     unit:
         "µs", "ms", "s", or "steps" or "ticks" where ``start`` and ``end`` count those; by
         default what fits.
-    arrows:
-        Pairs of places in ``bars``: (what is needed, who needs it).
 
-    Raises ValueError for no bars, another unit, or an arrow to no bar.
+    Raises ValueError for no bars or another unit.
     """
     bars = list(bars)
     first, last = span(bars)
@@ -175,7 +139,11 @@ def timeline(
         sentence=describe_timeline(bars, unit=unit, measured=measured),
         alt=f"Timeline: {title or 'steps of each worker'}. Described in the text below.",
     )
-    top = headline(picture, title, timeline_note(bars, measured))
+    note = "measured" if measured else "ideal: computed, not measured"
+    labelled = [bar for bar in bars if bar.module is not None and bar.batch is not None]
+    for bar in labelled[:1]:
+        note += f"; {bar_label(bar, 1e9)} is module {bar.module}, batch {bar.batch}"
+    top = headline(picture, title, note)
     looks = looks_of(bars)
     keys = [
         Patch(facecolor=look.ground, hatch=look.hatch, edgecolor=look.frame, label=kind)
@@ -183,8 +151,7 @@ def timeline(
     ]
     legend(picture, keys, top, len(keys))
     left = 24 + 7.6 * max(len(w) for w in workers)
-    ax = place_axes(picture, left=left, right=20, top=top + 24, bottom=48)
-    dress(ax, xlabel=f"time ({unit})")
+    ax = place_axes(picture, left, 20, top + 24, 48, xlabel=f"time ({unit})")
     name_rows(ax, workers)
     ax.set_xlim(0, max(factor * (last - first), 1e-12))
     shown = [
@@ -192,21 +159,7 @@ def timeline(
         for bar in bars
     ]
     draw_bars(ax, shown, workers, lambda bar: looks[bar.kind])
-    for needed, needs in arrows:
-        a, b = (shown[whole_number("arrows", n, 0, len(bars) - 1)] for n in (needed, needs))
-        above, below = workers.index(a.worker), workers.index(b.worker)
-        edge = TALL / 2 * float(np.sign(below - above))
-        arrow(ax, ((a.end, above + edge), (b.start, below - edge)), NEED, zorder=5)
     return picture
-
-
-def timeline_note(bars: Sequence[Bar], measured: bool) -> str:
-    """Whether it was measured, and how to read a label."""
-    text = "measured" if measured else "ideal: computed, not measured"
-    for bar in bars:
-        if bar.module is not None and bar.batch is not None:
-            return f"{text}; {bar_label(bar, 1e9)} is module {bar.module}, batch {bar.batch}"
-    return text
 
 
 def bar_label(bar: Bar, pixels: float) -> str:

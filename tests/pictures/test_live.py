@@ -2,7 +2,6 @@
 
 import gc
 import io
-import math
 
 import numpy as np
 import pytest
@@ -111,24 +110,13 @@ def test_the_sentence_is_that_of_the_still_picture():
     "y",
     [[NAN], [0.0], [1e200, np.inf], [1e-300, 1e-301], [-5.0, -3.0], [3.0, 3.0]],
 )
-@pytest.mark.parametrize("log_y", [False, True])
-def test_odd_data_is_drawn_without_a_warning(y, log_y):
-    assert live(log_y=log_y).update([Series("a", np.arange(len(y)), y)])
+def test_odd_data_is_drawn_without_a_warning(y):
+    assert live().update([Series("a", np.arange(len(y)), y)])
 
 
 def test_a_wrong_direction_is_refused():
     with pytest.raises(ValueError, match="better is 'up'"):
         live(better="up")
-
-
-def test_reset_forgets_the_limits():
-    view = live()
-    view.update([Series("a", [0, 100], [0.0, 90.0])])
-    before = view.limits
-    view.reset()
-    assert view.limits is None
-    view.update([Series("a", [0, 1], [0.0, 0.1])])
-    assert view.limits != before
 
 
 # -- calm limits -----------------------------------------------------------------------------
@@ -152,16 +140,6 @@ def test_limits_are_kept_while_the_data_stays_inside(a, b):
     limits = calm_limits(low, high)
     assume(limits[0] <= low and high <= limits[1])
     assert calm_limits(low, high, limits) == limits
-
-
-@given(a=st.floats(1e-8, 1e8), b=st.floats(1e-8, 1e8))
-def test_limits_of_a_log_axis_are_powers_of_ten_around_the_data(a, b):
-    low, high = min(a, b), max(a, b)
-    bottom, top = calm_limits(low, high, log=True)
-    assert bottom <= low * (1 + 1e-6)
-    assert high <= top * (1 + 1e-6)
-    for limit in (bottom, top):
-        assert math.log10(limit) == pytest.approx(round(math.log10(limit)), abs=1e-9)
 
 
 @settings(max_examples=50)

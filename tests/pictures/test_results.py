@@ -77,11 +77,6 @@ def test_the_results_in_words(results):
     )
 
 
-def test_words_as_columns():
-    named = Results({"a": {"h": [1.0], "h, y": [2.0]}}, quantity="error", columns="context")
-    assert table(named).head == ("setting", "context h", "context h, y")
-
-
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -158,7 +153,7 @@ def test_the_timeline_in_words():
 
 
 def test_bars_are_drawn_from_the_first_start_in_the_unit():
-    picture = timeline(BARS, title="Two workers", arrows=[(0, 1)])
+    picture = timeline(BARS, title="Two workers")
     patches = [p for p in picture.axes[0].patches if hasattr(p, "get_width")]
     np.testing.assert_allclose([p.get_x() for p in patches], [0, 2, 3, 6], atol=1e-6)
     np.testing.assert_allclose([p.get_width() for p in patches], [2, 4, 1, 2], atol=1e-6)
@@ -196,5 +191,3 @@ def test_timelines_that_cannot_be_are_refused():
         timeline([])
     with pytest.raises(ValueError, match="unit is 'h'"):
         timeline(BARS, unit="h")
-    with pytest.raises(ValueError, match="arrows is 9; it accepts 0 to 3"):
-        timeline(BARS, arrows=[(0, 9)])

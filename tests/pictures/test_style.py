@@ -49,13 +49,6 @@ def test_its_text_holds_no_address_that_would_differ_from_run_to_run(picture, di
     assert repr(picture) == "<Picture 300 x 200: A line * from 0 to 1.>"
 
 
-def test_the_mime_bundle_has_the_same_image(picture, displayed):
-    picture._ipython_display_()
-    data, metadata = picture._repr_mimebundle_()
-    assert data["image/png"] == displayed[0][0]["image/png"]
-    assert metadata["image/png"]["alt"] == "Line"
-
-
 def test_png_is_the_size_asked_for_and_the_same_again(picture):
     once = picture.png()
     assert Image.open(io.BytesIO(once)).size == (300, 200)

@@ -11,8 +11,9 @@ from itertools import pairwise
 
 from dnilab.checks import one_of, real_number, true_or_false, whole_number
 from dnilab.pictures.diagram import Arrow, Box, Diagram, Point, Words, draw_diagram
-from dnilab.pictures.style import SMALL, Picture, listing
-from dnilab.pictures.timeline import Bar, timeline
+from dnilab.pictures.draw import arrow
+from dnilab.pictures.style import BLACK, SMALL, Picture, Stroke, listing
+from dnilab.pictures.timeline import TALL, Bar, timeline
 
 ROW = 98  # pixels between two nodes of a column
 TRACK = 40  # pixels that a passing edge takes
@@ -217,51 +218,41 @@ def graph(
 
 
 LEARNS = 0.6  # ticks that an update of A takes in the picture
+MESSAGE = Stroke(BLACK, width=1.0, head=5)
 
 
-def clock_bars(
-    period: int, work: float, waits: bool, windows: int = 3
-) -> tuple[list[Bar], list[tuple[int, int]]]:
+WINDOWS = 3
+
+
+def clock_bars(period: int, work: float, waits: bool) -> tuple[list[Bar], list[tuple[Bar, Bar]]]:
     """The bars of :func:`clocks`, and the messages between them; times in ticks of A."""
     whole_number("period", period, 1, 20)
     real_number("work", work, 0, period + LEARNS, above=True)
     true_or_false("waits", waits)
-    whole_number("windows", windows, 1, 6)
     bars: list[Bar] = []
-    arrows = []
+    messages = []
     now = b_free = 0.0
 
-    def add(worker: str, start: float, end: float, kind: str, window: int | None = None) -> int:
-        bars.append(Bar(worker, start, end, kind, batch=window))
-        return len(bars) - 1
+    def add(worker: str, start: float, ticks: float, kind: str, window: int | None = None) -> Bar:
+        bars.append(Bar(worker, start, start + ticks, kind, batch=window))
+        return bars[-1]
 
-    for window in range(windows):
-        for _ in range(period):
-            last = add("A", now, now + 1, "forward")
-            now += 1
+    for window in range(WINDOWS):
+        for tick in range(period):
+            last = add("A", now + tick, 1, "forward")
+        now = last.end
         start = max(now, b_free)
         if not waits:
-            add("A", now, now + LEARNS, "update")
-            now += LEARNS
-        b_free = start + work
-        done = add("B", start, b_free, "forward and update", window + 1)
-        arrows.append((last, done))
-        if waits:
-            arrows.append((done, add("A", b_free, b_free + LEARNS, "update")))
-            now = b_free + LEARNS
-        else:
-            arrows.append((done, add("M", b_free, b_free + LEARNS, "fit")))
-    return bars, arrows
+            now = add("A", now, LEARNS, "update").end
+        answer = add("B", start, work, "forward and update", window + 1)
+        b_free = answer.end
+        told = add("A", b_free, LEARNS, "update") if waits else add("M", b_free, LEARNS, "fit")
+        messages += [(last, answer), (answer, told)]
+        now = told.end if waits else now
+    return bars, messages
 
 
-def clocks(
-    period: int = 5,
-    work: float = 4.0,
-    *,
-    waits: bool,
-    windows: int = 3,
-    title: str | None = None,
-) -> Picture:
+def clocks(period: int = 5, work: float = 4.0, *, waits: bool, title: str | None = None) -> Picture:
     """Two networks with different clocks on a timeline, computed and not measured.
 
     A sees ``period`` images, one a tick, and sends a message; B takes ``work`` ticks to answer.
@@ -269,8 +260,14 @@ def clocks(
     A learns from a guess at once, and the generator M is told the truth later.  "forward": A sees
     an image; "update": A learns; "forward and update": B answers and learns; "fit": M learns.
 
-    Raises ValueError for a period outside 1 to 20, a ``work`` that B cannot keep up with, or
-    windows outside 1 to 6.
+    Raises ValueError for a period outside 1 to 20, or a ``work`` that B cannot keep up with.
     """
-    bars, arrows = clock_bars(period, work, waits, windows)
-    return timeline(bars, title=title, measured=False, unit="ticks", arrows=arrows)
+    bars, messages = clock_bars(period, work, waits)
+    picture = timeline(bars, title=title, measured=False, unit="ticks")
+    rows = list(dict.fromkeys(bar.worker for bar in bars))
+    for sent, used in messages:
+        above, below = rows.index(sent.worker), rows.index(used.worker)
+        edge = TALL / 2 if above < below else -TALL / 2
+        ends = (sent.end, above + edge), (used.start, below - edge)
+        arrow(picture.axes[0], ends, MESSAGE, zorder=5)
+    return picture

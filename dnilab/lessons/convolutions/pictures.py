@@ -8,27 +8,15 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 from dnilab.checks import one_of
-from dnilab.pictures.draw import Fill, headline, pixel_axes, rect, text_width, write
-from dnilab.pictures.style import (
-    BLUE,
-    FAINT,
-    GROUND,
-    MUTED,
-    SMALL,
-    VERMILLION,
-    Picture,
-    capital,
-    listing,
-    number,
-)
+from dnilab.pictures import style
+from dnilab.pictures.draw import headline, pixel_axes, rect, text_width, write
+from dnilab.pictures.style import FAINT, MUTED, SMALL, Fill, Picture, capital, listing, number
 from dnilab.training.train import cosine
 
 # Blue below zero, white at zero, vermillion above: told apart by every kind of colour-blindness.
 # Where colour is lost altogether, blue is the darker of the two.
-SIGNED = LinearSegmentedColormap.from_list(
-    "signed", ["#003F66", BLUE, GROUND, VERMILLION, "#7A3000"]
-)
-
+SHADES = ("#003F66", style.BLUE, style.GROUND, style.VERMILLION, "#7A3000")
+SIGNED = LinearSegmentedColormap.from_list("signed", SHADES)
 
 FRAME = Fill("none", FAINT, width=1.0)
 GAP = 8.0  # pixels between two images
@@ -41,10 +29,8 @@ def _checked(rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     count = len(next(iter(arrays.values())))
     for name, array in arrays.items():
         if array.ndim != 3 or len(array) != count or array.size == 0:
-            raise ValueError(
-                f"rows[{name!r}] has shape {array.shape}; it accepts (images, height, width) with "
-                f"{count} images, as many as in the first row"
-            )
+            accepts = f"(images, height, width) with {count} images, as many as in the first row"
+            raise ValueError(f"rows[{name!r}] has shape {array.shape}; it accepts {accepts}")
         if not np.isfinite(array).all():
             raise ValueError(f"rows[{name!r}] has NaN or infinite numbers; it accepts finite ones")
     return arrays
@@ -56,7 +42,6 @@ def images(
     columns: Sequence[str] = (),
     grey: Sequence[str] = (),
     compare: tuple[str, str] | None = None,
-    scale: str = "row",
     title: str | None = None,
     note: str = "",
     width: int = 700,
@@ -71,13 +56,10 @@ def images(
         What stands above each column, for instance the label.
     grey:
         Rows shown in grey, dark for small numbers.  All others are signed: blue below zero,
-        vermillion above, white at zero.
+        vermillion above, white at zero, and the strongest colour at the largest size in the image.
     compare:
         Two signed rows, guess and truth.  Their cosine is written under each column and said in
         the sentence.
-    scale:
-        Where the strongest colour of a signed image comes from: the largest size in the same
-        "image" (patterns), or in the same "row" (which image is strong).
 
     Raises
     ------
@@ -89,7 +71,6 @@ def images(
     'Rows of images: g and guess. The cosine of guess and g is 1.00.'
     """
     arrays = _checked(rows)
-    one_of("scale", scale, ("image", "row"))
     for name in grey:
         one_of("grey", name, arrays)
     count = len(next(iter(arrays.values())))
@@ -99,9 +80,8 @@ def images(
     if compare:
         guess, truth = (arrays[one_of("compare", name, arrays)] for name in compare)
         if guess.shape != truth.shape:
-            raise ValueError(
-                f"compare has rows of shapes {guess.shape} and {truth.shape}; it accepts equal ones"
-            )
+            said = f"compare has rows of shapes {guess.shape} and {truth.shape}"
+            raise ValueError(f"{said}; it accepts equal ones")
         cosines = [cosine(a, b) for a, b in zip(guess, truth, strict=True)]
 
     alt = f"Images: {title or listing(list(arrays))}. Described in the text below."
@@ -124,7 +104,7 @@ def images(
         y -= tall
         write(ax, left - 12, y + tall / 2, name, align="right")
         for x, image in zip(lefts, array, strict=True):
-            strong = float(np.abs(image if scale == "image" else array).max()) or 1.0
+            strong = float(np.abs(image).max()) or 1.0
             low, high = (array.min(), array.max()) if name in grey else (-strong, strong)
             shades = "gray" if name in grey else SIGNED
             extent = (x, x + side, y, y + tall)
@@ -159,7 +139,6 @@ def _sentence(
         words += f" The cosine of {compare[0]} and {compare[1]} {verb} {listing(values)}."
         short, long = (float(np.linalg.norm(arrays[name])) for name in compare)
         if long and not np.isclose(short, long):
-            words += (
-                f" {capital(compare[0])} is {number(short / long)} times as long as {compare[1]}."
-            )
+            times = number(short / long)
+            words += f" {capital(compare[0])} is {times} times as long as {compare[1]}."
     return words

@@ -14,13 +14,14 @@ import numpy as np
 
 from dnilab.checks import whole_number
 from dnilab.pictures.curves import Curve, Series, draw_marks, summarise
-from dnilab.pictures.diagram import ARROW_LOOKS, Arrow, Box, Words, draw_parts
-from dnilab.pictures.draw import dress, headline, pixel_axes, place_axes
-from dnilab.pictures.style import GROUND, INK, MUTED, SMALL, Picture, number
+from dnilab.pictures.diagram import Arrow, Box, Words, draw_parts
+from dnilab.pictures.draw import headline, pixel_axes, place_axes
+from dnilab.pictures.style import GROUND, INK, MUTED, SMALL, VERMILLION, Picture, number
 
 WIDTH = 700
 LEFT, RIGHT = 40.0, 40.0  # pixels left of the first step and right of the last
 ROW, BARS, CURVE = 150, 92, 210  # pixels of the three parts
+CHANCE, SOLVED = 1.0, 0.15  # bits of error: of a coin, and below which a task counts as solved
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,8 @@ class Reach:
         if self.unroll is not None:
             whole_number("unroll", self.unroll, 1)
         if self.cosine is not None and len(self.cosine) != self.steps:
-            raise ValueError(
-                f"cosine has {len(self.cosine)} numbers; it accepts {self.steps}, one for each step"
-            )
+            said = f"cosine has {len(self.cosine)} numbers"
+            raise ValueError(f"{said}; it accepts {self.steps}, one for each step")
 
     @property
     def cuts(self) -> tuple[int, ...]:
@@ -70,17 +70,16 @@ class Reach:
         text += f"There {cuts}. The true gradient of the answer {back}, to step "
         text += f"{self.told_truly}. "
         if not self.guess:
-            text += "There it is thrown away: no step before is told anything by the answer."
-        else:
-            text += "At every cut a guess takes its place and goes on to the left, to step 0."
-        if self.cosine is not None and self.guess:
-            before = self.cosine[: self.told_truly]
-            text += (
-                f" The cosine of the gradient that is used with the true one is "
-                f"{number(round(before[0], 2))} at step 0, and on average over the steps before "
-                f"the last cut {number(round(float(np.mean(before)), 2))}."
-            )
-        return text
+            return text + "There it is thrown away: no step before is told anything by the answer."
+        text += "At every cut a guess takes its place and goes on to the left, to step 0."
+        if self.cosine is None:
+            return text
+        before = self.cosine[: self.told_truly]
+        first, mean = (number(round(float(c), 2)) for c in (before[0], np.mean(before)))
+        return (
+            f"{text} The cosine of the gradient that is used with the true one is {first} at step "
+            f"0, and on average over the steps before the last cut {mean}."
+        )
 
 
 Parts = tuple[list[Box], list[Arrow], list[Words]]
@@ -93,39 +92,31 @@ def _row(reach: Reach, xs: np.ndarray) -> Parts:
     states, credit = 92.0, 44.0  # heights
     last = reach.steps - 1
 
-    def words(x: float, y: float, text: str, align: str = "center", color: str = INK) -> Words:
-        return Words(x, y, text, SMALL, align, color)
-
-    boxes = [
-        Box(
-            str(t), x, states, 2 * radius, 2 * radius, look="busy" if t in (0, last) else "plain",
-            corner=radius,
-        )
-        for t, x in enumerate(xs)
-    ]  # fmt: skip
-    arrows = [
-        Arrow(((x + radius, states), (y - radius - 1, states)), "faint") for x, y in pairwise(xs)
-    ]
+    boxes = []
+    for t, x in enumerate(xs):
+        look = "busy" if t in (0, last) else "plain"
+        boxes.append(Box(str(t), x, states, 2 * radius, 2 * radius, (), look, corner=radius))
+    ends = [((x + radius, states), (y - radius - 1, states)) for x, y in pairwise(xs)]
+    arrows = [Arrow(both, "faint") for both in ends]
     every = 1 if gap > 24 else 2 if gap > 14 else 4
     numbered = [*(t for t in range(0, last, every) if last - t >= every), last]
     above = states + radius + 12
-    texts = [words(xs[t], above, str(t), color=MUTED) for t in numbered]
-    texts.append(words(xs[0] - radius, above + 18, "shown", "left"))
-    texts.append(words(xs[-1] + radius, above + 18, "asked", "right"))
+    texts = [Words(xs[t], above, str(t), SMALL, "center", MUTED) for t in numbered]
+    texts.append(Words(xs[0] - radius, above + 18, "shown", SMALL, "left", INK))
+    texts.append(Words(xs[-1] + radius, above + 18, "asked", SMALL, "right", INK))
     size = min(9.0, 0.3 * gap)
     for cut in reach.cuts:
         x = float(xs[cut]) - gap / 2
         arrows.append(Arrow(((x, 22), (x, states + radius + 3)), "cut"))
         if reach.guess:
             lines = ("$M$",) if size > 6 else ()
-            square = Box(f"M {cut}", x, credit, 2 * size, 2 * size, lines, "generator", SMALL, 3)
-            boxes.append(square)
+            at = (x, credit, 2 * size, 2 * size)
+            boxes.append(Box(f"M {cut}", *at, lines, "generator", SMALL, 3))
         elif cut == reach.told_truly:
             arrows.append(Arrow(((x, credit - 13), (x, credit + 13)), "end"))
-            room = x - LEFT > 120
-            place = (x - 8, credit) if room else (x + 8, credit - 22)
-            align, color = "right" if room else "left", ARROW_LOOKS["end"].color
-            texts.append(Words(*place, "thrown away", SMALL, align, color, GROUND))
+            place = (x - 8, credit, "right") if x - LEFT > 120 else (x + 8, credit - 22, "left")
+            x, y, align = place
+            texts.append(Words(x, y, "thrown away", SMALL, align, VERMILLION, GROUND))
     for start, stop in pairwise([0, *reach.cuts, reach.steps]):
         is_last = stop == reach.steps
         if is_last or reach.guess:
@@ -159,9 +150,7 @@ def credit_picture(
     title: str | None = None,
     updates: Sequence[float] = (),
     bits: Sequence[float] = (),
-    chance: float = 1.0,
     most: int | None = None,
-    solved_below: float = 0.15,
 ) -> Picture:
     """The arrows of credit; below them the cosines, if measured, and the bits of error so far.
 
@@ -177,10 +166,10 @@ def credit_picture(
     sentence = reach.sentence
     if most is not None and len(bits):
         last = float(bits[-1])
-        word = "solved" if last < solved_below else "chance" if last > 0.9 * chance else "between"
+        word = "solved" if last < SOLVED else "chance" if last > 0.9 * CHANCE else "between"
         sentence += (
             f" After {number(float(updates[-1]))} updates {number(last)} bits of error are left, "
-            f"where chance is {number(chance)}: {word}."
+            f"where chance is {number(CHANCE)}: {word}."
         )
     height = top + bars + (0 if most is None else CURVE)
     picture = Picture(WIDTH, height, sentence=sentence)
@@ -191,11 +180,10 @@ def credit_picture(
         parts = _bars(reach.cosine, reach.told_truly, xs)
         draw_parts(pixel_axes(picture, top + ROW - 6, BARS), *parts)
     if most is not None:
-        ax = place_axes(picture, left=72, right=28, top=top + bars + 22, bottom=52)
-        dress(ax, xlabel="updates", ylabel="bits of error")
-        ax.set_xlim(0, most)
-        ax.set_ylim(0, 1.2 * chance)
+        names = {"xlabel": "updates", "ylabel": "bits of error"}
+        ax = place_axes(picture, 72, 28, top + bars + 22, 52, **names)
+        ax.set(xlim=(0, most), ylim=(0, 1.2 * CHANCE))
         line = summarise(Series("bits", np.asarray(updates), np.asarray(bits)))
         Curve(ax, line.look).show(line, 0, 1)
-        draw_marks(ax, [(chance, "chance"), (solved_below, "solved")], [line])
+        draw_marks(ax, [(CHANCE, "chance"), (SOLVED, "solved")], [line])
     return picture

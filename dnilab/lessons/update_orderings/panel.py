@@ -40,13 +40,12 @@ from dnilab.pictures import (
     ordering,
     timeline,
 )
+from dnilab.pictures.ordering import MOMENTS
 from dnilab.pictures.style import ratio_words
 from dnilab.training import Report, Span
 from dnilab.training.published_threads import processes_can_fork
 from dnilab.widgets.controls import Choice, Slider
 from dnilab.widgets.panel import Panel
-
-MOMENTS = 12  # that the stepper shows: more than one batch of every ordering
 
 
 class Stepper(Panel[Any]):
@@ -89,7 +88,7 @@ def ordering_stepper() -> Stepper:
         how = dict(shown[values["ordering"]])
         program = how.pop("program")
         instant = instants(program, MOMENTS)[values["step"] - 1]
-        return ordering(program, instant, title=values["ordering"], count=MOMENTS, **how)
+        return ordering(program, instant, title=values["ordering"], **how)
 
     return Stepper(
         {

@@ -8,17 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dnilab.checks import real_number
-from dnilab.pictures.draw import (
-    Fill,
-    dress,
-    headline,
-    name_rows,
-    place_axes,
-    rect,
-    text_width,
-    write,
-)
-from dnilab.pictures.style import BLUE, GROUND, INK, MUTED, Picture, listing, ratio_words
+from dnilab.pictures.draw import headline, name_rows, place_axes, rect, text_width, write
+from dnilab.pictures.style import BLUE, GROUND, INK, MUTED, Fill, Picture, listing, ratio_words
 
 MEASURED = Fill("#8FC3E3", BLUE, width=1.0)
 IDEAL = Fill(GROUND, MUTED, width=1.0, hatch="///")
@@ -58,8 +49,9 @@ def ratios(
     bars += [(name, value, IDEAL) for name, value in (ideal or {}).items()]
     if not bars:
         raise ValueError("measured is empty; it accepts one ratio or more")
-    names = [name for name, _, _ in bars]
-    values = [real_number(repr(name), value, 0, above=True) for name, value, _ in bars]
+    names, values, _ = zip(*bars, strict=True)
+    for name, value in zip(names, values, strict=True):
+        real_number(repr(name), value, 0, above=True)
     told = [f"{name}: {ratio_words(value)}" for name, value, _ in bars]
     picture = Picture(
         700,
@@ -69,8 +61,7 @@ def ratios(
     )
     top = headline(picture, title, note)
     left = 24 + max(text_width(picture, name) for name in names)
-    ax = place_axes(picture, left=left, right=56, top=top, bottom=50)
-    dress(ax, xlabel=f"speed ({reference} = 1)")
+    ax = place_axes(picture, left, 56, top, 50, xlabel=f"speed ({reference} = 1)")
     name_rows(ax, names)
     limit = 1.05 * max(1.0, *values)
     ax.set_xlim(0, limit)

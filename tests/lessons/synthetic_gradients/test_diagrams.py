@@ -109,17 +109,14 @@ def test_the_backward_lock_waits_for_backward_runs_above():
 def test_a_lock_that_cannot_be_is_refused():
     with pytest.raises(ValueError, match="lock is 'sideways'"):
         lock_moment("sideways")
-    with pytest.raises(ValueError, match="layers is 9; it accepts 2 to 5"):
-        lock_moment("forward", 9)
 
 
-@pytest.mark.parametrize("layers", [2, 3, 4, 5])
-def test_locks_can_be_read(layers):
-    picture = locks(layers=layers)
+def test_locks_can_be_read():
+    picture = locks()
     assert faults(picture) == []
     assert is_drawn(picture.png())
-    assert apart(locks_diagram(layers))
-    assert overflowing(locks_diagram(layers)) == []
+    assert apart(locks_diagram())
+    assert overflowing(locks_diagram()) == []
 
 
 def test_the_state_of_each_box_is_drawn_in_look_and_in_words():
@@ -154,9 +151,9 @@ def test_a_waiting_arrow_goes_from_who_waits_to_whom():
 @pytest.mark.parametrize("context", [("h",), ("h", "y"), ("x", "h", "y")])
 def test_a_module_can_be_read(sizes, context):
     for k in range(1, len(sizes) - 1):
-        picture = decoupled_module(k, sizes, batch=1000, context=context)
+        picture = decoupled_module(k, sizes, context=context)
         assert faults(picture) == []
-        diagram = module_diagram(k, sizes, batch=1000, context=context)
+        diagram = module_diagram(k, sizes, context=context)
         assert apart(diagram)
         assert overflowing(diagram) == []
 

@@ -69,9 +69,7 @@ class TestPicture:
         np.testing.assert_allclose(np.array(heights) / heights[-1], cosine)
 
     def test_the_curve_is_what_it_was_given(self):
-        picture = credit_picture(
-            Reach(4, 2, False), updates=(10, 20), bits=(1.0, 0.1), most=100, chance=1.0
-        )
+        picture = credit_picture(Reach(4, 2, False), updates=(10, 20), bits=(1.0, 0.1), most=100)
         (line,) = [one for one in picture.axes[-1].lines if len(one.get_xdata()) == 2][:1]
         assert list(line.get_xdata()) == [10, 20]
         assert list(line.get_ydata()) == [1.0, 0.1]

@@ -76,7 +76,7 @@ class Line:
     @cached_property
     def cosine(self) -> np.ndarray | None:
         """By seed, report and module below the top, (seeds, n, modules - 1), or None."""
-        names = [f"cosine {k}" for k in range(1, len(self.settings.hidden) + 1)]
+        names = [f"cosine {k}" for k in range(1, self.settings.modules)]
         if not any(names[0] in record.curves for record in self.records):
             return None
         return np.stack([self._curves(name) for name in names], axis=-1)

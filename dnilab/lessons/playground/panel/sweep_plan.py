@@ -149,4 +149,4 @@ class Plan:
 def work(settings: Settings) -> float:
     """How long a run takes, compared with others of the same task: steps times modules."""
     rows = settings.examples if settings.task == "addition" else 1
-    return settings.epochs * rows / settings.batch_size * (len(settings.hidden) + 1)
+    return settings.epochs * rows / settings.batch_size * settings.modules

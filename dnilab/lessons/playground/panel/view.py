@@ -175,7 +175,7 @@ class Detail:
 
     def _network(self, line: Line, moment: int) -> Picture:
         settings = line.settings
-        modules = len(settings.hidden) + 1
+        modules = settings.modules
         program = settings.program() if settings.task != "own arrays" else settings.but(
             task="digits"
         ).program()  # fmt: skip

@@ -10,20 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from dnilab.checks import one_of, whole_number, whole_numbers
+from dnilab.checks import one_of, whole_numbers
 from dnilab.orderings import Instant, Program, Step, Wait, backprop, instants
-from dnilab.pictures.diagram import (
-    Arrow,
-    Box,
-    Diagram,
-    Words,
-    draw_diagram,
-    math,
-    shape_text,
-)
+from dnilab.pictures.diagram import Arrow, Box, Diagram, Words, draw_diagram, math, shape_text
 from dnilab.pictures.ordering import KINDS, missing, moment_boxes
-from dnilab.pictures.style import FONT_SIZE, INK, SMALL, Picture, listing
+from dnilab.pictures.style import FONT_SIZE, INK, SMALL, Picture, capital, listing
 
+SIZES = (24, 128, 64, 12)  # of the adder, which most of the lessons train
+LAYERS = 3  # of the network whose locks are shown
 LOCKS = {
     "forward": "Forward lock: a layer waits for the output of the one below",
     "update": "Update lock: a layer has run, yet must wait until all above it have run",
@@ -31,7 +25,7 @@ LOCKS = {
 }
 
 
-def lock_moment(lock: str, layers: int = 3) -> Instant:
+def lock_moment(lock: str) -> Instant:
     """The moment of backpropagation that shows one lock (Jaderberg et al. 2016, section 1).
 
     - forward: no layer can process its input before the layers below have run forward.
@@ -41,54 +35,43 @@ def lock_moment(lock: str, layers: int = 3) -> Instant:
     Of those that wait, only those that the lock is about are kept.
     """
     one_of("lock", lock, LOCKS)
-    whole_number("layers", layers, 2, 5)
-    first, *_, last_forward, backward = instants(backprop(layers), layers + 1)
+    first, *_, last_forward, backward = instants(backprop(LAYERS), LAYERS + 1)
     moment = {"forward": first, "update": last_forward, "backward": backward}[lock]
     about = ("forward",) if lock == "forward" else ("backward", "update")
     waits = tuple(wait for wait in moment.waiting if wait.step.op in about)
     return replace(moment, waiting=waits)
 
 
+def _grouped(steps: Iterable[Step]) -> str:
+    """Such as "forward of layers 1 and 2"."""
+    layers: dict[str, list[str]] = {}
+    for step in sorted(steps, key=lambda step: step.module):
+        layers.setdefault(KINDS[step.op], []).append(str(step.module))
+    many = [f"{op} of layer{'s' * (len(ks) > 1)} {listing(ks)}" for op, ks in layers.items()]
+    return listing(many)
+
+
 def describe_moment(title: str, program: Program, moment: Instant) -> str:
     """The moment in words."""
-
-    def grouped(steps: Iterable[Step]) -> str:
-        """Such as "forward of layers 1 and 2"."""
-        layers: dict[str, list[str]] = {}
-        for step in sorted(steps, key=lambda step: step.module):
-            layers.setdefault(KINDS[step.op], []).append(str(step.module))
-        return listing(
-            [f"{op} of layer{'s' * (len(ks) > 1)} {listing(ks)}" for op, ks in layers.items()]
-        )
-
-    waits = [
-        f"{grouped([step])} for {listing(words)}"
-        for step, words in missing(program, moment).items()
-    ]
-    parts = [f"done: {grouped(moment.done)}"] if moment.done else []
-    parts += [f"at work: {grouped(moment.working)}", f"waiting: {listing(waits)}"]
-    text = "; ".join(parts)
-    return f"{title}. {text[0].upper()}{text[1:]}."
+    lacks = missing(program, moment).items()
+    waits = [f"{_grouped([step])} for {listing(words)}" for step, words in lacks]
+    parts = [f"done: {_grouped(moment.done)}"] if moment.done else []
+    parts += [f"at work: {_grouped(moment.working)}", f"waiting: {listing(waits)}"]
+    return f"{title}. {capital('; '.join(parts))}."
 
 
 LOCK, LOCK_ROW = 236, 54  # pixels of each lock, and of a row of its boxes
 
 
-def locks_diagram(layers: int = 3) -> Diagram:
+def locks_diagram() -> Diagram:
     """The boxes and arrows of :func:`locks`."""
-    program, height = backprop(layers), LOCK * len(LOCKS) + 30
+    program, height = backprop(LAYERS), LOCK * len(LOCKS) + 30
     boxes: list[Box] = []
     arrows: list[Arrow] = []
-    words = [
-        Words(
-            12,
-            14,
-            "Filled: works.   Green: done.   Dashed frame: waits; dashed arrow: for whom it waits.",
-        )
-    ]
-    sentences = []
+    legend = "Filled: works.   Green: done.   Dashed frame: waits; dashed arrow: for whom it waits."
+    words, sentences = [Words(12, 14, legend)], []
     for place, (lock, title) in enumerate(LOCKS.items()):
-        moment, top = lock_moment(lock, layers), height - LOCK * place
+        moment, top = lock_moment(lock), height - LOCK * place
         grid, names = moment_boxes(program, moment, top - 44, tall=36, row=LOCK_ROW, one_batch=True)
         arrows += wait_arrows(moment.waiting, {box.name: box for box in grid})
         boxes += [replace(box, name=f"{lock}: {box.name}") for box in grid]
@@ -104,23 +87,24 @@ def wait_arrows(waiting: Sequence[Wait], boxes: Mapping[str, Box]) -> list[Arrow
     arrows = []
     for step, maker in dict.fromkeys((wait.step, wait.maker) for wait in waiting):
         who, whom = (boxes[f"{s.op} {s.module}"] for s in (step, maker))
-        if step.module == maker.module:
-            ends = who.side("top"), whom.side("bottom")
-        elif step.module < maker.module:
-            ends = who.side("right"), whom.side("left")
-        else:
-            ends = who.side("left"), whom.side("right")
-        arrows.append(Arrow(ends, "waits"))
+        sides = ("right", "left") if step.module < maker.module else ("left", "right")
+        start, end = ("top", "bottom") if step.module == maker.module else sides
+        arrows.append(Arrow((who.side(start), whom.side(end)), "waits"))
     return arrows
 
 
-def locks(layers: int = 3) -> Picture:
-    """Who waits for whom while a network of ``layers`` layers learns by backpropagation.
+def locks() -> Picture:
+    """Who waits for whom while a network of three layers learns by backpropagation.
 
     The forward, the update and the backward lock, one under the other: three moments of the
     ordering ``backprop``.
     """
-    return draw_diagram(locks_diagram(layers))
+    return draw_diagram(locks_diagram())
+
+
+def _shape(*sizes: int) -> str:
+    """``(B, 24)`` for one size, the width of an activation; ``(24, 128)`` for the two of a W."""
+    return shape_text(sizes if len(sizes) == 2 else ("B", *sizes))
 
 
 def _checked(sizes: Sequence[int], context: Sequence[str]) -> tuple[tuple[int, ...], list[str]]:
@@ -134,11 +118,7 @@ def _checked(sizes: Sequence[int], context: Sequence[str]) -> tuple[tuple[int, .
 
 
 def module_diagram(
-    k: int,
-    sizes: Sequence[int] = (24, 128, 64, 12),
-    *,
-    batch: int | str = "B",
-    context: Sequence[str] = ("h",),
+    k: int, sizes: Sequence[int] = SIZES, *, context: Sequence[str] = ("h",)
 ) -> Diagram:
     """The boxes and arrows of :func:`decoupled_module`."""
     sizes, context = _checked(sizes, context)
@@ -149,8 +129,7 @@ def module_diagram(
     n_in, n_out = sizes[k - 1], sizes[k]
     below = "x" if k == 1 else f"h{k - 1}"
     y_mod, y_gen, y_err = 344.0, 206.0, 92.0
-    shape_in, shape_out = shape_text((batch, n_in)), shape_text((batch, n_out))
-    shape_w = shape_text((n_in, n_out))
+    shape_in, shape_out, shape_w = _shape(n_in), _shape(n_out), _shape(n_in, n_out)
     fit = 5 if k > 1 else 4
     h, g, dW, M = (math(f"{name}{k}") for name in ("h", "g", "dW", "M"))
     forward = f"{h} = f({math(below)} {math(f'W{k}')} + {math(f'b{k}')})"
@@ -210,11 +189,7 @@ def module_diagram(
 
 
 def decoupled_module(
-    k: int,
-    sizes: Sequence[int] = (24, 128, 64, 12),
-    *,
-    batch: int | str = "B",
-    context: Sequence[str] = ("h",),
+    k: int, sizes: Sequence[int] = SIZES, *, context: Sequence[str] = ("h",)
 ) -> Picture:
     """One module with its generator, and every array that moves, with its shape.
 
@@ -224,20 +199,13 @@ def decoupled_module(
         Module number from 1; not the top one, which has the true gradient and no generator.
     sizes:
         Widths, input first: module k maps ``sizes[k-1]`` to ``sizes[k]``.
-    batch:
-        The number of rows, or the letter for it.
     context:
         What the generator sees: some of "h", "y", "x".
     """
-    return draw_diagram(module_diagram(k, sizes, batch=batch, context=context))
+    return draw_diagram(module_diagram(k, sizes, context=context))
 
 
-def stack_diagram(
-    sizes: Sequence[int] = (24, 128, 64, 12),
-    *,
-    batch: int | str = "B",
-    context: Sequence[str] = ("h",),
-) -> Diagram:
+def stack_diagram(sizes: Sequence[int] = SIZES, *, context: Sequence[str] = ("h",)) -> Diagram:
     """The boxes and arrows of :func:`decoupled_stack`."""
     sizes, context = _checked(sizes, context)
     modules = len(sizes) - 1
@@ -254,13 +222,13 @@ def stack_diagram(
         gens.append(Box(f"generator {k}", x + step / 2, y_gen, narrow, 40, name, "generator"))
     gens.pop()  # the top module has the true gradient
     loss = Box("loss", 656, y_mod, 64, 56, ("loss", f"sees {math('y')}"), "loss", SMALL)
-    what = (math("x"), shape_text((batch, sizes[0])))
+    what = (math("x"), _shape(sizes[0]))
     arrows = [Arrow(((12, y_mod + lane), mods[0].side("left", lane)), "signal", what, (44, 278))]
     for k, here in enumerate(mods, start=1):
         above = mods[k] if k < modules else loss
         start, end = here.side("right", lane), above.side("left", lane)
         middle = (start[0] + end[0]) / 2
-        what, g = (math(f"h{k}"), shape_text((batch, sizes[k]))), (math(f"g{k}"),)
+        what, g = (math(f"h{k}"), _shape(sizes[k])), (math(f"g{k}"),)
         arrows.append(Arrow((start, end), "signal", what, (middle, 278)))
         if k == modules:
             ends = loss.side("left", -lane), here.side("right", -lane)
@@ -282,7 +250,7 @@ def stack_diagram(
         Words(12, 34, "Dotted: synthetic gradient, with which the module is updated at once."),
         Words(12, 14, "Dashed: gradient sent down, the target to which the generator is fitted."),
     )
-    sends = [f"module {k} sends h{k} {shape_text((batch, sizes[k]))}" for k in range(1, modules)]
+    sends = [f"module {k} sends h{k} {_shape(sizes[k])}" for k in range(1, modules)]
     sentence = (
         f"A stack of {modules} decoupled modules, {'-'.join(map(str, sizes))}. Forward: "
         f"{listing(sends)} to the module above; module {modules} feeds the loss. Each module "
@@ -294,11 +262,6 @@ def stack_diagram(
     return Diagram(700, 310, (*mods, *gens, loss), tuple(arrows), words, sentence, alt=alt)
 
 
-def decoupled_stack(
-    sizes: Sequence[int] = (24, 128, 64, 12),
-    *,
-    batch: int | str = "B",
-    context: Sequence[str] = ("h",),
-) -> Picture:
+def decoupled_stack(sizes: Sequence[int] = SIZES, *, context: Sequence[str] = ("h",)) -> Picture:
     """A whole decoupled network: arguments as in :func:`decoupled_module`."""
-    return draw_diagram(stack_diagram(sizes, batch=batch, context=context))
+    return draw_diagram(stack_diagram(sizes, context=context))

@@ -30,22 +30,22 @@ class Term:
 
     def __post_init__(self) -> None:
         one_of("kind", self.kind, LOOKS)
+        what = f"shape of {self.name}"
         if not 1 <= len(self.shape) <= 2:
-            raise ValueError(
-                f"shape of {self.name} is {self.shape}; it accepts (n,) or (rows, columns)"
-            )
+            raise ValueError(f"{what} is {self.shape}; it accepts (n,) or (rows, columns)")
         for part in self.shape:
             if not isinstance(part, int | str) or (isinstance(part, int) and part < 1):
-                raise ValueError(
-                    f"shape of {self.name} has {part!r}; it accepts numbers above 0 and letters"
-                )
+                raise ValueError(f"{what} has {part!r}; it accepts numbers above 0 and letters")
 
 
 PRODUCT = "@"
 """Matrix product; other operators, such as "+", "*", "=" or "->", are only written."""
 
 
-def check_chain(chain: Sequence[Term | str]) -> None:
+Chain = Sequence[Term | str]
+
+
+def check_chain(chain: Chain) -> None:
     """Refuse a chain whose shapes do not fit.
 
     Around "@" the inner dimensions must agree, around "+", "-" and "*" the shapes must be equal
@@ -54,15 +54,10 @@ def check_chain(chain: Sequence[Term | str]) -> None:
 
     >>> check_chain([Term("x", ("B", 24)), "@", Term("W1", (24, 128)), "=", Term("a", ("B", 128))])
     """
-    if (
-        not chain
-        or len(chain) % 2 == 0
-        or not all(isinstance(part, str if i % 2 else Term) for i, part in enumerate(chain))
-    ):
-        raise ValueError(
-            f"chain is {list(chain)}; it accepts Term, operator, Term, ..., beginning and ending "
-            "with a Term"
-        )
+    in_turn = all(isinstance(part, str if i % 2 else Term) for i, part in enumerate(chain))
+    if len(chain) % 2 == 0 or not in_turn:
+        accepts = "Term, operator, Term, ..., beginning and ending with a Term"
+        raise ValueError(f"chain is {list(chain)}; it accepts {accepts}")
     first = chain[0]
     assert isinstance(first, Term)
     shape, sofar = first.shape, first.name
@@ -82,19 +77,13 @@ def check_chain(chain: Sequence[Term | str]) -> None:
             result = term.shape  # "->" and words: a function that may change the shape
         sofar, before = f"{sofar} {operator} {term.name}", f"{sofar} {shape_text(shape)}"
         if wrong:
-            raise ValueError(
-                f"chain has {before} {operator} {term.name} {shape_text(term.shape)}; "
-                f"it accepts {wrong}"
-            )
+            said = f"chain has {before} {operator} {term.name} {shape_text(term.shape)}"
+            raise ValueError(f"{said}; it accepts {wrong}")
         sofar, shape = term.name if operator == "=" else sofar, result
 
 
 def shapes(
-    rows: Sequence[Sequence[Term | str]],
-    *,
-    title: str | None = None,
-    notes: Sequence[str] = (),
-    letter: int = 48,
+    rows: Sequence[Chain], *, title: str | None = None, notes: Sequence[str] = (), letter: int = 48
 ) -> Picture:
     """Rows of products: each array a rectangle of its proportions, its shape under it.
 
@@ -117,7 +106,7 @@ SIGNS = {"@": "·", "*": "⊙", "->": "→", "-": "−"}
 
 
 def shapes_diagram(
-    rows: Sequence[Sequence[Term | str]], title: str | None, notes: Sequence[str], letter: int
+    rows: Sequence[Chain], title: str | None, notes: Sequence[str], letter: int
 ) -> Diagram:
     """The boxes and words of :func:`shapes`."""
     if not rows:
@@ -136,13 +125,9 @@ def shapes_diagram(
         return max(side(term.shape[-1]), narrowest), tall
 
     extents = [[extent(part) for part in chain if isinstance(part, Term)] for chain in rows]
-    scale = min(
-        1.0,
-        *(
-            (WIDTH - 60 - GAP * (len(chain) // 2)) / sum(wide for wide, _ in each)
-            for chain, each in zip(rows, extents, strict=True)
-        ),
-    )
+    widths = [sum(wide for wide, _ in each) for each in extents]
+    rooms = [WIDTH - 60 - GAP * (len(chain) // 2) for chain in rows]
+    scale = min(1.0, *(room / wide for room, wide in zip(rooms, widths, strict=True)))
     tallest = [scale * max(tall for _, tall in each) for each in extents]
     height = int(sum(tallest) + len(rows) * (60 if notes else 38) + (44 if title else 16))
     boxes: list[Box] = []
@@ -167,18 +152,12 @@ def shapes_diagram(
             words.append(Words(x, below, shape_text(part.shape), SMALL, "center", INK))
             x += wide / 2
         y -= tall + 38
-    return Diagram(
-        WIDTH,
-        height,
-        tuple(boxes),
-        words=tuple(words),
-        sentence=_describe(rows, notes),
-        title=title,
-        alt=f"Shapes: {title or 'matrix products'}. Described in the text below.",
-    )
+    alt = f"Shapes: {title or 'matrix products'}. Described in the text below."
+    said = _describe(rows, notes)
+    return Diagram(WIDTH, height, tuple(boxes), (), tuple(words), said, title, alt)
 
 
-def _describe(rows: Sequence[Sequence[Term | str]], notes: Sequence[str]) -> str:
+def _describe(rows: Sequence[Chain], notes: Sequence[str]) -> str:
     chains = [
         " ".join(p if isinstance(p, str) else f"{p.name} {shape_text(p.shape)}" for p in chain)
         for chain in rows
