@@ -198,14 +198,18 @@ class Settings(Table):
         return self.ordering in DECOUPLED
 
     @property
+    def way(self) -> str:
+        """How it is trained, as the field says it: "backprop", "DNI(h, y)", "DNI(h), pipeline"."""
+        if not self.decoupled:
+            return self.ordering
+        name = f"DNI({', '.join(self.context)})"
+        return name if self.ordering == "sequential" else f"{name}, {self.ordering}"
+
+    @property
     def name(self) -> str:
-        """A short name, as the field says it: "backprop", "DNI(h, y)", "DNI(h), pipeline"."""
-        name = self.ordering
-        if self.decoupled:
-            name = f"DNI({', '.join(self.context)})"
-            name += "" if self.ordering == "sequential" else f", {self.ordering}"
+        """A short name: the way, and how many modules there are if layers share them."""
         modules = f", {self.modules} module{'s' if self.modules > 1 else ''}"
-        return name if self.cuts is None else name + modules
+        return self.way if self.cuts is None else self.way + modules
 
     @property
     def modules(self) -> int:

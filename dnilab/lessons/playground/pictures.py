@@ -261,7 +261,7 @@ def draw_map(
     picture.margins = {"left": left, "right": 18, "top": top, "bottom": 56}
     picture.resize(math.ceil(left + wide * len(x.values) + 18), top + tall + 56)
     headline(picture, title, note)
-    ax = place_axes(picture, **picture.margins)
+    ax = place_axes(picture, left, 18, top, 56)
     dress(ax, xlabel=x.name, ylabel=upwards)
     ax.grid(False)
     ax.spines[["left", "bottom"]].set_visible(False)

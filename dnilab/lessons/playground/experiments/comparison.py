@@ -31,7 +31,9 @@ def _decoupled(context: tuple[str, ...]) -> Callable[[Settings], Settings]:
 
 
 def _ordering(name: str) -> Callable[[Settings], Settings]:
-    return lambda base: base.but(ordering=name, executor=None)
+    return lambda base: base.but(
+        ordering=name, executor=None, workers=min(base.workers, base.modules)
+    )
 
 
 BESIDE: Mapping[str, Callable[[Settings], Settings]] = {
@@ -40,11 +42,16 @@ BESIDE: Mapping[str, Callable[[Settings], Settings]] = {
     "DNI(h)": _decoupled(("h",)),
     "DNI(h, y)": _decoupled(("h", "y")),
     "Red Box": _ordering("sequential"),
+    "local loss": _ordering("local loss"),
+    "direct feedback": _ordering("direct feedback"),
     "batch norm the other way": lambda base: base.but(batch_norm=not base.batch_norm),
 }
 """What may run beside a setting: the same, but for one thing."""
 
-_LOOKS = {"backprop": 0, "DNI(h)": 1, "DNI(h, y)": 2, "DNI(x, h, y)": 3, "last layer only": 4}
+_LOOKS = {
+    "backprop": 0, "DNI(h)": 1, "DNI(h, y)": 2, "DNI(x, h, y)": 3, "last layer only": 4,
+    "local loss": 5, "direct feedback": 6,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,8 @@ class Lineup(Table):
                 name += ", batch norm" if settings.batch_norm else ", no batch norm"
             names.append(name)
         looks: list[int] = []
-        for name in names:
-            wanted = _LOOKS.get(name)
+        for name, settings in zip(names, chosen, strict=True):
+            wanted = _LOOKS.get(settings.way) if name == settings.name else None
             free = (n for n in range(100) if n not in looks and n not in _LOOKS.values())
             looks.append(wanted if wanted is not None and wanted not in looks else next(free))
         return tuple(

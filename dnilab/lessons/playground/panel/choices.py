@@ -116,6 +116,17 @@ _SEVERAL: dict[str, Controls] = {
     ),
 }
 
+
+def _layers_a_module(cuts: Any, layers: int) -> int:
+    """The control that stands for ``cuts`` in a network of so many layers; ValueError if none."""
+    if cuts is None:
+        return 1
+    every = layers if cuts == () else cuts[0] if isinstance(cuts, tuple) else 0
+    if not every or tuple(range(every, layers, every)) != cuts:
+        refuse("cuts", cuts, "None, or a cut after every so many layers, in the playground")
+    return int(every)
+
+
 _DEFAULTS = {**vars(Settings(generator_rate=Settings.rate)), **vars(Lineup())}
 
 
@@ -131,12 +142,15 @@ CONTROLS: Mapping[str, Controls] = _SEVERAL | {
 }
 """The controls of every setting that has some."""
 
+LAYERS = "layers"
+"""The control for how many layers a module has; it stands for the cuts, given the depth."""
+
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Ordering": ("ordering", "workers", "staleness", "p"),
     "Generator": ("generator", "generator_width", *_SEVERAL["context"].specs),
     "Beside it": tuple(_SEVERAL["beside"].specs),
     "Task": ("task", "bits", "examples", "seeds"),
-    "Network": ("depth", "widths", "activation", "batch_norm"),
+    "Network": ("depth", "widths", LAYERS, "activation", "batch_norm"),
     "Training": ("epochs", "batch_size", "rate", "generator_rate", "optimiser"),
 }
 """The controls in the order and under the headings in which they are shown."""
@@ -149,6 +163,7 @@ def specs(lineup: Lineup, own: bool) -> dict[str, Spec]:
         label, tasks = Settings.rows()["task"].label, Settings.rows()["task"].offers
         tasks = {words: task for words, task in tasks.items() if task != OWN}
         every["task"] = Choice(tasks, "addition", label)
+    every[LAYERS] = Slider(1, MOST_HIDDEN + 1, 1, 1, "Layers a module")
     start = values_of(lineup)
     shown = [name for names in GROUPS.values() for name in names]
     return {name: replace(every[name], value=start[name]) for name in shown}
@@ -162,6 +177,7 @@ def values_of(lineup: Lineup) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, one in CONTROLS.items():
         found |= zip(one.specs, one.values(settings[name]), strict=True)
+    found[LAYERS] = _layers_a_module(settings["cuts"], len(settings["hidden"]) + 1)
     return found
 
 
@@ -178,6 +194,9 @@ def lineup_of(values: Mapping[str, Any]) -> Lineup:
     """
     out = _idle(values)
     found = {name: _setting(name, values) for name in CONTROLS if name not in out}
+    every = values[LAYERS]
+    if every > 1:
+        found["cuts"] = tuple(range(every, len(found["hidden"]) + 1, every))
     ordering = values["ordering"]
     if values["generator"] == "none" and ordering in DECOUPLED:
         if ordering != "sequential":
@@ -232,7 +251,7 @@ def unreachable(lineup: Lineup) -> str:
         there = lineup_of(values).settings
     except ValueError as error:
         return str(error)
-    free = {*CONTROLS, "seed", "dtype", "test_examples"}
+    free = {*CONTROLS, "cuts", "seed", "dtype", "test_examples"}
     for name, value in vars(lineup.settings).items():
         if name not in free and getattr(there, name) != value:
             accepts = f"the playground has no control for it and accepts {getattr(there, name)!r}"
