@@ -49,9 +49,9 @@ def note(frame, event, argument):
 data = binary_addition(np.random.default_rng(0), 200, n_test=50)
 rng = np.random.default_rng(1)
 stack = Stack.build((24, 16, 8, 12), BinaryCrossEntropy(), rng, context=("h",))
-program = sequential(3)
+program, slow = sequential(3), SGD(1e-2)
 sys.setprofile(note)
-for _ in train(stack, data, program, optimiser=SGD(1e-2), epochs=2):
+for _ in train(stack, data, program, optimiser=slow, epochs=2):
     pass
 sys.setprofile(None)
 for name, line in sorted(entered):

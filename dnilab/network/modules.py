@@ -497,7 +497,6 @@ class Stack:
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """The output of the top module, in evaluation mode: x (rows, inputs) -> (rows, outputs)."""
-        x = matrix("x", x)
         said: list[np.ndarray] = []
         for k, module in enumerate(self.modules, start=1):
             said.append(module.body.predict(*self._heard_by(k, said, x)))
@@ -505,7 +504,7 @@ class Stack:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """The output in the units of y, for instance probabilities."""
-        return self.loss.prediction(self.outputs(x))
+        return self.loss.prediction(self.outputs(matrix("x", x)))
 
     def forward(self, x: np.ndarray) -> tuple[list[np.ndarray], list[Pullback]]:
         """What each module says of one batch, in training mode, and the pullbacks."""

@@ -164,6 +164,10 @@ class Wiring:
         """What tells module ``k`` its gradient."""
         return self.signals[k - 1]
 
+    def is_top(self, k: int) -> bool:
+        """Whether module ``k`` is the top, which nobody hears."""
+        return k == self.modules and not self.users[k - 1]
+
     def told_with(self, signal: str) -> Wiring:
         """The same, with one signal for all modules that are heard by others."""
         signals = (
@@ -298,6 +302,20 @@ class Program:
 
 
 Needs = tuple[tuple[Value, ...], tuple[Value, ...]]
+FLOW = {
+    "forward_update": ("hears", "down says guess errors"),
+    "fit": ("told guess", ""),
+    "late_fit": ("told guess", ""),
+    "forward": ("hears", "output pullback"),
+    "backward": ("above pullback", "down grads errors"),
+    "update": ("grads", ""),
+    "forward_guess": ("hears", "says guess pullback"),
+    "pull": ("pullback", "down grads"),
+    "unlocked_update": ("", "down says guess prediction"),
+    "fit_input": ("hears prediction", ""),
+    "late_fit_input": ("hears prediction", ""),
+}
+"""What each operation needs, and what it makes: see ``_values_around``."""
 
 
 def needs_and_makes(step: Step, modules: int | Wiring) -> Needs:
@@ -305,73 +323,65 @@ def needs_and_makes(step: Step, modules: int | Wiring) -> Needs:
 
     ``modules``: the wiring, or K for a chain of decoupled modules.  The input x and the label y
     are there from the start, and are not among them, nor is what a module hears from before the
-    first batch.
+    first batch.  Raises IllegalProgram for a step that the wiring gives no meaning to.
     """
     wiring = wired(modules)
-    k, t = step.module, step.batch
-    users, signal = wiring.users[k - 1], wiring.signal(k)
-    bottom = not wiring.sources(k)
-    hears = tuple(
-        Value(numbered("h", wiring.users[ear.module - 1].index(User(k, place, ear.late))),
-              ear.module, t - ear.late)
-        for place, ear in wiring.sources(k)
-    )  # fmt: skip
-    says = tuple(Value(numbered("h", place), k, t) for place in range(len(users)))
-    down = tuple(Value(numbered("message", place), k, t) for place, _ in wiring.sources(k))
-    told = tuple(
-        Value(numbered("message", user.place), user.module, t + user.late) for user in users
+    why_not = _impossible(step, wiring)
+    if why_not:
+        raise IllegalProgram(f"{step}: {why_not}")
+    around = _values_around(step.module, step.batch, wiring)
+    needs, makes = (
+        tuple(value for name in names.split() for value in around[name]) for names in FLOW[step.op]
     )
-    is_top = k == wiring.modules and not users
-    errors = tuple(
-        Value(numbered("error", place), k, t) for place in range(len(wiring.feedbacks) * is_top)
-    )
-    guess = (Value("guess", k, t),) if users or signal == "readout" else ()
-    own_pullback, grads = Value("pullback", k, t), Value("grads", k, t)
-    match step.op:
-        case "forward_update":
-            if not is_top and signal in ("truth", "feedback"):
-                raise IllegalProgram(f"{step}: {_no_signal_at_once(signal)}")
-            return hears, down + says + guess + errors
-        case "fit" | "late_fit":
-            if signal == "readout":
-                return guess, ()
-            if signal != "generator":
-                what = "the top module has" if is_top else f"the module has {signal!r}, and"
-                raise IllegalProgram(f"{step}: {what} no generator to fit")
-            return (*told, *guess), ()
-        case "forward":
-            return hears, (says or (Value("h", k, t),)) + (own_pullback,)
-        case "backward":
-            if signal == "readout" and not users:
-                raise IllegalProgram(f"{step}: nobody hears the module, so nothing comes down")
-            if signal == "feedback":
-                place = wiring.feedbacks.index(k)
-                above: tuple[Value, ...] = (Value(numbered("error", place), wiring.modules, t),)
-            else:
-                above = told or (Value("h", k, t),)
-            return (*above, own_pullback), (*down, grads, *errors)
-        case "forward_guess":
-            if is_top:
-                raise IllegalProgram(f"{step}: the top module has the true gradient, no guess")
-            if signal in ("truth", "feedback"):
-                raise IllegalProgram(f"{step}: {_no_signal_at_once(signal)}")
-            return hears, (*says, *guess, own_pullback)
-        case "pull":
-            return (own_pullback,), (*down, grads)
-        case "unlocked_update":
-            if not is_top and signal in ("truth", "feedback"):
-                raise IllegalProgram(f"{step}: {_no_signal_at_once(signal)}")
-            return (), down + says + guess + (() if bottom else (Value("prediction", k, t),))
-        case "fit_input" | "late_fit_input":
-            if bottom:
-                raise IllegalProgram(f"{step}: module {k} sees x itself and predicts no input")
-            return (*hears, Value("prediction", k, t)), ()
-        case _:  # "update"
-            return (grads,), ()
+    return needs, makes
 
 
-def _no_signal_at_once(signal: str) -> str:
-    return f"its signal is {signal!r}, which comes only when those above it have been at work"
+def _values_around(k: int, t: int, wiring: Wiring) -> dict[str, Sequence[Value]]:
+    """All that goes in and out of module k on batch t, by what it is to the module."""
+    users, signal, top = wiring.users[k - 1], wiring.signal(k), wiring.modules
+    below = [(ear, User(k, place, ear.late)) for place, ear in wiring.sources(k)]
+    says = [Value(numbered("h", place), k, t) for place in range(len(users))]
+    told = [Value(numbered("message", u.place), u.module, t + u.late) for u in users]
+    output = says or [Value("h", k, t)]  # at the top, for the loss
+    feedback = signal == "feedback" and numbered("error", wiring.feedbacks.index(k))
+    return {
+        "hears": [
+            Value(numbered("h", wiring.users[j - 1].index(me)), j, t - late)
+            for (j, late), me in below
+        ],
+        "down": [Value(numbered("message", me.place), k, t) for _, me in below],
+        "says": says,
+        "output": output,
+        "told": [] if signal == "readout" else told,  # it has a loss of its own
+        "above": [Value(feedback, top, t)] if feedback else told or output,
+        "errors": [
+            Value(numbered("error", place), k, t)
+            for place in range(len(wiring.feedbacks) * wiring.is_top(k))
+        ],
+        "guess": [Value("guess", k, t)] * (bool(users) or signal == "readout"),
+        "prediction": [Value("prediction", k, t)] * bool(below),
+        "pullback": [Value("pullback", k, t)],
+        "grads": [Value("grads", k, t)],
+    }
+
+
+def _impossible(step: Step, wiring: Wiring) -> str:
+    """Why the wiring gives the step no meaning, or ""."""
+    k, op = step.module, step.op
+    signal, is_top = wiring.signal(k), wiring.is_top(k)
+    waits = not is_top and signal in ("truth", "feedback")
+    if op in ("forward_update", "forward_guess", "unlocked_update") and waits:
+        return f"its signal is {signal!r}, which comes only when those above it have been at work"
+    if op == "forward_guess" and is_top:
+        return "the top module has the true gradient, no guess"
+    if op in ("fit", "late_fit") and signal not in ("generator", "readout"):
+        what = "the top module has" if is_top else f"the module has {signal!r}, and"
+        return f"{what} no generator to fit"
+    if op == "backward" and signal == "readout" and not wiring.users[k - 1]:
+        return "nobody hears the module, so nothing comes down"
+    if op in ("fit_input", "late_fit_input") and not wiring.sources(k):
+        return f"module {k} sees x itself and predicts no input"
+    return ""
 
 
 def _needs_and_makes(op: str, module: int, wiring: Wiring) -> Needs:

@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import file_path as _path
-from dnilab.checks import whole_number
+from dnilab.checks import file_path, whole_number
 from dnilab.data import Dataset
-from dnilab.network import Optimiser, Stack
+from dnilab.network import Stack
 from dnilab.orderings import Program, Wiring
 from dnilab.orderings.steps import numbered
+from dnilab.training.events import Snapshot
+from dnilab.training.failures import NOWHERE, WorkerLost
 from dnilab.training.state import (
     ResumableWorker,
     RunState,
@@ -37,6 +38,7 @@ from dnilab.training.state import (
     merged,
     pending_at,
 )
+from dnilab.training.train import Executor, stops_every
 
 FORMAT = "dnilab checkpoint"
 VERSION = 3
@@ -64,7 +66,7 @@ class Checkpoint:
 class Keeper:
     """Takes a run up where it was written down, and writes it down now and then.
 
-    ``begin``: the turn that it begins with.  Said as a string, it tells where to go on from.
+    ``workers``: those of the run.  ``run``: what it is made of, by argument of ``train``.
 
     Raises ValueError, naming the argument, for a file that is no checkpoint of this run, an
     executor that can't save, and a program or an optimiser that can't be written down.
@@ -73,59 +75,76 @@ class Keeper:
     def __init__(
         self,
         workers: Sequence[ResumableWorker],
-        stack: Stack,
-        data: Dataset,
-        program: Program,
-        optimiser: Optimiser,
-        generator_optimiser: Optimiser,
-        batch_size: int,
-        epochs: int,
-        seed: int,
+        run: Mapping[str, Any],
         executor: Any,
         checkpoint: Place | None,
+        checkpoint_every: int | None,
         resume: Place | None,
     ) -> None:
-        self.workers, self.known = (
-            workers,
-            None if resume is None else load(_path("resume", resume)),
-        )
-        self.run = description(
-            stack, data, program, optimiser=optimiser, generator_optimiser=generator_optimiser,
-            batch_size=batch_size, epochs=epochs, seed=seed,
-        )  # fmt: skip
+        self.workers, self.program, self.batches = workers, run["program"], workers[0].batches
+        self.known = None if resume is None else load(file_path("resume", resume))
+        self.run = description(**run)
         if self.known is not None:
-            start, batches = merged(worker.state() for worker in workers), workers[0].batches
-            check_fits(
-                self.known, self.run, start, stack, data.x_train[:batch_size], program, batches
-            )
-        self.begin = 0 if self.known is None else self.known.state.turn
+            start = merged(worker.state() for worker in workers)
+            x = run["data"].x_train[: run["batch_size"]]
+            check_fits(self.known, self.run, start, run["stack"], x, self.program, self.batches)
+        self.path, self.saves = None, set[int]()
+        self.apart = callable(executor)
+        self.every = checkpoint_every
         if checkpoint is None:
             return
-        self.path = _path("checkpoint", checkpoint)
-        if executor != "one thread" and not callable(executor):
+        self.path = file_path("checkpoint", checkpoint)
+        if checkpoint_every is not None:
+            self.every = whole_number("checkpoint_every", checkpoint_every, 1)
+        if executor != "one thread" and not self.apart:
             raise ValueError(
                 f"checkpoint is {str(self.path)!r}, and executor is {executor!r}; it accepts "
                 "'one thread' or apart(client), whose workers come to rest together"
             )
-        check_writable(program)
+        check_writable(self.program)
         for worker in workers:
             worker.saving = True
             worker.state()  # an optimiser that can't be written down says so now
 
-    def take_up(self) -> None:
-        """Let the workers stand where the checkpoint says, if there is one."""
+    def watch(
+        self,
+        execute: Executor,
+        stack: Stack,
+        program: Program,
+        owners: Mapping[int, int],
+        stops: Sequence[int],
+    ) -> Generator[Snapshot, None, None]:
+        """The snapshots at ``stops``, and those at which the run is written down.
+
+        It begins where the checkpoint says, if there is one to go on from.
+        """
+        begin = 0
         if self.known is not None:
+            begin = self.known.state.turn
             for worker in self.workers:
                 worker.restore(self.known.state)
+        if self.path is not None:
+            every = self.every and stops_every(self.every, program, self.batches)
+            self.saves = {turn for turn in every or stops if turn >= begin}
+        all_stops = sorted({turn for turn in stops if turn >= begin} | self.saves)
+        more = {"saves": self.saves} if self.saves and self.apart else {}
+        try:
+            yield from execute(stack, self.workers, program, owners, all_stops, **more)
+        except WorkerLost as lost:
+            raise WorkerLost(
+                f"{lost.args[0].removesuffix(NOWHERE)}. {self}", lost.modules
+            ) from lost.__cause__
 
-    def save(self, batch: int) -> None:
-        """Write the state after ``batch`` batches; the workers are at rest."""
+    def save(self, turn: int, batch: int) -> None:
+        """Write the state after ``batch`` batches, if this is a turn for it; the workers rest."""
+        if self.path is None or turn not in self.saves:
+            return
         state = merged(worker.state() for worker in self.workers)
         save(self.path, self.run, batch, state)
         self.known = Checkpoint(self.path, dict(self.run), batch, RunState(state.turn))
 
     def __str__(self) -> str:
-        return str(self.known or "There is no checkpoint; train(..., checkpoint=path) writes them")
+        return str(self.known or NOWHERE)
 
 
 # ---- what a run is -------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from dnilab.training.worker import ParametersExploded
 
+NOWHERE = "There is no checkpoint; train(..., checkpoint=path) writes them"
+
 
 class WorkerFailed(RuntimeError):
     """An exception in a worker, with the step in which it was raised; the cause is attached."""
@@ -20,11 +22,14 @@ class WorkerFailed(RuntimeError):
 
 
 class WorkerLost(WorkerFailed):
-    """The process that held some modules is gone, or silent.  ``modules``: which they were."""
+    """The process that held some modules is gone, or silent.
 
-    def __init__(self, message: str, modules: Sequence[int] = ()) -> None:
-        super().__init__(message)
-        self.modules = tuple(modules)
+    ``modules``: which they were.  ``where``: where the run can go on from.
+    """
+
+    def __init__(self, what: str, modules: Sequence[int] = (), where: str = NOWHERE) -> None:
+        super().__init__(f"{what}. {where}")
+        self.what, self.modules = what, tuple(modules)
 
 
 def first_of(faults: Iterable[ParametersExploded]) -> ParametersExploded:

@@ -20,7 +20,6 @@ from dnilab.network.normalisation import BatchNorm
 from dnilab.network.optimisers import check_optimisers
 from dnilab.orderings import Program, Wiring, check
 from dnilab.training.events import Diverged, Event, Report, Snapshot
-from dnilab.training.failures import WorkerLost
 from dnilab.training.one_thread import advance, connect, keep_freed_memory, one_blas_thread
 from dnilab.training.worker import ParametersExploded, Worker
 
@@ -203,29 +202,32 @@ EXECUTORS: dict[str, Executor] = {
 
 def _executor_for(name: str | Executor, program: Program) -> Executor:
     """The executor, if it can run this program; else ValueError."""
-    if callable(name):
-        if program.races:
-            raise ValueError(
-                f"executor is modules apart, and program is {program.name!r}; this executor "
-                "accepts programs without steps that run alone"
-            )
-        return name
-    one_of("executor", name, tuple(EXECUTORS))
+    execute: Executor = (
+        name if callable(name) else EXECUTORS[one_of("executor", name, tuple(EXECUTORS))]
+    )
     new_for_each = name in ("thread per fit", "process per fit")
-    if program.races != new_for_each and name != "one thread":
+    if name != "one thread" and (program.races != new_for_each or new_for_each):
+        _refuse_racing(name, program)
+    return execute
+
+
+def _refuse_racing(name: str | Executor, program: Program) -> None:
+    """Raise ValueError unless program and executor agree on steps that run alone."""
+    new_for_each = name in ("thread per fit", "process per fit")
+    called = "modules apart" if callable(name) else repr(name)
+    if program.races != new_for_each:
         accepted = "steps that run alone" if new_for_each else "programs without such steps"
         raise ValueError(
-            f"executor is {name!r}, and program is {program.name!r}; this executor accepts "
+            f"executor is {called}, and program is {program.name!r}; this executor accepts "
             f"{accepted}, as in the Blue Box"
         )
-    if new_for_each and len(program.workers) > 1:
+    if len(program.workers) > 1:
         raise ValueError(
-            f"executor is {name!r}, and program is {program.name!r} with {len(program.workers)} "
+            f"executor is {called}, and program is {program.name!r} with {len(program.workers)} "
             "workers; this executor accepts programs with one worker, as the Blue Box"
         )
     if name == "process per fit" and "fork" not in multiprocessing.get_all_start_methods():
         raise ValueError("executor is 'process per fit'; it accepts systems that can fork only")
-    return EXECUTORS[name]
 
 
 class _Reporter:
@@ -363,61 +365,70 @@ def train(
     every = per_epoch if report_every is None else whole_number("report_every", report_every, 1)
     seed = whole_number("seed", seed, 0)
     probe_rows = whole_number("probe_rows", probe_rows, 0, len(data.x_train))
-    optimiser, for_generators = check_optimisers(optimiser, generator_optimiser)
+    both = check_optimisers(optimiser, generator_optimiser)
     check_together(stack, data, program, batch_size, probe_rows)
-    feed = partial(Feed, data, batch_size, seed)
-    both = optimiser, for_generators
+    make = partial(make_workers, stack, partial(Feed, data, batch_size, seed), program, *both)
     keeper = None
-    if checkpoint is not None or resume is not None:
-        # not loaded unless a run is written down: it is no part of the method
-        from dnilab.training.checkpoint import Keeper
-        from dnilab.training.state import ResumableWorker
-
-        keeper = Keeper(
-            make_workers(stack, feed, program, *both, batches, ResumableWorker),
-            stack, data, program, *both, batch_size, epochs, seed, executor, checkpoint, resume,
-        )  # fmt: skip
-    if checkpoint_every is not None and checkpoint is None:
-        raise ValueError(
-            f"checkpoint_every is {checkpoint_every}, and checkpoint is None; with it, "
-            "checkpoint accepts the path of a file"
-        )
-    workers = keeper.workers if keeper else make_workers(stack, feed, program, *both, batches)
+    if checkpoint is None and checkpoint_every is None and resume is None:
+        workers = make(batches)
+    else:
+        run = {"stack": stack, "data": data, "program": program, "optimiser": both[0],
+               "generator_optimiser": both[1], "batch_size": batch_size, "epochs": epochs,
+               "seed": seed}  # fmt: skip
+        keeper = _keeper(make, batches, run, executor, checkpoint, checkpoint_every, resume)
+        workers = keeper.workers
     reporter = _Reporter(stack, data, per_epoch, probe_rows)
-    per_turn, begin = program.batches_per_turn, keeper.begin if keeper else 0
-
-    def turns_every(number: int) -> set[int]:
-        turns = {*(-(-b // per_turn) for b in range(0, batches, number)), program.turns(batches)}
-        return {turn for turn in turns if turn >= begin}
-
-    reports, saves = turns_every(every), set[int]()
-    if checkpoint is not None:
-        often = every if checkpoint_every is None else checkpoint_every
-        saves = turns_every(whole_number("checkpoint_every", often, 1))
+    stops = stops_every(every, program, batches)
 
     def judge(at: Snapshot) -> Report | None:
         # every worker has had this many batches, and finished the run at the last stop
-        batch = min(at.turn * per_turn, batches)
-        if keeper is not None and at.turn in saves:
-            keeper.save(batch)
-        return reporter.report(batch, at) if at.turn in reports else None
+        batch = min(at.turn * program.batches_per_turn, batches)
+        if keeper is not None:
+            keeper.save(at.turn, batch)
+        return reporter.report(batch, at) if at.turn in stops else None
 
     def events() -> Iterator[Event]:
-        more = {"saves": saves} if saves and callable(executor) else {}
-        stops = sorted(reports | saves)
+        in_words = partial(_in_words, per_epoch, *both)
         try:
-            if keeper is not None:
-                keeper.take_up()
-            snapshots = execute(stack, workers, program, owners, stops, **more)
-            yield from follow(snapshots, judge, partial(_in_words, per_epoch, *both))
-        except WorkerLost as lost:
-            where = keeper or "There is no checkpoint; train(..., checkpoint=path) writes them"
-            raise WorkerLost(f"{lost}. {where}", lost.modules) from lost.__cause__
+            if keeper is None:
+                snapshots = execute(stack, workers, program, owners, stops)
+            else:
+                snapshots = keeper.watch(execute, stack, program, owners, stops)
+            yield from follow(snapshots, judge, in_words)
         finally:
             with np.errstate(over="ignore", invalid="ignore"):
                 stack.calibrate(data.x_train)
 
     return events()
+
+
+def stops_every(number: int, program: Program, batches: int) -> list[int]:
+    """The turns before the first batch, after every ``number`` batches or so, and at the end."""
+    span = program.batches_per_turn
+    return sorted({*(-(-b // span) for b in range(0, batches, number)), program.turns(batches)})
+
+
+def _keeper(
+    make: Callable[..., list[Any]],
+    batches: int,
+    run: dict[str, Any],
+    executor: str | Executor,
+    checkpoint: Place | None,
+    checkpoint_every: int | None,
+    resume: Place | None,
+) -> Any:
+    """What takes the run up, and writes it down: see ``checkpoint.Keeper``."""
+    # not loaded unless it is asked for: it is no part of the method
+    from dnilab.training.checkpoint import Keeper
+    from dnilab.training.state import ResumableWorker
+
+    if checkpoint_every is not None and checkpoint is None:
+        raise ValueError(
+            f"checkpoint_every is {checkpoint_every}, and checkpoint is None; with it, "
+            "checkpoint accepts the path of a file"
+        )
+    workers = make(batches, ResumableWorker)
+    return Keeper(workers, run, executor, checkpoint, checkpoint_every, resume)
 
 
 class Trainer:

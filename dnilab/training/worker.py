@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
 
@@ -431,6 +431,7 @@ def users_of_values(program: Program, owners: Mapping[int, int]) -> dict[tuple[s
     }
 
 
+@dataclass(eq=False)
 class Worker:
     """Runs the turns of one worker of ``program``, on the modules that it owns.
 
@@ -445,54 +446,44 @@ class Worker:
     ``alone``; without it such steps run in line.
     """
 
-    def __init__(
-        self,
-        index: int,
-        program: Program,
-        owners: Mapping[int, int],
-        modules: Mapping[int, Module],
-        loss: Loss,
-        feed: Source,
-        optimiser: Optimiser,
-        generator_optimiser: Optimiser,
-        batches: int,
-    ) -> None:
-        self.index = index
-        self.program = program
-        self.owners = owners
-        self.batches = batches
-        self.feed = feed
-        self.loss = loss
-        self.optimiser, self.generator_optimiser = optimiser, generator_optimiser
+    index: int
+    program: Program
+    owners: Mapping[int, int]
+    modules: dict[int, Module]
+    loss: Loss
+    feed: Source
+    optimiser: Optimiser
+    generator_optimiser: Optimiser
+    batches: int
+
+    doing: str = field(default="nothing yet", init=False)
+    turn: int = field(default=0, init=False)
+    position: int = field(default=0, init=False)
+    sound: int = field(default=0, init=False)  # turns after which all parameters were sound
+    nanoseconds: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
         self.store: dict[Key, Any] = {}
         self.fetch: Callable[[Key], bool] = lambda key: False
         self.route: Callable[[str, int], Callable[[Key, Any], None] | None] = lambda kind, k: None
         self.turn_ended: Callable[[], None] | None = None
         self.start_alone: Callable[[Action, str, int], Action] = lambda action, op, k: action
-        self.doing = "nothing yet"
-        self.turn = 0
-        self.position = 0
-        self.sound = 0  # turns after which the parameters were looked at and found sound
-        self.nanoseconds = 0
-        self.modules = dict(modules)
         self._spans: deque[tuple[str, int, int, int, int]] = deque(maxlen=SPANS_KEPT)
         self._steps: list[Prepared] | None = None
         self._actions: dict[tuple[str, int, bool], tuple[Action, Waits]] = {}
+        both = self.optimiser, self.generator_optimiser
+        updates = {of: both[of[1] != "body"].start(thetas) for of, thetas in self.thetas().items()}
         self._tools = Tools(
-            modules=self.modules,
-            wiring=program.wires,
-            loss=loss,
-            feed=feed,
-            store=self.store,
-            keeper=self._keeper,
-            updates={
-                (k, part): (optimiser if part == "body" else generator_optimiser).start(thetas)
-                for k, module in self.modules.items()
-                for part, thetas in module.parts.items()
-            },
+            self.modules,
+            self.program.wires,
+            self.loss,
+            self.feed,
+            self.store,
+            self._keeper,
+            updates,
         )
         # A value is kept only if some step of the program needs it.
-        self._users = users_of_values(program, owners)
+        self._users = users_of_values(self.program, self.owners)
 
     def _keeper(self, kind: str, k: int) -> Keep | None:
         if (kind, k) not in self._users:
