@@ -349,10 +349,14 @@ class Panel(Generic[S]):
         """One step further, then pause; a step is one snapshot unless ``_step_size`` says more."""
         self._go_on(playing=False)
 
-    def _go_on(self, *, playing: bool) -> None:
+    def reset(self) -> None:
+        """Back to the first snapshot, and pause there."""
+        self._go_on(playing=False, anew=True)
+
+    def _go_on(self, *, playing: bool, anew: bool = False) -> None:
         with self._lock:
             self._playing = playing
-            if self._job is None or self._job.over:
+            if anew or self._job is None or self._job.over:
                 self._restart()
             else:
                 self._allow(self._job)
@@ -367,12 +371,6 @@ class Panel(Generic[S]):
             if self._job is not None:
                 self._job.until = max(1, self._job.pulled)
                 self._label_play()
-
-    def reset(self) -> None:
-        """Back to the first snapshot, and pause there."""
-        with self._lock:
-            self._playing = False
-            self._restart()
 
     def close(self) -> None:
         """Cancel the run, join the worker, close every widget and its comm. May be called twice."""

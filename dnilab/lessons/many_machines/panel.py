@@ -119,13 +119,9 @@ def measured_times(width: int, batch: int) -> dict[tuple[str, int], float]:
     Three modules are measured: the first, one in the middle, which stands for all such, and the
     top.  A fit comes as it was guessed, and guessed again.
     """
-    widths = (width,) * 4
-    everything = ((1, 2, 3),)
-    found: dict[tuple[str, int], float] = {}
-    for again in (False, True):
-        program = pipeline(everything, staleness=1, guess_again=again)
-        count = max(4, min(40, round(2.5e9 / (batch * width**2 * 15))))
-        found |= step_times(runner(widths, batch, program)(count))
+    count = max(4, min(40, round(2.5e9 / (batch * width**2 * 15))))
+    modes = [pipeline(((1, 2, 3),), staleness=1, guess_again=again) for again in (False, True)]
+    found = step_times(s for mode in modes for s in runner((width,) * 4, batch, mode)(count))
     return {
         (op, k): found[op, 1 if k == 1 else 3 if k == MODULES else 2]
         for op in ("forward_update", "fit", "late_fit")

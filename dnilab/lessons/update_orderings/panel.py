@@ -172,10 +172,9 @@ def measure(
         way: runner(*network, program, executor),
     }
     per_batch = medians(rounds_of(contestants, rounds=rounds, seconds=seconds))
-    times: dict[tuple[str, int], float] = {}
     again = pipeline((range(1, modules + 1),), guess_again=True)
-    for one in (sequential(modules), backprop(modules), again):  # all steps of all ways
-        times |= step_times(runner(*network, one)(20))
+    all_steps = sequential(modules), backprop(modules), again  # of all ways
+    times = step_times(span for one in all_steps for span in runner(*network, one)(20))
     found = Measured(values, program, per_batch, middle(contestants[way](30)), times)
     yield found
     for trained, how in {RED: base, way: chosen}.items():
@@ -198,17 +197,13 @@ def measure(
 def verdict(found: Measured, here: int) -> str:
     """What was measured, in words; ``here`` is the number of cores of this machine."""
     on, modules = found.values["cores"], found.program.modules
-    where = f"Measured here, {_cores(here)}"
     if found.way == RED:
         text = "This is the Red Box in line, which all others are compared with."
-    elif found.speed >= 1:
-        ratio = ratio_words(found.speed)
-        text = f"{where}: {found.way} is {ratio} times as fast as the Red Box in line."
     else:
-        ratio = ratio_words(1 / found.speed)
-        text = (
-            f"{where}: {found.way} takes {ratio} times as long for a batch as the Red Box in line."
-        )
+        speed = f"is {ratio_words(found.speed)} times as fast as"
+        if found.speed < 1:
+            speed = f"takes {ratio_words(1 / found.speed)} times as long for a batch as"
+        text = f"Measured here, {_cores(here)}: {found.way} {speed} the Red Box in line."
     if here == 1 and WAYS[found.way][1] == "threads":
         text += (
             " With one core threads can't win: they only take turns on it. The ideal timeline "
