@@ -54,7 +54,7 @@ class View(Protocol[S_contra]):
         """PNG bytes of the picture."""
 
     def picture(self, snapshot: S_contra) -> Picture:
-        """The picture for the still form of a panel, which shows it at twice the pixels."""
+        """The picture for the still form of a panel, with its sentence, shown at twice the pixels."""
 
     def sentence(self, snapshot: S_contra) -> str:
         """What the picture shows, in words."""
@@ -287,10 +287,10 @@ class Panel(Generic[S]):
         if not ended:
             raise RuntimeError(f"The run of panel {self.title!r} gave no snapshot for {values}.")
         self._tell_view()
-        sentence, setting = self._view.sentence(ended[0]), self.setting_words
+        picture, setting = self._view.picture(ended[0]), self.setting_words
+        sentence = picture.sentence
         if setting:
             sentence += f" Setting shown: {setting}. In a running notebook these are controls."
-        picture = self._view.picture(ended[0])
         width, height = picture.pixels
         alt = f"{self.title}: still picture, described in the text that follows"
         show(picture.page_png(), sentence, alt=alt, width=width, height=height)
