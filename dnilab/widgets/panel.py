@@ -54,7 +54,7 @@ class View(Protocol[S_contra]):
         """PNG bytes of the picture."""
 
     def picture(self, snapshot: S_contra) -> Picture:
-        """The picture for the still form of a panel, with its sentence, shown at twice the pixels."""
+        """The picture, with its sentence, for the still form of a panel: at twice the pixels."""
 
     def sentence(self, snapshot: S_contra) -> str:
         """What the picture shows, in words."""
