@@ -15,6 +15,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from dnilab.network import SGD, BinaryCrossEntropy, Stack
 from dnilab.orderings import (
     Groups,
     Program,
+    Slot,
     StepTimes,
     check,
     even_groups,
@@ -39,6 +41,7 @@ from dnilab.training.published_threads import processes_can_fork
 from dnilab.training.train import EXECUTORS, make_workers
 
 RATE = 1e-3  # slow enough that noise never diverges
+Placed = TypeVar("Placed", Span, Slot)
 Contestant = Callable[[int], object]
 """``contestant(n)`` does its work n times."""
 
@@ -176,8 +179,10 @@ def step_times(spans: Iterable[Span]) -> StepTimes:
     return {step: statistics.median(times) / 1e9 for step, times in seen.items()}
 
 
-def middle(spans: Sequence[Span], batches: float = 4) -> list[Span]:
+def middle(spans: Sequence[Placed], batches: float = 4) -> list[Placed]:
     """The steps that run in the middle of a run, for as long as ``batches`` batches take.
+
+    They are measured or ideal ones.
 
     Raises ValueError if there are no spans.
     """
@@ -186,7 +191,9 @@ def middle(spans: Sequence[Span], batches: float = 4) -> list[Span]:
     first, last = min(s.start for s in spans), max(s.end for s in spans)
     count = len({s.batch for s in spans})
     half = (last - first) * min(1.0, batches / count) / 2
-    centre = (first + last) / 2
+    # Around the step in the middle, for at half-time nothing may have run: a busy machine pauses.
+    step = sorted(s.start for s in spans)[len(spans) // 2]
+    centre = min(max(step, first + half), last - half)
     inside = (s for s in spans if s.end > centre - half and s.start < centre + half)
     return sorted(inside, key=lambda span: (span.start, span.worker))
 

@@ -35,6 +35,11 @@ class Slot:
     start: float
     end: float
 
+    @property
+    def batch(self) -> int:
+        """The batch that the step is of."""
+        return self.step.batch
+
 
 def ideal_timeline(
     program: Program,

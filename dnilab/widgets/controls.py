@@ -85,19 +85,20 @@ class Slider:
         """The widgets: the slider and its number box."""
         name = f"{label} ({self.unit})" if self.unit else label
         common = {"tooltip": f"{name}: {self.min:g} to {self.max:g}", "style": _STYLE}
-        handle = {"description": name, "readout": False, **common}
         limits = {"min": self.min, "max": self.max, "value": value}
+        handle = {"description": name, "readout": False, **limits, **common}
         # The box repeats the label for screen readers; the style sheet hides it from view.
         box = {"description": f"{name}, number", **limits, **common}
         if self.log:
             low, high = math.log10(self.min), math.log10(self.max)
-            powers = {"base": 10, "min": low, "max": high, "step": (high - low) / 100}
-            slider = widgets.FloatLogSlider(value=value, **powers, **handle)
-            return [slider, widgets.BoundedFloatText(**box)]
+            handle |= {"min": low, "max": high, "step": (high - low) / 100}
+            return [widgets.FloatLogSlider(**handle), widgets.BoundedFloatText(**box)]
         kinds = widgets.FloatSlider, widgets.BoundedFloatText
         if self.whole:
             kinds = widgets.IntSlider, widgets.BoundedIntText
-        return [kinds[0](step=self.step, **limits, **handle), kinds[1](step=self.step, **box)]
+        return [
+            kind(step=self.step, **part) for kind, part in zip(kinds, (handle, box), strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,6 @@ class Words:
 Spec = Slider | Choice | Toggle | Words
 
 _STYLE = {"description_width": "initial"}
-_CLASSES = {Words: "dnilab-words", Toggle: "dnilab-toggle"}  # in the style sheet
 
 
 def spec_of(row: Row, value: Any) -> Spec:
@@ -242,9 +242,9 @@ class Control:
         with self._lock:
             if self._widget is None:
                 self._parts = self.spec.parts(self.label, self._value)
+                kind = type(self.spec).__name__.lower()
                 self._widget = widgets.Box(self._parts).add_class("dnilab-control")
-                if type(self.spec) in _CLASSES:
-                    self._widget.add_class(_CLASSES[type(self.spec)])
+                self._widget.add_class(f"dnilab-{kind}")
                 for part in self._parts:
                     part.disabled = not self._enabled
                     part.observe(self._seen, names="value")

@@ -3,10 +3,10 @@
 Who runs where:
 
 - The thread that handles the controls (in JupyterLab 4 with ipykernel 7 not the thread of the
-  cell) only counts up the run number and leaves a job behind; it never computes or draws.
+  cell) only puts a new job in the place of the old one; it never computes or draws.
 - One worker thread a panel, alive only while there is work, pulls snapshots from the run and
-  draws them. It publishes a picture only after checking, under the lock that guards the run
-  number, that its job is still the current one. So nothing of an old run shows up afterwards.
+  draws them, one at a time.  It publishes a picture only after checking, under the panel's lock,
+  that its job is still the current one.  So nothing of an old run shows up afterwards.
 - Only the worker writes the output widgets, only the reader and ``Control.value`` the controls.
 
 There is no ``with output:`` anywhere: it redirects by thread and cell, and loses text from both.
@@ -18,14 +18,14 @@ import contextlib
 import html
 import math
 import os
-import struct
 import threading
 import time
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import ipywidgets as widgets
@@ -37,6 +37,8 @@ from dnilab.widgets.controls import Control, Spec
 S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
 
+STYLE = Path(__file__).with_name("panel.css").read_text("utf-8")
+
 STATIC = "DNILAB_STATIC"
 """Environment variable: when set (and not "0"), a panel shows a still picture, no widgets."""
 
@@ -44,13 +46,15 @@ STATIC = "DNILAB_STATIC"
 class View(Protocol[S_contra]):
     """Turns a snapshot into a picture and into words.
 
-    A view may also have ``picture(snapshot) -> Picture``; the still form of a panel then uses
-    that, at twice the pixels, instead of a live frame. And ``choose(values)``, which is told the
-    values of the panel's controls that only redraw before each drawing.
+    A view may also have ``choose(values)``, which is told the values of the panel's controls that
+    only redraw before each drawing.
     """
 
     def update(self, snapshot: S_contra) -> bytes:
         """PNG bytes of the picture."""
+
+    def picture(self, snapshot: S_contra) -> Picture:
+        """The picture, with its sentence, for the still form of a panel: at twice the pixels."""
 
     def sentence(self, snapshot: S_contra) -> str:
         """What the picture shows, in words."""
@@ -94,33 +98,30 @@ class Budget:
 class _Job:
     """One run of one setting.
 
-    ``allowed``: snapshots that may still be pulled; infinity while playing, 0 when paused.
-    ``pulled``, ``drawn``: whether one was asked for, and shown.  ``unsaid``: the last one is not
-    drawn yet, or its sentence not shown.  ``redraw``: a control changed how it is shown.
+    ``pulled``: how many snapshots there were; it goes on while they are fewer than ``until``.
+    ``undrawn``, ``unsaid``: the last one is to be drawn, and its sentence to be shown.
     ``seconds``: time spent running, for the estimate of what is left.
     """
 
     values: dict[str, Any]
-    allowed: float = math.inf
     steps: Iterator[Any] | None = None
     last: Any = None
-    pulled: bool = False
-    drawn: bool = False
+    pulled: int = 0
+    until: float = math.inf
+    undrawn: bool = False
     unsaid: bool = False
-    redraw: bool = False
     over: bool = False
     seconds: float = 0.0
 
     @property
-    def waits(self) -> bool:
-        """Whether there is something to pull, or to draw again."""
-        return (self.redraw and self.drawn) or (not self.over and self.allowed > 0)
+    def goes_on(self) -> bool:
+        """Whether another snapshot is to be pulled."""
+        return not self.over and self.pulled < self.until
 
     def close(self) -> None:
-        close = getattr(self.steps, "close", None)
-        self.steps = None
-        if close is not None:
-            close()
+        steps, self.steps = self.steps, None
+        if isinstance(steps, Generator):
+            steps.close()
 
 
 _open_panels: weakref.WeakValueDictionary[str, Panel[Any]] = weakref.WeakValueDictionary()
@@ -183,7 +184,7 @@ class Panel(Generic[S]):
         self._redrawing = frozenset(redraw)
         if not callable(run):
             raise TypeError(f"run is {run!r}; it accepts a function of the values")
-        for method in ("update", "sentence", "choose")[: 3 if self._redrawing else 2]:
+        for method in ("update", "picture", "sentence", *["choose"] * bool(self._redrawing)):
             if not callable(getattr(view, method, None)):
                 raise TypeError(f"view is {view!r}, which has no method {method}")
         if not title:
@@ -205,7 +206,6 @@ class Panel(Generic[S]):
         self._budget = Budget(rate, share)
         # One lock for the run, the widgets and the controls, of which one may move another.
         self._lock = threading.RLock()
-        self._drawing = threading.Lock()
         self._job: _Job | None = None
         self._stale: list[_Job] = []
         self._worker: threading.Thread | None = None
@@ -253,14 +253,12 @@ class Panel(Generic[S]):
         self._sentence = widgets.HTML().add_class("dnilab-sentence")
         self._alert = widgets.HTML(layout=hidden).add_class("dnilab-alert")
         if self._player:
-            self._play_button = widgets.Button(icon="play", description="Play")
-            self._step_button = widgets.Button(icon="step-forward", description="Step")
-            self._reset_button = widgets.Button(icon="undo", description="Reset")
-            self._play_button.on_click(lambda _: self.pause() if self.playing else self.play())
-            self._step_button.on_click(lambda _: self.step())
-            self._reset_button.on_click(lambda _: self.reset())
-            buttons = [self._play_button, self._step_button, self._reset_button]
-            rows.append(widgets.Box(buttons).add_class("dnilab-buttons"))
+            self._play_button = button(
+                "Play", "play", lambda: self.pause() if self.playing else self.play()
+            )
+            self._step_button = button("Step", "step-forward", self.step)
+            self._reset_button = button("Reset", "undo", self.reset)
+            rows.append(button_row(self._play_button, self._step_button, self._reset_button))
         if self._progress is not None:
             self._bar = widgets.FloatProgress(min=0, max=1, value=0)
             self._left = widgets.HTML()
@@ -288,21 +286,14 @@ class Panel(Generic[S]):
         ended = deque(self._run(values), maxlen=1)
         if not ended:
             raise RuntimeError(f"The run of panel {self.title!r} gave no snapshot for {values}.")
-        last = ended[0]
-        with self._drawing:
-            self._tell_view()
-            setting = self.setting_words
-            note = f" Setting shown: {setting}. In a running notebook these are controls."
-            picture = getattr(self._view, "picture", None)
-            if picture is not None:
-                drawn: Picture = picture(last)
-                width, height = drawn.pixels
-                png, sentence = drawn.page_png(), drawn.sentence
-            else:
-                png, sentence = self._view.update(last), self._view.sentence(last)
-                width, height = struct.unpack(">II", png[16:24])
+        self._tell_view()
+        picture, setting = self._view.picture(ended[0]), self.setting_words
+        sentence = picture.sentence
+        if setting:
+            sentence += f" Setting shown: {setting}. In a running notebook these are controls."
+        width, height = picture.pixels
         alt = f"{self.title}: still picture, described in the text that follows"
-        show(png, sentence + (note if setting else ""), alt=alt, width=width, height=height)
+        show(picture.page_png(), sentence, alt=alt, width=width, height=height)
 
     # -- plain state -------------------------------------------------------------------------
 
@@ -326,7 +317,7 @@ class Panel(Generic[S]):
     def playing(self) -> bool:
         """Whether the run is going on by itself, neither paused nor over."""
         with self._lock:
-            return self._job is not None and not self._job.over and self._job.allowed > 0
+            return self._job is not None and self._job.goes_on
 
     def wait(self, timeout: float = 30.0) -> None:
         """Block until the panel is idle: finished, paused, stopped by an error, or closed.
@@ -346,7 +337,6 @@ class Panel(Generic[S]):
 
     def start(self) -> None:
         """Make the widgets and begin, if it has not begun; displaying the panel does this."""
-        _ = self.widget
         with self._lock:
             if self._job is None:
                 self._restart()
@@ -359,11 +349,14 @@ class Panel(Generic[S]):
         """One step further, then pause; a step is one snapshot unless ``_step_size`` says more."""
         self._go_on(playing=False)
 
-    def _go_on(self, *, playing: bool) -> None:
-        _ = self.widget
+    def reset(self) -> None:
+        """Back to the first snapshot, and pause there."""
+        self._go_on(playing=False, anew=True)
+
+    def _go_on(self, *, playing: bool, anew: bool = False) -> None:
         with self._lock:
             self._playing = playing
-            if self._job is None or self._job.over:
+            if anew or self._job is None or self._job.over:
                 self._restart()
             else:
                 self._allow(self._job)
@@ -376,15 +369,8 @@ class Panel(Generic[S]):
         with self._lock:
             self._playing = False
             if self._job is not None:
-                self._job.allowed = 0 if self._job.pulled else 1
-            self._label_play()
-
-    def reset(self) -> None:
-        """Back to the first snapshot, and pause there."""
-        _ = self.widget
-        with self._lock:
-            self._playing = False
-            self._restart()
+                self._job.until = max(1, self._job.pulled)
+                self._label_play()
 
     def close(self) -> None:
         """Cancel the run, join the worker, close every widget and its comm. May be called twice."""
@@ -424,10 +410,15 @@ class Panel(Generic[S]):
     def redraw(self) -> None:
         """Draw again what is there, as when something else is to be shown beside it."""
         with self._lock:
-            if self._job is not None and not self._closed:
-                self._job.redraw = True
-                self._budget.reset()
+            if self._job is not None and self._job.pulled:
+                self._job.undrawn = self._job.unsaid = True
+                self._soon()
                 self._wake()
+
+    def _soon(self) -> None:
+        """Let the next picture be drawn, and its sentence shown, at once."""
+        self._budget.reset()
+        self._said_at = -math.inf
 
     def _tell_view(self) -> None:
         """Tell the view how to show a snapshot."""
@@ -445,6 +436,7 @@ class Panel(Generic[S]):
         """A new job for the values as they are. The lock is held."""
         if self._closed:
             return
+        _ = self.widget  # there is something to show it in
         self._drop_job()
         self._show_message("", None)  # what was said meanwhile stays until now
         self._job = _Job(self.values)
@@ -452,7 +444,7 @@ class Panel(Generic[S]):
 
     def _allow(self, job: _Job) -> None:
         """Let ``job`` go on, to its end or for one step. The lock is held."""
-        job.allowed = math.inf if self._playing else self._step_size(job)
+        job.until = math.inf if self._playing else job.pulled + self._step_size(job)
         self._label_play()
         self._wake()
 
@@ -462,7 +454,7 @@ class Panel(Generic[S]):
 
     def _wake(self) -> None:
         """See that a worker is there. The lock is held."""
-        if self._worker is None and not self._closed:
+        if self._worker is None:
             name = f"dnilab-panel-{self.name}"
             worker = threading.Thread(target=self._work, name=name, daemon=True)
             worker.start()  # before anybody can wait for it
@@ -473,84 +465,73 @@ class Panel(Generic[S]):
         while True:
             with self._lock:
                 stale, self._stale = self._stale, []
-                job = self._job if self._job is not None and self._job.waits else None
+                job = self._job
+                if job is not None and not (job.goes_on or job.unsaid):
+                    job = None
                 if job is None and not stale:
                     self._worker = None
                     return
+                pull = job is not None and job.goes_on
             for old in stale:
                 # An error in the clean-up of a run that nobody looks at any more is not shown.
                 with contextlib.suppress(Exception):
                     old.close()
             if job is not None:
                 try:
-                    self._advance(job)
+                    self._advance(job, pull)
                 except BaseException as error:  # also SystemExit: the controls stay alive
                     self._fail(job, error)
 
     def _is_current(self, job: _Job) -> bool:
         """Whether ``job`` may still show anything. The lock is held."""
-        return job is self._job and not self._closed
+        return job is self._job
 
-    def _advance(self, job: _Job) -> None:
-        """Pull and draw snapshots until the job is stale, paused or over."""
-        began, before = time.perf_counter(), job.seconds
-        if job.steps is None and not job.over:
-            self._budget.reset()
-            self._said_at = -math.inf
-            job.steps = iter(self._run(dict(job.values)))
-        while True:
-            with self._lock:
-                if not self._is_current(job):
-                    return
-                again, job.redraw = job.redraw, False
-                more = not job.over and job.allowed > 0
-                if more:
-                    job.allowed -= 1
-                    job.pulled = True
-            if again and job.drawn:
-                self._draw(job, last=True)
-            if not more:
-                break
-            assert job.steps is not None
-            try:
-                job.last = next(job.steps)
-            except StopIteration:
-                job.over = True
-                break
-            job.unsaid = True
-            job.seconds = before + time.perf_counter() - began
-            if self._budget.due():
-                self._draw(job, last=False)
-        if job.unsaid:
-            self._draw(job, last=True)
-        if job.over and not job.drawn:
-            raise ValueError("It gave nothing to show.")
-        if job.over and more:
+    def _advance(self, job: _Job, pull: bool) -> None:
+        """Draw the job's last snapshot if it is time for it, else pull the next one."""
+        began = time.perf_counter()
+        if not pull or (job.undrawn and self._budget.due()):
+            self._draw(job, last=not pull)
+        else:
+            self._pull(job)
+        job.seconds += time.perf_counter() - began
+        if job.over and not job.unsaid:
             self._finish(job)
+
+    def _pull(self, job: _Job) -> None:
+        """Ask the run for a snapshot; the first one of a run is drawn at once."""
+        if job.steps is None:
+            self._soon()
+            job.steps = iter(self._run(dict(job.values)))
+        for snapshot in job.steps:
+            with self._lock:
+                job.last, job.undrawn, job.unsaid = snapshot, True, True
+                job.pulled += 1
+            return
+        job.over = True
+        if not job.pulled:
+            raise ValueError("It gave nothing to show.")
 
     def _draw(self, job: _Job, *, last: bool) -> None:
         """Draw the job's latest snapshot and publish it, if the job is still the current one."""
         snapshot = job.last
         # A screen reader reads every new sentence out, so it changes at most twice a second.
         speak = last or time.perf_counter() - self._said_at >= 0.5
-        with self._drawing, self._budget:
+        job.undrawn, job.unsaid = False, not speak  # before it is drawn: redraw() may come now
+        with self._budget:
             self._tell_view()
             png = self._view.update(snapshot)
-            sentence = self._view.sentence(snapshot) if speak else None
+            sentence = self._view.sentence(snapshot) if speak else self.sentence
             done = self._progress(snapshot) if self._progress is not None else None
         with self._lock:
             if not self._is_current(job):
                 return
-            job.drawn = True
-            self.snapshot = snapshot
-            self.png = self._image.value = png
+            self.snapshot, self.png, self.sentence = snapshot, png, sentence
+            self._image.value = png
             self._image.layout.display = None
             self._image.remove_class("dnilab-old")
-            if sentence is not None:
-                job.unsaid = False
+            self._sentence.value = f'<p aria-live="polite">{html.escape(sentence)}</p>'
+            if speak:
                 self._said_at = time.perf_counter()
-                self.sentence = sentence
-                self._sentence.value = f'<p aria-live="polite">{html.escape(sentence)}</p>'
             if done is not None:
                 self._show_progress(job, done)
         self._drawn(job, snapshot, last=last)
@@ -584,7 +565,7 @@ class Panel(Generic[S]):
         with contextlib.suppress(Exception):  # the first error is the one to tell
             job.close()
         with self._lock:
-            job.over, job.drawn = True, False  # it is not drawn again
+            job.over, job.pulled, job.unsaid = True, 0, False  # it is not drawn again
             if not self._is_current(job):
                 return
             what = str(error) or type(error).__name__
@@ -602,11 +583,23 @@ class Panel(Generic[S]):
             self._label_play()
 
     def _label_play(self) -> None:
-        if self._player and not self._closed and self._widget is not None:
-            over = self._job is not None and self._job.over
+        if self._player and self._job is not None:
+            over = self._job.over
             words = "Pause" if self.playing and self._playing else "Play again" if over else "Play"
             self._play_button.description = words
             self._play_button.icon = "pause" if words == "Pause" else "play"
+
+
+def button(description: str, icon: str, clicked: Callable[[], Any]) -> widgets.Button:
+    """A button that calls ``clicked()``."""
+    made = widgets.Button(description=description, icon=icon)
+    made.on_click(lambda _: clicked())
+    return made
+
+
+def button_row(*buttons: widgets.Button) -> widgets.Box:
+    """Buttons side by side."""
+    return widgets.Box(buttons).add_class("dnilab-buttons")
 
 
 def close_tree(widget: widgets.Widget) -> None:
@@ -617,78 +610,3 @@ def close_tree(widget: widgets.Widget) -> None:
             if isinstance(part, widgets.Widget) and part.comm is not None:
                 close_tree(part)
     widget.close()
-
-
-# ipywidgets lays a label beside its slider and gives it a fixed width; in a narrow window that
-# leaves no slider. Here the label stands above, and the cells wrap. The label of a number box
-# repeats the slider's: it is kept for screen readers and hidden from view. The colours of the
-# text are the theme's; only the alert brings its own, since it brings its own ground.
-STYLE = """
-.dnilab-panel { max-width: 720px; padding: 4px 2px 8px; overflow: hidden; }
-.dnilab-panel .dnilab-style { display: none; }
-.dnilab-panel .dnilab-title h3 { margin: 0 0 6px; font-size: 1.15em; line-height: 1.3; }
-.dnilab-panel .dnilab-controls {
-  display: flex; flex-flow: row wrap; gap: 8px 28px; overflow: visible; align-items: flex-end;
-}
-.dnilab-panel .dnilab-control {
-  flex: 1 1 280px; max-width: 346px; min-width: 0;
-  display: flex; align-items: flex-end; gap: 8px; overflow: visible;
-}
-.dnilab-panel .dnilab-control > * { margin: 0; min-width: 0; }
-.dnilab-panel .dnilab-control .widget-label {
-  text-align: left; margin: 0; line-height: 1.4; height: auto; min-height: 0;
-}
-.dnilab-panel .dnilab-control > .widget-slider,
-.dnilab-panel .dnilab-control > .widget-dropdown {
-  flex: 1 1 auto; width: auto; height: auto; flex-flow: row wrap;
-}
-.dnilab-panel .dnilab-control > .widget-slider > .widget-label,
-.dnilab-panel .dnilab-control > .widget-dropdown > .widget-label {
-  flex: 1 0 100%; max-width: 100%; white-space: normal;
-}
-.dnilab-panel .dnilab-control > .widget-slider > .slider-container {
-  flex: 1 1 60px; height: 28px; margin-right: 6px; display: flex; align-items: center;
-}
-.dnilab-panel .dnilab-control .slider-container > .slider { flex: 1 1 auto; margin: 0 8px; }
-.dnilab-panel .dnilab-control > .widget-dropdown > select {
-  flex: 1 1 100%; width: 100%; height: 28px; min-height: 28px;
-}
-.dnilab-panel .dnilab-control > .widget-text { flex: 0 0 84px; width: 84px; }
-.dnilab-panel .dnilab-control > .widget-text > .widget-label {
-  position: absolute; width: 1px !important; height: 1px; overflow: hidden;
-  clip-path: inset(50%); white-space: nowrap;
-}
-.dnilab-panel .dnilab-words > .widget-text {
-  flex: 1 1 auto; width: auto; height: auto; flex-flow: row wrap;
-}
-.dnilab-panel .dnilab-words > .widget-text > .widget-label {
-  position: static; width: auto !important; height: auto; clip-path: none; white-space: normal;
-  flex: 1 0 100%; max-width: 100%;
-}
-.dnilab-panel .dnilab-words > .widget-text > input { flex: 1 1 100%; }
-.dnilab-panel .dnilab-control > .widget-checkbox { width: auto; }
-.dnilab-panel .dnilab-control .widget-checkbox label {
-  display: flex; align-items: center; gap: 6px;
-}
-.dnilab-panel .dnilab-control :focus-visible,
-.dnilab-panel .noUi-handle:focus-visible { outline: 2px solid #0072B2; outline-offset: 1px; }
-.dnilab-panel .dnilab-buttons { display: flex; flex-flow: row wrap; gap: 6px; margin: 10px 0 0; }
-.dnilab-panel .dnilab-buttons > button { margin: 0; width: 112px; flex: 0 0 auto; }
-.dnilab-panel .dnilab-progress {
-  display: flex; align-items: center; gap: 10px; margin: 6px 0 0; overflow: visible;
-}
-.dnilab-panel .dnilab-progress > .widget-hprogress {
-  flex: 1 1 120px; max-width: 348px; min-width: 0; width: auto; height: 10px; margin: 0;
-}
-.dnilab-panel .dnilab-progress .progress { height: 10px; min-height: 10px; margin: 0; }
-.dnilab-panel .dnilab-progress > .widget-html { width: auto; margin: 0; white-space: nowrap; }
-.dnilab-panel .dnilab-picture {
-  max-width: 100%; height: auto; margin: 10px 0 0; border-radius: 3px;
-}
-.dnilab-panel .dnilab-picture.dnilab-old { opacity: 0.35; }
-.dnilab-panel .dnilab-sentence p { margin: 4px 0 0; line-height: 1.45; max-width: 700px; }
-.dnilab-panel .dnilab-alert p {
-  margin: 8px 0 0; padding: 6px 10px; line-height: 1.45; max-width: 680px;
-  border-left: 4px solid #D55E00; background: #FFF4EC; color: #222222;
-}
-"""

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from dnilab.exercises.feedback import judge
+from dnilab.exercises import judge
 
 TRUE = np.array([1.0, -2.0, 3.0])
 

@@ -109,6 +109,16 @@ class TestSpans:
         assert [s.batch for s in timing.middle(spans, 4)] == [8, 9, 10, 11]
         assert timing.middle(spans[::-1], 4) == timing.middle(spans, 4)
 
+    def test_a_pause_in_the_middle_of_a_run_is_not_all_there_is(self):
+        pause = 10_000
+        spans = [
+            Span(0, "fit", 1, t, start, start + 10)
+            for t in range(20)
+            for start in [10 * t + pause * (t > 7)]
+        ]
+        assert timing.middle(spans, 2)
+        assert timing.middle(spans[::-1], 2) == timing.middle(spans, 2)
+
     def test_a_short_run_is_shown_whole(self):
         spans = [Span(0, "fit", 1, t, 10 * t, 10 * t + 10) for t in range(3)]
         assert timing.middle(spans, 4) == spans

@@ -29,6 +29,9 @@ class TextView:
     def update(self, snapshot):
         return PNG_HEAD + repr(snapshot).encode()
 
+    def picture(self, snapshot):
+        return Picture(700, 400, sentence=self.sentence(snapshot))
+
     def sentence(self, snapshot):
         return f"This is {snapshot}."
 

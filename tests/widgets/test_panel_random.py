@@ -21,6 +21,9 @@ class View:
             raise Broken("view")
         return repr(snapshot).encode()
 
+    def picture(self, snapshot):
+        raise AssertionError("only the still form asks for a whole picture")
+
     def sentence(self, snapshot):
         return repr(snapshot)
 

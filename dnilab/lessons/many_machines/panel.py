@@ -7,7 +7,7 @@ the panel can say what a purchase would be worth, and what would hold it back.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -26,9 +26,8 @@ from dnilab.orderings import (
     sequential,
     time_per_batch,
 )
-from dnilab.pictures import Picture, Redrawn, Series, Stacked, bars_of_spans, curves, timeline
+from dnilab.pictures import Picture, Redrawn, Series, Stacked, bars_of_slots, curves, timeline
 from dnilab.pictures.style import ratio_words
-from dnilab.training import Span
 from dnilab.widgets.controls import Choice, Slider
 from dnilab.widgets.panel import Panel
 
@@ -36,12 +35,7 @@ MODULES = 8
 WIDTHS = (32, 64, 128, 256, 512)
 BATCHES = (32, 128, 512)
 ITEM = 8  # bytes of a float64
-LINES = {  # bits a second
-    "100 Mbit/s": 1e8,
-    "1 Gbit/s": 1e9,
-    "10 Gbit/s": 1e10,
-    "100 Gbit/s": 1e11,
-}
+LINES = {"100 Mbit/s": 1e8, "1 Gbit/s": 1e9, "10 Gbit/s": 1e10, "100 Gbit/s": 1e11}  # bits a second
 HIDDEN = 1.02  # messages are hidden if they cost no more than this factor
 
 
@@ -49,25 +43,27 @@ HIDDEN = 1.02  # messages are hidden if they cost no more than this factor
 class Offer:
     """What so many machines, and such a line, would be worth.
 
-    ``alone``: seconds of a batch on one machine, one step after the other.  ``at_once`` and
-    ``sent``: seconds of a batch by number of machines, if messages took no time and as they are.
-    ``message``: bytes, and seconds until it is there.  ``sending``: seconds for which it keeps
-    the line busy.  ``enough``: a staleness that hides the messages, where this one does not and
-    there is one.
+    ``machines``, ``width``, ``batch``, ``staleness``, ``latency`` (ms), ``line`` (bits a second):
+    the values of the controls.  ``times``: seconds of each step.  ``at_once`` and ``sent``:
+    seconds of a batch by number of machines, if messages took no time and as they are.
+    ``enough``: a staleness that hides the messages, where this one does not and there is one.
     """
 
+    machines: int
     width: int
     batch: int
-    machines: int
     staleness: int
-    program: Program
+    latency: float
+    line: float
     times: StepTimes
-    alone: float
-    at_once: Mapping[int, float]
-    sent: Mapping[int, float]
-    message: tuple[int, float]
-    sending: float
-    enough: int | None
+    at_once: Mapping[int, float] = field(default_factory=dict)
+    sent: Mapping[int, float] = field(default_factory=dict)
+    enough: int | None = None
+
+    @property
+    def alone(self) -> float:
+        """Seconds of a batch on one machine, one step after the other."""
+        return time_per_batch(sequential(MODULES), self.times)
 
     @property
     def speed(self) -> float:
@@ -75,9 +71,45 @@ class Offer:
         return self.alone / self.sent[self.machines]
 
     @property
+    def size(self) -> int:
+        """Bytes of a message."""
+        return self.batch * self.width * ITEM
+
+    @property
+    def sending(self) -> float:
+        """Seconds for which a message keeps the line busy."""
+        return 8 * self.size / self.line
+
+    @property
+    def on_the_way(self) -> float:
+        """Seconds until a message is there."""
+        return self.latency / 1e3 + self.sending
+
+    @property
     def delays(self) -> Mapping[tuple[str, int], float]:
         """How long each value is on its way."""
-        return delays((self.width,) * (MODULES + 1), self.batch, (self.message[1], 0.0))
+        return delays((self.width,) * (MODULES + 1), self.batch, (self.on_the_way, 0.0))
+
+    @property
+    def program(self) -> Program:
+        """The pipeline on these machines, the modules shared out by their times."""
+        groups = shared_out(self.times, self.machines, self.staleness)
+        return pipeline(groups, staleness=self.staleness)
+
+    def seconds(self) -> tuple[float, float]:
+        """Seconds of a batch, without messages and with them."""
+        program = self.program
+        free = time_per_batch(program, self.times)
+        if self.machines == 1:
+            return free, free
+        # A line carries one message at a time, and every batch needs one each way.
+        full = time_per_batch(program, self.times, delays=self.delays)
+        return free, max(full, self.sending)
+
+    def hides(self) -> bool:
+        """Whether machines that are this late wait for nothing but the work and the line."""
+        free, full = self.seconds()
+        return full <= HIDDEN * max(free, self.sending)
 
 
 @cache
@@ -87,13 +119,9 @@ def measured_times(width: int, batch: int) -> dict[tuple[str, int], float]:
     Three modules are measured: the first, one in the middle, which stands for all such, and the
     top.  A fit comes as it was guessed, and guessed again.
     """
-    widths = (width,) * 4
-    everything = ((1, 2, 3),)
-    found: dict[tuple[str, int], float] = {}
-    for again in (False, True):
-        program = pipeline(everything, staleness=1, guess_again=again)
-        count = max(4, min(40, round(2.5e9 / (batch * width**2 * 15))))
-        found |= step_times(runner(widths, batch, program)(count))
+    count = max(4, min(40, round(2.5e9 / (batch * width**2 * 15))))
+    modes = [pipeline(((1, 2, 3),), staleness=1, guess_again=again) for again in (False, True)]
+    found = step_times(s for mode in modes for s in runner((width,) * 4, batch, mode)(count))
     return {
         (op, k): found[op, 1 if k == 1 else 3 if k == MODULES else 2]
         for op in ("forward_update", "fit", "late_fit")
@@ -110,42 +138,18 @@ def shared_out(times: StepTimes, machines: int, staleness: int) -> Groups:
 
 def offers(values: dict[str, Any]) -> Iterator[Offer]:
     """The answer for the chosen number of machines at once, and then for all others as well."""
-    width, batch, staleness = values["width"], values["batch"], values["staleness"]
-    times = measured_times(width, batch)
-    size = batch * width * ITEM
-    sending = 8 * size / values["line"]
-    on_the_way = values["latency"] / 1e3 + sending
-    late = delays((width,) * (MODULES + 1), batch, (on_the_way, 0.0))
-    alone = time_per_batch(sequential(MODULES), times)
-
-    def program(machines: int, late_by: int) -> Program:
-        return pipeline(shared_out(times, machines, late_by), staleness=late_by)
-
-    @cache
-    def both(machines: int, late_by: int) -> tuple[float, float]:
-        """Seconds of a batch, without messages and with them."""
-        piped = program(machines, late_by)
-        without = time_per_batch(piped, times)
-        if machines == 1:
-            return without, without
-        # A line carries one message at a time, and every batch needs one each way.
-        return without, max(time_per_batch(piped, times, delays=late), sending)
-
-    def hidden(late_by: int) -> bool:
-        free, full = both(chosen, late_by)
-        return full <= HIDDEN * max(free, sending)
-
-    chosen, enough = values["machines"], None
-    if not hidden(staleness):
-        enough = next((s for s in (1, 2, 4, 8, 16, 32) if s > staleness and hidden(s)), None)
-    known: list[int] = []
+    found = Offer(**values, times=measured_times(values["width"], values["batch"]))
+    if not found.hides():
+        later = (late for late in (1, 2, 4, 8, 16, 32) if late > found.staleness)
+        enough = (late for late in later if replace(found, staleness=late).hides())
+        found = replace(found, enough=next(enough, None))
+    chosen = found.machines
     for machines in (chosen, *(n for n in range(1, MODULES + 1) if n != chosen)):
-        known = sorted([*known, machines])
-        yield Offer(
-            width, batch, chosen, staleness, program(chosen, staleness), times, alone,
-            {n: both(n, staleness)[0] for n in known}, {n: both(n, staleness)[1] for n in known},
-            (size, on_the_way), sending, enough,
-        )  # fmt: skip
+        free, full = replace(found, machines=machines).seconds()
+        at_once = dict(sorted({**found.at_once, machines: free}.items()))
+        sent = dict(sorted({**found.sent, machines: full}.items()))
+        found = replace(found, at_once=at_once, sent=sent)
+        yield found
 
 
 def duration(seconds: float) -> str:
@@ -169,8 +173,8 @@ def verdict(found: Offer) -> str:
     text = (
         f"{n} machines would be {ratio_words(found.speed)} times as fast as one; "
         f"{ratio_words(found.alone / found.at_once[n])} times if messages took no time. "
-        f"A batch takes {duration(found.sent[n])}. Each message has {amount(found.message[0])} and "
-        f"is there after {duration(found.message[1])}. "
+        f"A batch takes {duration(found.sent[n])}. Each message has {amount(found.size)} and "
+        f"is there after {duration(found.on_the_way)}. "
     )
     free, full = found.at_once[n], found.sent[n]
     if full <= HIDDEN * free:
@@ -192,47 +196,36 @@ def verdict(found: Offer) -> str:
 
 def picture_of(found: Offer) -> Picture:
     """The timeline of the chosen machines, and the speed by the number of machines."""
-    names = [f"machine {i + 1}" for i in range(found.machines)]
+    program, alone = found.program, found.alone
     slots = ideal_timeline(
-        found.program,
+        program,
         found.times,
-        batches=4 * (found.program.lag + found.machines) + 12,
+        batches=4 * (program.lag + found.machines) + 12,
         delays=found.delays,
     )
-    spans = [
-        Span(s.worker, s.step.op, s.step.module, s.step.batch, round(s.start * 1e9),
-             round(s.end * 1e9))
-        for s in slots
-    ]  # fmt: skip
-    batches = 3.0 if found.machines < 4 else 2.0
-    parts: list[Picture] = [
-        timeline(
-            bars_of_spans(middle(spans, batches), names),
-            title="Ideal: the steps as measured here, the machines and the line as chosen",
-            measured=False,
-        )
-    ]
+    shown = middle(slots, 3.0 if found.machines < 4 else 2.0)
+    names = [f"machine {i + 1}" for i in range(found.machines)]
+    title = "Ideal: the steps as measured here, the machines and the line as chosen"
+    parts = [timeline(bars_of_slots(shown, names), title=title, measured=False)]
     if len(found.sent) == MODULES:
-        counts = np.array(list(found.sent))
-        parts.append(
-            curves(
-                [
-                    Series(label, counts, found.alone / np.array([*per_batch.values()]), look=look)
-                    for label, per_batch, look in (
-                        ("messages take no time", found.at_once, 0),
-                        ("with this line", found.sent, 2),
-                    )
-                ],
-                xlabel="machines",
-                ylabel="speed (one machine = 1)",
-                title=f"{MODULES} modules of width {found.width}, batch {found.batch}",
-                better="higher",
-                ylim=(0, 1.08 * max(found.alone / t for t in found.at_once.values())),
-                labels="legend",
-                marks=[(1, "one machine")],
-                size=(700, 320),
-            )
+        counts = np.array([*found.sent])
+        free, full = (alone / np.array([*each.values()]) for each in (found.at_once, found.sent))
+        lines = [
+            Series("messages take no time", counts, free, look=0),
+            Series("with this line", counts, full, look=2),
+        ]
+        speeds = curves(
+            lines,
+            xlabel="machines",
+            ylabel="speed (one machine = 1)",
+            title=f"{MODULES} modules of width {found.width}, batch {found.batch}",
+            better="higher",
+            ylim=(0, 1.08 * free.max()),
+            labels="legend",
+            marks=[(1, "one machine")],
+            size=(700, 320),
         )
+        parts.append(speeds)
     return Stacked(parts, first=verdict(found), alt="A timeline, and speed by number of machines")
 
 

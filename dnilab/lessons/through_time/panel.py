@@ -23,18 +23,17 @@ Frame = dict[str, Any]
 
 def settings_of(values: dict[str, Any]) -> RecurrentSettings:
     """What the controls ask for."""
-    unroll, delay = values["unroll"], values["delay"]
-    per_sequence = -(-(delay + 2) // unroll)
+    per_sequence = -(-(values["delay"] + 2) // values["unroll"])
     return RecurrentSettings(
         task="recall",
-        delay=delay,
-        unroll=unroll,
+        delay=values["delay"],
+        unroll=values["unroll"],
         method=values["method"],
         gate_bias=values["bias"],
         rate=2e-3,  # slower than the benchmark, so that there is something to watch
         generator_rate=1e-3,
         updates=SEQUENCES * per_sequence,
-        report_every=max(1, STEPS_A_FRAME // unroll),
+        report_every=max(1, STEPS_A_FRAME // values["unroll"]),
         solved_below=SOLVED_BELOW,
         stop_when_solved=True,
     )
@@ -44,36 +43,22 @@ def frames(values: dict[str, Any]) -> Iterator[Frame]:
     """Train by the controls; a frame for every report.  ValueError if the run diverges."""
     settings = settings_of(values)
     stack, events = settings.start()
-    updates: list[int] = []
-    bits: list[float] = []
-    cosine: tuple[float, ...] | None = None
 
-    def frame() -> Frame:
-        reach = Reach(settings.delay + 2, settings.unroll, settings.decoupled, cosine)
-        return {
-            "reach": reach,
-            "updates": tuple(updates),
-            "bits": tuple(bits),
-            "most": settings.updates,
-        }
+    def reach() -> Reach:
+        cosine = tuple(float(c) for c in credit(settings, stack, rows=32).cosine)
+        return Reach(settings.delay + 2, settings.unroll, settings.decoupled, cosine)
 
-    def measured() -> tuple[float, ...]:
-        return tuple(float(c) for c in credit(settings, stack, rows=32).cosine)
-
-    cosine = measured()
-    yield frame()
+    frame: Frame = {"reach": reach(), "updates": (), "bits": (), "most": settings.updates}
+    yield frame
     for event in events:
         if isinstance(event, Diverged):
             raise ValueError(event.message)
-        updates.append(event.batch)
-        bits.append(event.scores["bits"])
-        if (
-            len(bits) % MEASURE_EVERY == 0
-            or event.scores["solved"]
-            or event.batch >= settings.updates
-        ):
-            cosine = measured()
-        yield frame()
+        updates = (*frame["updates"], event.batch)
+        frame = frame | {"updates": updates, "bits": (*frame["bits"], event.scores["bits"])}
+        over = event.scores["solved"] or event.batch >= settings.updates
+        if over or len(updates) % MEASURE_EVERY == 0:
+            frame["reach"] = reach()
+        yield frame
 
 
 def progress(frame: Frame) -> float:
@@ -86,19 +71,16 @@ def progress(frame: Frame) -> float:
 
 def recall_panel() -> Panel[Frame]:
     """A bit is shown, distraction follows, then it is asked for."""
+    methods = {
+        "nothing": "BPTT",
+        "a guess from the state": "DNI(state)",
+        "a guess from state and target": "DNI(state, targets)",
+    }
     return Panel(
         {
             "unroll": Slider(1, 20, 1, 4, "T, steps between two cuts"),
             "delay": Slider(2, 32, 1, 16, "Delay", unit="steps"),
-            "method": Choice(
-                {
-                    "nothing": "BPTT",
-                    "a guess from the state": "DNI(state)",
-                    "a guess from state and target": "DNI(state, targets)",
-                },
-                "DNI(state, targets)",
-                "At the cut",
-            ),
+            "method": Choice(methods, "DNI(state, targets)", "At the cut"),
             "bias": Slider(-1.0, 2.0, 0.25, 0.0, "Bias of the gate that keeps"),
         },
         frames,

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -20,7 +20,6 @@ from dnilab.experiments.timing import cores, medians, middle, rounds_of, runner,
 from dnilab.lessons.update_orderings.pictures import BLUE_BOX, RED_BOX, ratios
 from dnilab.orderings import (
     Program,
-    Slot,
     StepTimes,
     backprop,
     blue_box,
@@ -35,17 +34,18 @@ from dnilab.pictures import (
     Redrawn,
     Series,
     Stacked,
+    bars_of_slots,
     bars_of_spans,
     curves,
     ordering,
     timeline,
 )
-from dnilab.pictures.ordering import MOMENTS
+from dnilab.pictures.ordering import MOMENTS, Stages
 from dnilab.pictures.style import ratio_words
 from dnilab.training import Report, Span
 from dnilab.training.published_threads import processes_can_fork
 from dnilab.widgets.controls import Choice, Slider
-from dnilab.widgets.panel import Panel
+from dnilab.widgets.panel import Panel, button, button_row
 
 
 class Stepper(Panel[Any]):
@@ -53,42 +53,34 @@ class Stepper(Panel[Any]):
 
     def _build(self) -> widgets.VBox:
         widget = super()._build()
-        self.back_button = widgets.Button(icon="step-backward", description="Back")
-        self.forward_button = widgets.Button(icon="step-forward", description="Forward")
-        self.back_button.on_click(lambda _: self.move(-1))
-        self.forward_button.on_click(lambda _: self.move(+1))
-        buttons = widgets.Box([self.back_button, self.forward_button])
-        buttons.add_class("dnilab-buttons")
+        self.back_button = button("Back", "step-backward", lambda: self.move(-1))
+        self.forward_button = button("Forward", "step-forward", lambda: self.move(+1))
         style, heading, grid, *rest = widget.children
+        buttons = button_row(self.back_button, self.forward_button)
         widget.children = (style, heading, grid, buttons, *rest)
         return widget
 
     def move(self, by: int) -> None:
         """Go ``by`` steps on, and no further than the first and the last."""
         control = self.controls["step"]
-        spec = control.spec
-        assert isinstance(spec, Slider)
-        control.value = int(min(max(control.value + by, spec.min), spec.max))
+        control.value = min(max(control.value + by, 1), MOMENTS)
 
 
 def ordering_stepper() -> Stepper:
     """Four orderings of a network of three modules, moment by moment."""
-    shown: dict[str, dict[str, Any]] = {
-        "Backpropagation": {"program": backprop(3), "names": ["worker"]},
-        "Red Box": {"program": sequential(3), "names": ["worker"], "stage": RED_BOX},
-        "Blue Box": {
-            "program": blue_box(3),
-            "names": ["main thread", "fits of 1", "fits of 2"],
-            "stage": BLUE_BOX,
-        },
-        "Pipeline, two workers": {"program": pipeline(((1,), (2, 3)))},
+    in_line, fits = ["worker"], ["main thread", "fits of 1", "fits of 2"]
+    shown: dict[str, tuple[Program, list[str], Stages | None]] = {
+        "Backpropagation": (backprop(3), in_line, None),
+        "Red Box": (sequential(3), in_line, RED_BOX),
+        "Blue Box": (blue_box(3), fits, BLUE_BOX),
+        "Pipeline, two workers": (pipeline(((1,), (2, 3))), [], None),
     }
 
     def draw(values: dict[str, Any]) -> Picture:
-        how = dict(shown[values["ordering"]])
-        program = how.pop("program")
+        name = values["ordering"]
+        program, names, stage = shown[name]
         instant = instants(program, MOMENTS)[values["step"] - 1]
-        return ordering(program, instant, title=values["ordering"], **how)
+        return ordering(program, instant, title=name, names=names, stage=stage)
 
     return Stepper(
         {
@@ -120,20 +112,21 @@ WAYS: dict[str, tuple[str, str]] = {
 class Measured:
     """What the panel knows of one ordering so far; times in seconds.
 
-    ``per_batch``: median time of a batch by each way that took turns.  ``curves``: for each way,
-    batches and test loss so far.
+    ``values``: of the controls.  ``per_batch``: median time of a batch by each way that took
+    turns.  ``curves``: for each way, batches and test loss so far.
     """
 
-    way: str
+    values: dict[str, Any]
     program: Program
-    settings: Settings
     per_batch: dict[str, float]
-    spans: tuple[Span, ...]
+    spans: list[Span]
     times: StepTimes
-    ideal_cores: int
-    over: str
-    note: str
-    curves: dict[str, tuple[tuple[int, ...], tuple[float, ...]]]
+    curves: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] = field(default_factory=dict)
+
+    @property
+    def way(self) -> str:
+        """The ordering and what runs it, by its name in ``WAYS``."""
+        return str(self.values["way"])
 
     @property
     def speed(self) -> float:
@@ -156,38 +149,36 @@ def measure(
 
     Yields after the timing, and then now and then as the training goes on.
     """
-    base = _settings(values)
+    size, way, rows = values["batch"], values["way"], 10_000
+    count = BATCHES[size]
+    base = Settings(
+        hidden=NETWORKS[values["network"]],
+        examples=rows,
+        test_examples=500,
+        batch_size=size,
+        epochs=-(-count // (rows // size)),
+        ordering="sequential",
+        executor="one thread",
+    )
     modules = base.modules
-    way = values["way"]
-    workers = min(values["workers"], modules)
-    notes = []
-    if WAYS[way][0] == "pipeline" and workers < values["workers"]:
-        notes.append(f"There are {modules} modules, so {workers} workers at most.")
     name, executor = WAYS[way]
-    late = values["staleness"]
-    settings = base.but(ordering=name, executor=executor, workers=workers, staleness=late)
+    workers, staleness = min(values["workers"], modules), values["staleness"]
+    chosen = base.but(ordering=name, executor=executor, workers=workers, staleness=staleness)
     data = base.data()
-    program = settings.program(data)
-    widths = (data.inputs, *base.hidden, data.outputs)
-    size = base.batch_size
+    program = chosen.program(data)
+    network = (data.inputs, *base.hidden, data.outputs), size
     contestants = {
-        RED: runner(widths, size, sequential(modules)),
-        way: runner(widths, size, program, executor),
+        RED: runner(*network, sequential(modules)),
+        way: runner(*network, program, executor),
     }
     per_batch = medians(rounds_of(contestants, rounds=rounds, seconds=seconds))
-    times: dict[tuple[str, int], float] = {}
     again = pipeline((range(1, modules + 1),), guess_again=True)
-    for one in (sequential(modules), backprop(modules), again):  # all steps of all ways
-        times |= step_times(runner(widths, size, one)(20))
-    spans = tuple(middle(contestants[way](30)))
-    found = Measured(
-        way, program, settings, per_batch, spans, times, values["cores"], values["over"],
-        " ".join(notes), {},
-    )  # fmt: skip
+    all_steps = sequential(modules), backprop(modules), again  # of all ways
+    times = step_times(span for one in all_steps for span in runner(*network, one)(20))
+    found = Measured(values, program, per_batch, middle(contestants[way](30)), times)
     yield found
-    for one, how in {RED: base, way: settings}.items():
-        count = BATCHES[size]
-        forks = executor == "process per fit" and one == way
+    for trained, how in {RED: base, way: chosen}.items():
+        forks = how.executor == "process per fit"
         every = 5 if forks else max(1, count // 24)  # a fork for every fit: slow
         deadline = perf_counter() + LONGEST
         batches, losses = [], []
@@ -196,46 +187,32 @@ def measure(
                 break  # diverged: the curve ends
             batches.append(event.batch)
             losses.append(event.test_loss)
-            found = replace(found, curves=found.curves | {one: (tuple(batches), tuple(losses))})
+            curve = {trained: (tuple(batches), tuple(losses))}
+            found = replace(found, curves=found.curves | curve)
             yield found
             if event.batch >= count or perf_counter() > deadline:
                 break
 
 
-def _settings(values: dict[str, Any]) -> Settings:
-    size = values["batch"]
-    rows = 10_000
-    return Settings(
-        hidden=NETWORKS[values["network"]],
-        examples=rows,
-        test_examples=500,
-        batch_size=size,
-        epochs=-(-BATCHES[size] // (rows // size)),
-        ordering="sequential",
-        executor="one thread",
-    )
-
-
 def verdict(found: Measured, here: int) -> str:
     """What was measured, in words; ``here`` is the number of cores of this machine."""
-    where, ideal = f"Measured here, {_cores(here)}", _cores(found.ideal_cores)
+    on, modules = found.values["cores"], found.program.modules
     if found.way == RED:
         text = "This is the Red Box in line, which all others are compared with."
-    elif found.speed >= 1:
-        ratio = ratio_words(found.speed)
-        text = f"{where}: {found.way} is {ratio} times as fast as the Red Box in line."
     else:
-        ratio = ratio_words(1 / found.speed)
-        text = (
-            f"{where}: {found.way} takes {ratio} times as long for a batch as the Red Box in line."
-        )
+        speed = f"is {ratio_words(found.speed)} times as fast as"
+        if found.speed < 1:
+            speed = f"takes {ratio_words(1 / found.speed)} times as long for a batch as"
+        text = f"Measured here, {_cores(here)}: {found.way} {speed} the Red Box in line."
     if here == 1 and WAYS[found.way][1] == "threads":
         text += (
             " With one core threads can't win: they only take turns on it. The ideal timeline "
             "still matters. It says what this ordering allows where there are more cores."
         )
-    allowed = ratio_words(found.ideal_speed(found.ideal_cores))
-    return f"{text} Ideal on {ideal}: {allowed} times as fast. {found.note}".strip()
+    text += f" Ideal on {_cores(on)}: {ratio_words(found.ideal_speed(on))} times as fast."
+    if WAYS[found.way][0] == "pipeline" and found.values["workers"] > modules:
+        text += f" There are {modules} modules, so {modules} workers at most."
+    return text
 
 
 def _cores(count: int) -> str:
@@ -244,44 +221,28 @@ def _cores(count: int) -> str:
 
 def picture_of(found: Measured) -> Picture:
     """Measured timeline, ideal timeline, speeds and convergence, one under the other."""
-    workers = len(found.program.workers)
-    names = ["worker"] if workers == 1 else [f"worker {n + 1}" for n in range(workers)]
-    if found.program.races:
-        names = ["main thread", *(f"fits of {k}" for k in range(1, found.program.modules))]
-    alone = found.program.races and WAYS[found.way][1] != "one thread"
+    program, on = found.program, found.values["cores"]
+    names = ["worker"] if len(program.workers) == 1 else []
+    if program.races:
+        names = ["main thread", *(f"fits of {k}" for k in range(1, program.modules))]
     title = "Measured: four batches in the middle of a run"
     measured = timeline(bars_of_spans(found.spans, names), title=title)
-    if alone:
+    if program.races and WAYS[found.way][1] != "one thread":
         measured.sentence += " A fit's bar is the time to start it; it runs elsewhere."
-    slots = ideal_timeline(
-        found.program, found.times, cores=found.ideal_cores, batches=found.program.lag + 12
-    )
-    some = middle([_as_span(slot) for slot in slots])
-    ideal = timeline(
-        bars_of_spans(some, names),
-        title=f"Ideal on {_cores(found.ideal_cores)}: same steps, nothing else in the way",
-        measured=False,
-    )
-    counts = sorted({1, 2, 4, 8, found.ideal_cores})
+    slots = ideal_timeline(program, found.times, cores=on, batches=program.lag + 12)
+    title = f"Ideal on {_cores(on)}: same steps, nothing else in the way"
+    ideal = timeline(bars_of_slots(middle(slots), names), title=title, measured=False)
     speeds = ratios(
         {f"measured here ({_cores(cores())})": found.speed},
-        {f"ideal on {_cores(n)}": found.ideal_speed(n) for n in counts},
+        {f"ideal on {_cores(n)}": found.ideal_speed(n) for n in sorted({1, 2, 4, 8, on})},
         title=f"Speed of: {found.way}",
     )
-    parts = [measured, ideal, speeds]
-    if found.curves:
-        parts.append(_convergence(found))
+    parts = [measured, ideal, speeds, *([_convergence(found)] if found.curves else [])]
     return Stacked(parts, first=verdict(found, cores()), alt=f"{found.way}: timelines and curves")
 
 
-def _as_span(slot: Slot) -> Span:
-    step = slot.step
-    start, end = round(slot.start * 1e9), round(slot.end * 1e9)
-    return Span(slot.worker, step.op, step.module, step.batch, start, end)
-
-
 def _convergence(found: Measured) -> Picture:
-    in_seconds = found.over == "seconds"
+    in_seconds = found.values["over"] == "seconds"
     lines = []
     for look, (way, (batches, losses)) in enumerate(found.curves.items()):
         x = np.array(batches) * (found.per_batch[way] if in_seconds else 1)
@@ -299,9 +260,7 @@ def _convergence(found: Measured) -> Picture:
 
 def ordering_panel() -> Panel[Measured]:
     """Run an ordering beside the Red Box: timelines, time of a batch, convergence."""
-    ways = [
-        way for way, (_, how) in WAYS.items() if how != "process per fit" or processes_can_fork()
-    ]
+    ways = [w for w in WAYS if processes_can_fork() or WAYS[w][1] != "process per fit"]
     return Panel(
         {
             "way": Choice(ways, "pipeline, a thread per worker", "Ordering"),

@@ -82,7 +82,7 @@ def test_a_latency_asks_for_staleness(plain):
 def test_a_narrow_line_can_not_be_hidden(plain):
     size = 32 * 32 * 8
     found = last(line=8 * size / 0.005, staleness=16)  # five milliseconds for each message
-    assert found.message[0] == size
+    assert found.size == size
     assert found.sending == pytest.approx(0.005)
     assert found.sent[4] == pytest.approx(0.005)
     assert "The line holds them back" in verdict(found)
@@ -93,7 +93,7 @@ def test_a_narrow_line_can_not_be_hidden(plain):
 
 def test_the_message_is_on_its_way_for_latency_and_sending(plain):
     found = last(latency=2.0, line=8 * 32 * 32 * 8 / 0.003)
-    assert found.message[1] == pytest.approx(0.005)
+    assert found.on_the_way == pytest.approx(0.005)
     assert list(found.delays.values()) == pytest.approx([0.005] * 14)
     late = time_per_batch(found.program, PLAIN, delays=found.delays)
     assert found.sent[4] == pytest.approx(late)

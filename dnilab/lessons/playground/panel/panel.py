@@ -290,11 +290,15 @@ class Playground(Panel[Progress]):
 
     # -- the second picture ------------------------------------------------------------------
 
+    def _soon(self) -> None:
+        super()._soon()
+        self._below_budget.reset()
+
     def _drawn(self, job: _Job, snapshot: Progress, *, last: bool) -> None:
         if not (last or self._below_budget.due()):
             return
         values = {name: self.controls[name].value for name in SHOWN}
-        with self._drawing, self._below_budget:
+        with self._below_budget:
             png, sentence = self._below.draw(snapshot, values)
         with self._lock:
             if not self._is_current(job):

@@ -187,7 +187,7 @@ class SweepPart(Panel[Swept]):
     def _to_draw(self) -> bool:
         """Whether there is something that is not on the picture yet."""
         job = self._job
-        return job is not None and (job.unsaid or job.redraw)
+        return job is not None and job.unsaid
 
     def _draw_map(self, swept: Swept) -> pictures.SweepMap:
         what = self.controls["show"].value
