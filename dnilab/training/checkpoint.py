@@ -35,7 +35,6 @@ from dnilab.training.state import (
     fitted_as_made,
     merged,
     pending_at,
-    still_needed,
 )
 
 FORMAT = "dnilab checkpoint"
@@ -121,7 +120,6 @@ class Keeper:
     def save(self, batch: int) -> None:
         """Write the state after ``batch`` batches; the workers are at rest."""
         state = merged(worker.state() for worker in self.workers)
-        state = still_needed(state, self.workers[0].program, self.workers[0].batches)
         save(self.path, self.run, batch, state)
         self.known = Checkpoint(self.path, dict(self.run), batch, RunState(state.turn))
 

@@ -8,7 +8,7 @@ the batch and those of its input model; a late fit, which guesses again, needs t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -89,14 +89,6 @@ def pending_at(program: Program, turn: int, batches: int) -> set[Key]:
     return {(value.kind, value.module, value.batch) for value in needed - made}
 
 
-def still_needed(state: RunState, program: Program, batches: int) -> RunState:
-    """The state without what nobody needs any more, as the run ends before they would."""
-    needed = pending_at(program, state.turn, batches)
-    pending = {key: value for key, value in state.pending.items() if key in needed}
-    made_with = {key: thetas for key, thetas in state.made_with.items() if key in needed}
-    return replace(state, pending=pending, made_with=made_with)
-
-
 def check_writable(program: Program) -> None:
     """Raise ValueError if a pullback is pending between two turns of ``program``.
 
@@ -155,15 +147,17 @@ class ResumableWorker(Worker):
         Raises ValueError if an optimiser does not tell what it keeps.
         """
         plain = {"guess": lambda value: value[2], "prediction": lambda value: None}
+        # not what nobody needs any more, as the run ends before they would
+        needed = pending_at(self.program, self.turn, self.batches) & self.store.keys()
         return RunState(
             self.turn,
             self.thetas(),
             {part: memory_of(updater) for part, updater in self._tools.updates.items()},
             {
-                key: plain[key[0]](value) if key[0] in plain else value
-                for key, value in self.store.items()
+                key: plain[key[0]](self.store[key]) if key[0] in plain else self.store[key]
+                for key in needed
             },
-            {key: self._made_with[key] for key in self.store if key[:2] in self._as_made},
+            {key: self._made_with[key] for key in needed if key[:2] in self._as_made},
         )
 
     def restore(self, state: RunState) -> None:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from benchmarks.orderings import random_case
 from dnilab.data.dataset import Feed
+from dnilab.lessons.any_graph.network.joins import Concatenate
 from dnilab.lessons.convolutions.network.build import ConvGenerator
 from dnilab.lessons.convolutions.network.layers import ChannelNorm, Conv2D
 from dnilab.lessons.convolutions.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage
@@ -29,7 +30,6 @@ from dnilab.network import (
     Adam,
     BinaryCrossEntropy,
     Chain,
-    Concatenate,
     Dense,
     Layer,
     Module,
