@@ -16,7 +16,7 @@ import secrets
 import zipfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -25,9 +25,8 @@ import numpy as np
 
 from dnilab.checks import file_path, whole_number
 from dnilab.data import Dataset
-from dnilab.network import Stack
-from dnilab.orderings import Program, Wiring
-from dnilab.orderings.steps import numbered
+from dnilab.network import Loss, Stack
+from dnilab.orderings import Program
 from dnilab.training.events import Snapshot
 from dnilab.training.failures import NOWHERE, WorkerLost
 from dnilab.training.state import (
@@ -179,31 +178,33 @@ def _made_with(value: Any) -> str | None:
         several = ["None" if one is None else _made_with(one) for one in value]
         return None if None in several else repr(several)
     # a class, as Chain, has thetas too: the property
-    if isinstance(value, type) or not (hasattr(value, "thetas") or hasattr(value, "theta")):
+    if isinstance(value, type) or not (hasattr(value, "thetas") or isinstance(value, Loss)):
         return None
-    names = [name for name in dir(value) if name == "__call__" or not name.startswith("__")]
-    # static: of the instance or its class, and no property is run
-    settings = {name: _made_with(inspect.getattr_static(value, name)) for name in names}
-    thetas = value.thetas if hasattr(value, "thetas") else [value.theta]
-    told = {name: words for name, words in settings.items() if words is not None}
-    for name, array in getattr(value, "__dict__", {}).items():
-        if isinstance(array, np.ndarray) and not any(np.may_share_memory(array, t) for t in thetas):
-            told[name] = _digest(str(array.dtype), array)
+    thetas = getattr(value, "thetas", [])
+    told = {}
+    for name in dir(value):
+        if name == "__call__" or not name.startswith("__"):
+            one = inspect.getattr_static(value, name)  # of it or its class; no property is run
+            if not isinstance(one, np.ndarray):
+                told[name] = _made_with(one)
+            elif not any(np.may_share_memory(one, theta) for theta in thetas):
+                told[name] = _digest(str(one.dtype), one)  # drawn once, and not learned
+    told = {name: words for name, words in told.items() if words is not None}
     return repr((type(value).__name__, [theta.size for theta in thetas], told))
 
 
 def description(stack: Stack, data: Dataset, program: Program, **how: Any) -> dict[str, Any]:
     """What has to be the same for a run to go on, by argument; ``how``: optimisers and numbers."""
     # Which worker runs the steps of a module is left out: it changes no number.
-    left_out = ("name", "workers", "parcels", "wiring")
-    drawn = {k: v for k, v in vars(program).items() if k not in left_out}
+    names = {f.name for f in fields(program)} - {"name", "workers", "parcels", "wiring"}
+    drawn = [(name, getattr(program, name)) for name in sorted(names)]
     by_module = sorted(program.steps(), key=lambda step: step.module)
     steps = [(step.module, step.op, step.batch) for step in by_module]
     x, y = data.x_train, data.y_train
     return {
-        "stack": _digest(repr((_made_with(stack), stack.loss.name, str(stack.dtype)))),
+        "stack": _digest(repr((_made_with(stack), str(stack.dtype)))),
         "data": _digest(repr((x.shape, y.shape)), x, y),
-        "program": _digest(repr((drawn, program.wires, steps))),
+        "program": _digest(repr((drawn, steps, program.wires))),
         **{name: one if isinstance(one, int) else repr(one) for name, one in how.items()},
     }
 
@@ -217,19 +218,6 @@ def _form(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _form(one) for name, one in value.items()}
     return "number" if isinstance(value, (int, float)) else type(value).__name__
-
-
-def _forms_of_values(stack: Stack, x: np.ndarray, wiring: Wiring) -> dict[tuple[str, int], Any]:
-    """The form of what can be pending, by kind and module, for batches like x."""
-    forms = {}
-    said, _ = stack.forward(x)
-    for k, h in enumerate(said, start=1):
-        forms["guess", k], forms["prediction", k] = _form(h), _form(None)
-        for place in range(len(wiring.users[k - 1]) or 1):
-            forms[numbered("h", place), k] = _form(h)
-        for place, ear in wiring.sources(k):
-            forms[numbered("message", place), k] = _form(said[ear.module - 1])
-    return forms
 
 
 def check_fits(
@@ -256,15 +244,23 @@ def check_fits(
                 f"{resume}, of a run with {told[0]}; here it accepts a checkpoint of a run with "
                 f"{told[1]}"
             )
-    thetas, values = _form(start.thetas), _forms_of_values(stack, x, program.wires)
+    thetas, (said, _) = _form(start.thetas), stack.forward(x)
     as_made, pending = fitted_as_made(program), pending_at(program, its.turn, batches)
+
+    def form(kind: str, k: int) -> Any:
+        """The form of a pending value: that of what its module says, or has heard."""
+        what, _, number = kind.partition(" ")
+        if what == "message":
+            k = program.wires.heard[k - 1][int(number or 1) - 1].module
+        return _form(None if what == "prediction" else said[k - 1])
+
     noted = {key: thetas[key[1], as_made[key[:2]]] for key in pending if key[:2] in as_made}
     for name, fits in {
         "turn": its.turn <= program.turns(batches),
         "batch": checkpoint.batch == min(its.turn * program.batches_per_turn, batches),
         "thetas": _form(its.thetas) == thetas,
         "memories": _form(its.memories) == _form(start.memories),
-        "pending": _form(its.pending) == {key: values.get(key[:2]) for key in pending},
+        "pending": _form(its.pending) == {key: form(*key[:2]) for key in pending},
         "made_with": _form(its.made_with) == noted,
     }.items():
         if not fits:

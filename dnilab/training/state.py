@@ -60,32 +60,27 @@ def fitted_as_made(program: Program) -> dict[tuple[str, int], str]:
 
     By kind and module; the value is the part of the module that made them.
     """
-    parts = {"fit": ("guess", "generator"), "fit_input": ("prediction", "input model")}
-    newest = {
-        k: max(s.batch for s in program.steps() if s.module == k) for k in modules_of(program)
-    }
-    return {
-        (parts[step.op][0], step.module): parts[step.op][1]
-        for step in program.steps()
-        if step.op in parts
-        and step.batch < newest[step.module]
-        and not (step.op == "fit" and program.wires.signal(step.module) == "readout")
-    }
-
-
-def modules_of(program: Program) -> set[int]:
-    """The modules that a program has steps for."""
-    return {step.module for step in program.steps()}
+    newest: dict[int, int] = {}
+    for step in program.steps():
+        newest[step.module] = max(step.batch, newest.get(step.module, step.batch))
+    found = {}
+    for step in program.steps():
+        if step.batch < newest[step.module]:
+            if step.op == "fit":
+                found["guess", step.module] = program.wires.signal(step.module)
+            elif step.op == "fit_input":
+                found["prediction", step.module] = "input model"
+    return found
 
 
 def pending_at(program: Program, turn: int, batches: int) -> set[Key]:
     """What is pending after ``turn`` turns of a run: made before, and needed later."""
     if not program.repeats:
         return set()  # what a drawn turn has made and not used is thrown away
-    reach = program.lag // program.batches_per_turn + 2  # turns until all that is pending is used
+    drained = turn + program.warm_up() // program.batches_per_turn + 1
     needs_makes = [
         in_a_run(step, program.wires)
-        for later in range(turn, turn + reach)
+        for later in range(turn, drained)
         for worker in unroll_turn(program, later, batches)
         for step in worker
     ]
@@ -100,9 +95,9 @@ def check_writable(program: Program) -> None:
     A pullback is a function that knows the inside of its forward pass.  No ordering of the course
     keeps one of a module from turn to turn, and those of guesses are made again: ``made_with``.
     """
-    full = program.lag // program.batches_per_turn + 1  # after so many turns nothing new is pending
-    batches = (2 * full + 3) * program.batches_per_turn
-    for kind, module, _ in sorted(pending_at(program, full, batches), reverse=True):
+    enough = program.warm_up()  # batches, until all is pending that can be
+    pending = pending_at(program, enough // program.batches_per_turn + 1, 3 * enough)
+    for kind, module, _ in sorted(pending, reverse=True):
         if kind in UNWRITABLE:
             raise ValueError(
                 f"checkpoint can't hold the {kind} of module {module}, which program "
@@ -152,15 +147,17 @@ class ResumableWorker(Worker):
         Raises ValueError if an optimiser does not tell what it keeps.
         """
         plain = {"guess": lambda value: value[2], "prediction": lambda value: None}
+        # not what nobody needs any more, as the run ends before they would
+        needed = pending_at(self.program, self.turn, self.batches) & self.store.keys()
         return RunState(
             self.turn,
             self.thetas(),
             {part: memory_of(updater) for part, updater in self._tools.updates.items()},
             {
-                key: plain[key[0]](value) if key[0] in plain else value
-                for key, value in self.store.items()
+                key: plain[key[0]](self.store[key]) if key[0] in plain else self.store[key]
+                for key in needed
             },
-            {key: self._made_with[key] for key in self.store if key[:2] in self._as_made},
+            {key: self._made_with[key] for key in needed if key[:2] in self._as_made},
         )
 
     def restore(self, state: RunState) -> None:

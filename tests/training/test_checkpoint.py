@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.orderings import random_case
 from dnilab.data.dataset import Feed
+from dnilab.lessons.any_graph.network.joins import Concatenate
 from dnilab.lessons.convolutions.network.build import ConvGenerator
 from dnilab.lessons.convolutions.network.layers import ChannelNorm, Conv2D
 from dnilab.lessons.convolutions.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage
@@ -32,6 +34,8 @@ from dnilab.network import (
     Layer,
     Module,
     Momentum,
+    Readout,
+    SquaredError,
     Stack,
     loss_named,
     optimiser_named,
@@ -42,14 +46,18 @@ from dnilab.orderings import (
     Step,
     backprop,
     blue_box,
+    chain,
     complete_unlock,
+    direct_feedback,
+    local_loss,
     pipeline,
     sequential,
     sparse,
 )
-from dnilab.training import Report, checkpoint, train
+from dnilab.orderings.steps import in_a_run, unroll_turn
+from dnilab.training import Report, checkpoint, train, wiring_of
 from dnilab.training.checkpoint import load, save
-from dnilab.training.state import RunState, merged
+from dnilab.training.state import RunState, merged, pending_at
 from tests.training.by_hand import bits, small_data
 from tests.training.planted import DATA, FailingSGD, blas_threads, network, nothing_left
 from tests.training.test_threads import divisions, numbers
@@ -152,6 +160,53 @@ def test_whatever_is_interrupted_goes_on_as_if_it_had_not_been(
         assert name == "Report"
         row.pop("spans")
         assert any(row.items() <= other.items() for other in others)
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 10**6),
+    every=st.integers(1, 5),
+    reports=st.integers(1, 9),
+    executor=st.sampled_from(["one thread", "threads"]),
+)
+def test_any_wiring_goes_on_as_if_it_had_not_been_interrupted(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, every: int, reports: int, executor: str
+) -> None:
+    path = tmp_path_factory.mktemp("run") / "run.npz"
+    program, stack, rows, batch = random_case(seed)
+    how = {"optimiser": Adam(0.01), "batch_size": batch, "epochs": 2, "report_every": every}
+    whole, again = stack.copy(), stack.copy()
+    list(train(whole, rows, program, **how))
+    interrupted(stack, rows, program, reports, **how, checkpoint=path)
+    event(", ".join(sorted({key[0] for key in load(path).state.pending})))
+    list(train(again, rows, program, **how, resume=path, executor=executor))
+    assert bits(again) == bits(whole)
+
+
+@given(seed=st.integers(0, 10**6), turn=st.integers(0, 12))
+def test_what_is_pending_is_what_was_made_and_is_needed(seed: int, turn: int) -> None:
+    program, *_ = random_case(seed)
+    batches = turn * program.batches_per_turn + 3
+    turns = program.turns(batches)
+    assume(turn <= turns)
+    needs, makes = [], []
+    for number in range(turns):
+        for step in (step for worker in unroll_turn(program, number, batches) for step in worker):
+            needed, made = in_a_run(step, program.wires)
+            needs += [tuple(value) for value in needed if number >= turn]
+            makes += [tuple(value) for value in made if number < turn]
+    assert pending_at(program, turn, batches) == set(needs) & set(makes)
+
+
+def test_readouts_that_learn_late(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    steps = [Step("forward_update", k) for k in (1, 2, 3)] + [Step("fit", k, -2) for k in (1, 2)]
+    program = Program("late readouts", 3, (tuple(steps),), wiring=chain(3, "readout"))
+    whole, stack, again = (network(context=None, signals="readout") for _ in range(3))
+    list(train(whole, DATA, program, **HOW))
+    write(path, program, stack)
+    list(train(again, DATA, program, **HOW, resume=path))
+    assert bits(again) == bits(whole)
 
 
 def write(path: Path, program: Program, stack: Stack | None = None, **how: Any) -> None:
@@ -745,6 +800,52 @@ def test_generators_of_equal_sizes_that_are_made_otherwise(tmp_path: Path) -> No
         return of_images(SQUARE, MeanPool2D(2), generator=generator)
 
     refused_and_accepted(stack(4, 4, 1), stack(2, 8, 1), tmp_path / "run.npz")
+
+
+def with_others(stack: Stack) -> None:
+    """Draw what is fixed and not learned again, and let readouts have another loss."""
+    for module in stack.modules:
+        for one in (module.signal, *module.body.layers):
+            if hasattr(one, "B"):
+                one.B *= -1
+            if hasattr(one, "loss"):
+                one.loss = SquaredError()
+
+
+@pytest.mark.parametrize(
+    ("how", "program"),
+    [
+        ({"signals": "feedback"}, direct_feedback(3)),
+        ({"context": None, "fixed_feedback": True}, backprop(3)),
+        ({"signals": "readout"}, local_loss(TWO)),
+    ],
+    ids=["feedback", "fixed feedback", "readout"],
+)
+def test_what_is_not_learned_and_not_in_the_file(how: Any, program: Any, tmp_path: Path) -> None:
+    stack = network(**how)
+    path, again, other = tmp_path / "run.npz", stack.copy(), stack.copy()
+    with_others(other)
+    write(path, program, stack)
+    with pytest.raises(ValueError, match=r"^resume is .* of a run with another stack"):
+        train(other, DATA, program, **HOW, resume=path)
+    for one in (again, stack):
+        list(train(one, DATA, program, **HOW, resume=path))
+    assert bits(again) == bits(stack)
+
+
+def test_networks_that_are_wired_otherwise(tmp_path: Path) -> None:
+    def wired(late: int) -> Stack:
+        below = network((4, 6, 2), context=None).modules[0]
+        body = Chain([Concatenate((6, 6)), Dense(12, 2, np.random.default_rng(0))])
+        heard = (((0, 0),), ((1, 0), (1, late)))
+        signal = Readout(6, 2, BinaryCrossEntropy(), rng=np.random.default_rng(0))
+        return Stack([Module(below.body, signal), Module(body)], BinaryCrossEntropy(), heard)
+
+    path, one, other = tmp_path / "run.npz", wired(1), wired(2)
+    write(path, sequential(wiring_of(one)), one)
+    list(train(wired(1), DATA, sequential(wiring_of(one)), **HOW, resume=path))
+    with pytest.raises(ValueError, match=r"^resume is .* of a run with another stack"):
+        train(other, DATA, sequential(wiring_of(other)), **HOW, resume=path)
 
 
 def test_what_differs_is_told_if_it_is_short(tmp_path: Path) -> None:

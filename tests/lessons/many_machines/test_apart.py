@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.orderings import random_case
 from dnilab.lessons.many_machines.training import apart, cluster
 from dnilab.lessons.many_machines.training.apart import WorkerLost, looked_at
-from dnilab.network import SGD, Adam, Stack
+from dnilab.network import SGD, Adam, BinaryCrossEntropy, Stack
 from dnilab.orderings import Program, Step, blue_box, complete_unlock, pipeline, sequential
-from dnilab.training import Diverged, Report, WorkerFailed, train
+from dnilab.training import Diverged, Report, WorkerFailed, train, wiring_of
 from dnilab.training.checkpoint import load
 from tests.training.by_hand import bits
 from tests.training.planted import (
@@ -76,6 +77,17 @@ def test_apart_and_one_thread_tell_the_same_and_end_the_same(client: Any, run: A
     assert many == one
 
 
+@settings(max_examples=15)
+@given(seed=st.integers(0, 10**6))
+def test_any_wiring_and_any_signals(client: Any, seed: int) -> None:
+    program, stack, data, batch = random_case(seed)
+    assume(len(program.workers) <= PROCESSES)
+    event(f"{program.wires.signals[0]}, {len(program.workers)} workers")
+    how = {"optimiser": Adam(0.01), "batch_size": batch, "epochs": 2, "report_every": 3}
+    one, many = both_ways(client, stack, data, program, **how)
+    assert many == one
+
+
 @pytest.mark.parametrize("late", [1, 3])
 @pytest.mark.parametrize("again", [True, False])
 def test_complete_unlock(client: Any, late: int, again: bool) -> None:
@@ -89,7 +101,7 @@ def test_a_process_gets_the_rows_that_its_modules_look_at() -> None:
     def seen(modules: tuple[int, ...], **how: Any) -> tuple[bool, bool]:
         stack = network(**{"context": ("h",), **how})
         own = {k: module for k, module in enumerate(stack.modules, start=1) if k in modules}
-        part = looked_at(DATA, own, 3)
+        part = looked_at(DATA, own, wiring_of(stack))
         assert len(part.x_train) == len(part.y_train) == len(DATA.x_train)
         assert len(part.x_test) == len(part.y_test) == 1
         assert part.inputs in (1, DATA.inputs)
@@ -102,6 +114,11 @@ def test_a_process_gets_the_rows_that_its_modules_look_at() -> None:
     assert seen((2,), context=("h", "y")) == (False, True)
     assert seen((2,), context=("h", "x")) == (True, False)
     assert seen((2,), input_hidden=()) == (True, False)
+    assert seen((2,), signals="readout") == (False, True)
+    # and in a graph, whoever hears the input
+    graph = Stack(network().modules, BinaryCrossEntropy(), (((0, 0),), ((1, 0), (0, 0)), ((2, 0),)))
+    part = looked_at(DATA, {2: network(context=("h",)).modules[1]}, wiring_of(graph))
+    assert part.x_train is DATA.x_train
 
 
 def test_two_runs_at_once_share_the_processes(client: Any) -> None:

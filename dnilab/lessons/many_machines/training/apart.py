@@ -26,7 +26,7 @@ from dnilab.lessons.many_machines.training.messages import Assignment, Cost, Fau
 from dnilab.lessons.many_machines.training.remote_worker import Actor
 from dnilab.network import Module, Stack
 from dnilab.network.optimisers import copy_into
-from dnilab.orderings import Program
+from dnilab.orderings import Program, Wiring
 from dnilab.training.events import Snapshot
 from dnilab.training.failures import WorkerFailed, WorkerLost, first_of, turn_of
 from dnilab.training.state import ResumableWorker, merged
@@ -139,7 +139,7 @@ class _Team:
             assert isinstance(feed, Feed)  # train() has made it
             made_with = {name: getattr(worker, name) for name in signature(Worker).parameters}
             del made_with["feed"]
-            data = looked_at(feed.data, worker.modules, worker.program.modules)
+            data = looked_at(feed.data, worker.modules, worker.program.wires)
             state, saving = None, False
             if isinstance(worker, ResumableWorker):  # the run is written down, or taken up again
                 state, saving = worker.state() if worker.turn else None, worker.saving
@@ -209,16 +209,17 @@ class _Team:
             member.future.release()
 
 
-def looked_at(data: Dataset, modules: Mapping[int, Module], top: int) -> Dataset:
+def looked_at(data: Dataset, modules: Mapping[int, Module], wiring: Wiring) -> Dataset:
     """What a worker with these modules looks at: no test rows, and only the x or y it needs.
 
     In the place of the others there is one column, so that the batches are drawn as everywhere.
     """
-    contexts = {one for m in modules.values() if m.generator for one in m.generator.context}
+    needs = {one for m in modules.values() if m.signal for one in m.signal.needs}
+    hears_x = any(ear.module == 0 for k in modules for ear in wiring.heard[k - 1])
     x, y = data.x_train, data.y_train
-    if not (1 in modules or "x" in contexts or any(m.input_model for m in modules.values())):
+    if not (hears_x or "x" in needs or any(m.input_model for m in modules.values())):
         x = x[:, :1]
-    if not (top in modules or "y" in contexts):
+    if not (wiring.modules in modules or "y" in needs):
         y = np.ones((len(y), 1), y.dtype)
     return replace(data, x_train=x, y_train=y, x_test=x[:1], y_test=y[:1])
 

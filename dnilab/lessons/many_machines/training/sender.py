@@ -45,7 +45,8 @@ class Sender:
                 values, turns = self.values, self.turns
                 self.values, self.turns = [], 0
                 self.messages += 1
-                self.bytes += sum(value.nbytes for _, value in values)
+                # None, where there is nothing to tell
+                self.bytes += sum(value.nbytes for _, value in values if value is not None)
                 keys = [key for key, _ in values]
                 began = time.perf_counter_ns()
                 # each array an argument of its own: Dask then sends its memory as it is
