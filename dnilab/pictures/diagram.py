@@ -101,12 +101,6 @@ def math(name: str) -> str:
     return f"${text}" + (r"^{\top}$" if transposed else "$")
 
 
-def shape_text(shape: Iterable[object]) -> str:
-    """``("B", 24)`` as ``(B, 24)``, and ``(128,)`` as Python writes it."""
-    parts = [str(part) for part in shape]
-    return f"({parts[0]},)" if len(parts) == 1 else "(" + ", ".join(parts) + ")"
-
-
 def draw_diagram(diagram: Diagram) -> Picture:
     """The drawing of a :class:`Diagram`."""
     picture = Picture(diagram.width, diagram.height, sentence=diagram.sentence, alt=diagram.alt)

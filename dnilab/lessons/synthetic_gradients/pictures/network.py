@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dnilab.checks import one_of, whole_numbers
+from dnilab.lessons.synthetic_gradients.pictures.shapes import shape_text
 from dnilab.orderings import Instant, Program, Step, Wait, backprop, instants
-from dnilab.pictures.diagram import Arrow, Box, Diagram, Words, draw_diagram, math, shape_text
+from dnilab.pictures.diagram import Arrow, Box, Diagram, Words, draw_diagram, math
 from dnilab.pictures.ordering import KINDS, missing, moment_boxes
 from dnilab.pictures.style import FONT_SIZE, INK, SMALL, Picture, capital, listing
 

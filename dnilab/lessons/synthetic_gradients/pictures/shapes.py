@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dnilab.checks import one_of
-from dnilab.pictures.diagram import Box, Diagram, Words, draw_diagram, math, shape_text
+from dnilab.pictures.diagram import Box, Diagram, Words, draw_diagram, math
 from dnilab.pictures.style import INK, SMALL, Picture
 
 Size = int | str
@@ -36,6 +36,12 @@ class Term:
         for part in self.shape:
             if not isinstance(part, int | str) or (isinstance(part, int) and part < 1):
                 raise ValueError(f"{what} has {part!r}; it accepts numbers above 0 and letters")
+
+
+def shape_text(shape: Iterable[object]) -> str:
+    """``("B", 24)`` as ``(B, 24)``, and ``(128,)`` as Python writes it."""
+    parts = [str(part) for part in shape]
+    return f"({parts[0]},)" if len(parts) == 1 else "(" + ", ".join(parts) + ")"
 
 
 PRODUCT = "@"
