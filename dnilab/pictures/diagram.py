@@ -101,9 +101,16 @@ def math(name: str) -> str:
     return f"${text}" + (r"^{\top}$" if transposed else "$")
 
 
-def draw_diagram(diagram: Diagram) -> Picture:
+class Drawn(Picture):
+    """The picture of a diagram, which it keeps."""
+
+    diagram: Diagram
+
+
+def draw_diagram(diagram: Diagram) -> Drawn:
     """The drawing of a :class:`Diagram`."""
-    picture = Picture(diagram.width, diagram.height, sentence=diagram.sentence, alt=diagram.alt)
+    picture = Drawn(diagram.width, diagram.height, sentence=diagram.sentence, alt=diagram.alt)
+    picture.diagram = diagram
     headline(picture, diagram.title)
     draw_parts(pixel_axes(picture), diagram.boxes, diagram.arrows, diagram.words)
     return picture

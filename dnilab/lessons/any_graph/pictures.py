@@ -10,7 +10,7 @@ from functools import partial
 from itertools import pairwise
 
 from dnilab.checks import one_of, real_number, true_or_false, whole_number
-from dnilab.pictures.diagram import Arrow, Box, Diagram, Point, Words, draw_diagram
+from dnilab.pictures.diagram import Arrow, Box, Diagram, Drawn, Point, Words, draw_diagram
 from dnilab.pictures.draw import arrow
 from dnilab.pictures.style import BLACK, SMALL, Picture, Stroke, listing
 from dnilab.pictures.timeline import TALL, Bar, timeline
@@ -70,11 +70,23 @@ def _pull(heard: Mapping[str, Sequence[str]], share: Mapping[Slot, float], slot:
     return sum(at) / max(len(at), 1)
 
 
-def graph_diagram(
+def graph(
     heard: Mapping[str, Sequence[str]], *, widths: Mapping[str, int] | None = None,
     guesses: Collection[str] = (), title: str | None = None,
-) -> Diagram:  # fmt: skip
-    """The boxes and arrows of :func:`graph`."""
+) -> Drawn:  # fmt: skip
+    """A graph, from left to right: on each edge a value going up and a gradient coming down.
+
+    Parameters
+    ----------
+    heard:
+        For each node the names of what it hears; names that are no node are inputs.
+    widths:
+        How wide the value of each name is, written into its box.
+    guesses:
+        The nodes with a generator.
+
+    Raises ValueError for an empty graph, a cycle, or a guess at something that is no node.
+    """
     if not heard:
         raise ValueError("heard is empty; it accepts one node or more")
     column = columns_of(heard)
@@ -143,7 +155,8 @@ def graph_diagram(
     words, height = Words(12, 14, legend), tall + (72 if title else 46)
     said = _describe(heard, users, guesses)
     alt = "Diagram: a graph of nodes with the messages on its edges. Described in the text below."
-    return Diagram(700, height, tuple(boxes), tuple(arrows), (words,), said, title, alt)
+    parts = tuple(boxes), tuple(arrows), (words,)
+    return draw_diagram(Diagram(700, height, *parts, said, title, alt))
 
 
 def _describe(
@@ -161,26 +174,6 @@ def _describe(
         text += f" {listing(which)} {'has' if len(which) == 1 else 'have'} a generator M "
         text += "that guesses the gradient at once."
     return text
-
-
-def graph(
-    heard: Mapping[str, Sequence[str]], *, widths: Mapping[str, int] | None = None,
-    guesses: Collection[str] = (), title: str | None = None,
-) -> Picture:  # fmt: skip
-    """A graph, from left to right: on each edge a value going up and a gradient coming down.
-
-    Parameters
-    ----------
-    heard:
-        For each node the names of what it hears; names that are no node are inputs.
-    widths:
-        How wide the value of each name is, written into its box.
-    guesses:
-        The nodes with a generator.
-
-    Raises ValueError for an empty graph, a cycle, or a guess at something that is no node.
-    """
-    return draw_diagram(graph_diagram(heard, widths=widths, guesses=guesses, title=title))
 
 
 LEARNS = 0.6  # ticks that an update of A takes in the picture

@@ -88,6 +88,10 @@ def check_chain(chain: Chain) -> None:
         sofar, shape = term.name if operator == "=" else sofar, result
 
 
+WIDTH, GAP = 700, 38
+SIGNS = {"@": "·", "*": "⊙", "->": "→", "-": "−"}
+
+
 def shapes(
     rows: Sequence[Chain], *, title: str | None = None, notes: Sequence[str] = (), letter: int = 48
 ) -> Picture:
@@ -104,17 +108,6 @@ def shapes(
 
     Sides grow with the square root of the dimension, or 12 and 128 could not share a picture.
     """
-    return draw_diagram(shapes_diagram(rows, title, notes, letter))
-
-
-WIDTH, GAP = 700, 38
-SIGNS = {"@": "·", "*": "⊙", "->": "→", "-": "−"}
-
-
-def shapes_diagram(
-    rows: Sequence[Chain], title: str | None, notes: Sequence[str], letter: int
-) -> Diagram:
-    """The boxes and words of :func:`shapes`."""
     if not rows:
         raise ValueError("rows is empty; it accepts one chain or more")
     if notes and len(notes) != len(rows):
@@ -160,7 +153,7 @@ def shapes_diagram(
         y -= tall + 38
     alt = f"Shapes: {title or 'matrix products'}. Described in the text below."
     said = _describe(rows, notes)
-    return Diagram(WIDTH, height, tuple(boxes), (), tuple(words), said, title, alt)
+    return draw_diagram(Diagram(WIDTH, height, tuple(boxes), (), tuple(words), said, title, alt))
 
 
 def _describe(rows: Sequence[Chain], notes: Sequence[str]) -> str:
