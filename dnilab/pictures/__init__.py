@@ -23,7 +23,6 @@ from dnilab.pictures.curves import Series, curves
 from dnilab.pictures.dots import dots
 from dnilab.pictures.live import LiveCurves, Redrawn
 from dnilab.pictures.ordering import bars_of_slots, bars_of_spans, ordering
-from dnilab.pictures.stacked import Stacked
-from dnilab.pictures.style import Picture, show
+from dnilab.pictures.style import Picture, Stacked, show
 from dnilab.pictures.table import Results, Table, table
 from dnilab.pictures.timeline import Bar, timeline

@@ -1,6 +1,6 @@
 """Curves over training: a mean line per setting, a band over its seeds, a label at its end.
 
-Compute, then draw: :func:`summarise` turns runs into the arrays that are drawn; a :class:`Chart`
+Compute, then draw: a :class:`Summary` turns runs into the arrays that are drawn; a :class:`Chart`
 turns them into the sentence and the axes, still or live; a :class:`Curve` draws one of them.
 """
 
@@ -76,33 +76,38 @@ class Series:
         if not self.label:
             raise ValueError("label is empty; it accepts the name of the line")
         if x.ndim != 1 or not np.all(np.isfinite(x)) or np.any(np.diff(x) <= 0):
-            raise ValueError(
-                f"x of {self.label!r} has shape {x.shape}; it accepts (n,), finite and increasing"
-            )
+            said = f"x of {self.label!r} has shape {x.shape}"
+            raise ValueError(f"{said}; it accepts (n,), finite and increasing")
         if y.ndim != 2 or y.shape[1] != x.size or y.shape[0] == 0:
-            raise ValueError(
-                f"y of {self.label!r} has shape {np.shape(self.y)}; it accepts ({x.size},) or "
-                f"(seeds, {x.size}), to go with x"
-            )
+            said = f"y of {self.label!r} has shape {np.shape(self.y)}"
+            accepts = f"({x.size},) or (seeds, {x.size}), to go with x"
+            raise ValueError(f"{said}; it accepts {accepts}")
         object.__setattr__(self, "x", x)
         object.__setattr__(self, "y", y)
 
 
-@dataclass(frozen=True)
 class Summary:
-    """What is drawn of one series: arrays (m,) up to the point where its first seed diverged."""
+    """What is drawn of one series: mean, and band from the lowest to the highest, over its seeds.
 
-    label: str
-    x: np.ndarray
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    seeds: int
-    diverged: int
-    """How many seeds are NaN or infinite anywhere."""
-    diverged_at: float | None
-    """The first x where a seed is no longer finite."""
-    look: LineLook
+    The arrays, (m,), stop where the first seed diverges: a mean over the seeds that happened to
+    survive would make a setting look better than it is. ``diverged`` counts the seeds that are NaN
+    or infinite anywhere; ``diverged_at`` is the first x where one is, or None.
+
+    >>> s = Summary(Series("a", [0, 1], [[1.0, 3.0], [2.0, 5.0]]))
+    >>> s.mean.tolist(), s.low.tolist(), s.high.tolist()
+    ([1.5, 4.0], [1.0, 3.0], [2.0, 5.0])
+    """
+
+    def __init__(self, series: Series, place: int = 0) -> None:
+        finite = np.abs(series.y) < HUGE  # False for NaN, too
+        whole = finite.all(axis=0)
+        count = series.x.size if whole.all() else int(np.argmin(whole))
+        y = series.y[:, :count]
+        self.label, self.x = series.label, series.x[:count]
+        self.mean, self.low, self.high = y.mean(axis=0), y.min(axis=0), y.max(axis=0)
+        self.seeds, self.diverged = len(series.y), int((~finite.all(axis=1)).sum())
+        self.diverged_at = None if whole.all() else float(series.x[count])
+        self.look = look(place if series.look is None else series.look)
 
     @property
     def end(self) -> float:
@@ -116,35 +121,8 @@ class Summary:
         return f"{label} (diverged)" if self.diverged else label
 
 
-def summarise(series: Series, place: int = 0) -> Summary:
-    """Mean, and band from the lowest to the highest, over the seeds of one series.
-
-    The mean stops where the first seed diverges: a mean over the seeds that happened to survive
-    would make a setting look better than it is.
-
-    >>> s = summarise(Series("a", [0, 1], [[1.0, 3.0], [2.0, 5.0]]))
-    >>> s.mean.tolist(), s.low.tolist(), s.high.tolist()
-    ([1.5, 4.0], [1.0, 3.0], [2.0, 5.0])
-    """
-    finite = np.abs(series.y) < HUGE  # False for NaN, too
-    whole = finite.all(axis=0)
-    count = series.x.size if whole.all() else int(np.argmin(whole))
-    y = series.y[:, :count]
-    return Summary(
-        label=series.label,
-        x=series.x[:count],
-        mean=y.mean(axis=0),
-        low=y.min(axis=0),
-        high=y.max(axis=0),
-        seeds=series.y.shape[0],
-        diverged=int((~finite.all(axis=1)).sum()),
-        diverged_at=None if count == series.x.size else float(series.x[count]),
-        look=look(place if series.look is None else series.look),
-    )
-
-
 def summarise_all(series: Sequence[Series]) -> list[Summary]:
-    """:func:`summarise` for each, refusing an empty list and two lines of one name."""
+    """A :class:`Summary` of each, refusing an empty list and two lines of one name."""
     series = list(series)
     if not series:
         raise ValueError("series is empty; it accepts one Series or more")
@@ -155,7 +133,7 @@ def summarise_all(series: Sequence[Series]) -> list[Summary]:
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         raise ValueError(f"series has the label {twice[0]!r} twice; it accepts different labels")
-    return [summarise(one, place) for place, one in enumerate(series)]
+    return [Summary(one, place) for place, one in enumerate(series)]
 
 
 def seeds_note(summaries: Sequence[Summary]) -> str:

@@ -101,15 +101,16 @@ def math(name: str) -> str:
     return f"${text}" + (r"^{\top}$" if transposed else "$")
 
 
-def shape_text(shape: Iterable[object]) -> str:
-    """``("B", 24)`` as ``(B, 24)``, and ``(128,)`` as Python writes it."""
-    parts = [str(part) for part in shape]
-    return f"({parts[0]},)" if len(parts) == 1 else "(" + ", ".join(parts) + ")"
+class Drawn(Picture):
+    """The picture of a diagram, which it keeps."""
+
+    diagram: Diagram
 
 
-def draw_diagram(diagram: Diagram) -> Picture:
+def draw_diagram(diagram: Diagram) -> Drawn:
     """The drawing of a :class:`Diagram`."""
-    picture = Picture(diagram.width, diagram.height, sentence=diagram.sentence, alt=diagram.alt)
+    picture = Drawn(diagram.width, diagram.height, sentence=diagram.sentence, alt=diagram.alt)
+    picture.diagram = diagram
     headline(picture, diagram.title)
     draw_parts(pixel_axes(picture), diagram.boxes, diagram.arrows, diagram.words)
     return picture

@@ -35,7 +35,7 @@ Stages = Mapping[tuple[str, int], str]
 """The number under which an operation of a module was published."""
 
 MOMENTS = 12  # that the strip shows: more than one batch of every ordering
-ROW = 62  # pixels from one operation to the next
+ROW, LOW_ROW = 62, 54  # pixels from one operation to the next; the low one says less
 STRIP_ROW = 30
 
 
@@ -128,15 +128,9 @@ def describe_instant(program: Program, instant: Instant, title: str) -> str:
 
 
 def moment_boxes(
-    program: Program,
-    instant: Instant,
-    top: float,
-    *,
-    tall: int = 46,
-    row: int = ROW,
-    stage: Stages | None = None,
+    program: Program, instant: Instant, top: float, stage: Stages | None = None, *,
     one_batch: bool = False,
-) -> tuple[list[Box], list[Words]]:
+) -> tuple[list[Box], list[Words]]:  # fmt: skip
     """A box for each operation of each module and the names of rows and columns, from ``top`` down.
 
     ``one_batch``: the program is a network that handles one batch, so that the boxes name none,
@@ -163,6 +157,7 @@ def moment_boxes(
     left, wide = 140.0, (700 - 140.0 - 8) / program.modules
     width = min(158.0, wide - 24 if one_batch else 0.92 * wide)
     least = 100 if one_batch else 126  # narrower boxes write two lines
+    tall, row = (36, LOW_ROW) if one_batch else (46, ROW)
     columns = {k: left + wide * (k - 0.5) for k in range(1, program.modules + 1)}
     noun = "layer" if one_batch else "module"
     crowded = width < 70  # of nine modules, say
@@ -192,7 +187,7 @@ def ordering_diagram(
     """The boxes and words of :func:`ordering`."""
     strip = STRIP_ROW * len({slot.worker for slot in unit_timeline(program, MOMENTS)}) + 74
     height = strip + ROW * len({step.op for step in program.steps()}) + 92
-    boxes, words = moment_boxes(program, instant, height - 50, stage=stage)
+    boxes, words = moment_boxes(program, instant, height - 50, stage)
     words += [
         Words(12, height - 20, title, FONT_SIZE + 1.0, color=INK),
         Words(688, height - 20, f"moment {instant.number} of {MOMENTS}", SMALL, "right", INK),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnilab.pictures import Series, curves
-from dnilab.pictures.curves import Chart, spread_out, stagger, summarise, y_range
+from dnilab.pictures.curves import Chart, Summary, spread_out, stagger, y_range
 from tests.pictures.legible import faults, is_drawn
 
 NAN = float("nan")
@@ -20,7 +20,7 @@ def lines(picture):
 
 
 def test_mean_and_band_over_seeds():
-    s = summarise(Series("a", [1, 2], [[1.0, 10.0], [3.0, 20.0], [5.0, 60.0]]))
+    s = Summary(Series("a", [1, 2], [[1.0, 10.0], [3.0, 20.0], [5.0, 60.0]]))
     np.testing.assert_array_equal(s.mean, [3.0, 30.0])
     np.testing.assert_array_equal(s.low, [1.0, 10.0])
     np.testing.assert_array_equal(s.high, [5.0, 60.0])
@@ -29,7 +29,7 @@ def test_mean_and_band_over_seeds():
 
 def test_a_mean_ends_where_the_first_seed_diverges():
     y = [[1.0, 2.0, 3.0, 4.0], [1.0, np.inf, 3.0, 4.0], [3.0, 2.0, 3.0, NAN]]
-    s = summarise(Series("a", [0, 5, 10, 15], y))
+    s = Summary(Series("a", [0, 5, 10, 15], y))
     np.testing.assert_array_equal(s.x, [0])
     np.testing.assert_array_equal(s.mean, [5 / 3])
     assert (s.diverged, s.diverged_at) == (2, 5)
@@ -66,7 +66,7 @@ def test_what_is_refused_names_its_argument():
 
 def say(*series, **more):
     more = {"xlabel": "epoch", "ylabel": "test error", "better": "lower", **more}
-    return Chart(**more).describe([summarise(s) for s in series])
+    return Chart(**more).describe([Summary(s) for s in series])
 
 
 def test_who_leads_and_by_how_much():
@@ -120,15 +120,15 @@ def test_divergence_is_told_and_does_not_lead():
 
 
 def test_a_run_that_diverged_does_not_set_the_scale():
-    bad = summarise(Series("bad", [0, 1, 2], [2.0, 1e90, np.inf]))
-    good = summarise(Series("good", [0, 1, 2], [1.0, 0.5, 0.2]))
+    bad = Summary(Series("bad", [0, 1, 2], [2.0, 1e90, np.inf]))
+    good = Summary(Series("good", [0, 1, 2], [1.0, 0.5, 0.2]))
     assert y_range([bad, good]) == (0.2, 2.0)
     assert y_range([bad]) == (2.0, 2.0)
-    assert np.isnan(y_range([summarise(Series("none", [0], [NAN]))])).all()
+    assert np.isnan(y_range([Summary(Series("none", [0], [NAN]))])).all()
 
 
 def test_only_what_a_log_axis_can_show_sets_its_scale():
-    s = summarise(Series("a", [0, 1, 2], [0.0, 0.1, 1.0]))
+    s = Summary(Series("a", [0, 1, 2], [0.0, 0.1, 1.0]))
     assert y_range([s], log=True) == (0.1, 1.0)
 
 

@@ -6,11 +6,11 @@ The protocol is that of Jaderberg et al. 2016, section 2; the drawings are our o
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from dnilab.checks import one_of, real_number, true_or_false, whole_number
-from dnilab.pictures.diagram import Arrow, Box, Diagram, Point, Words, draw_diagram
+from dnilab.pictures.diagram import Arrow, Box, Diagram, Drawn, Point, Words, draw_diagram
 from dnilab.pictures.draw import arrow
 from dnilab.pictures.style import BLACK, SMALL, Picture, Stroke, listing
 from dnilab.pictures.timeline import TALL, Bar, timeline
@@ -20,6 +20,7 @@ TRACK = 40  # pixels that a passing edge takes
 LOSS = "the loss"
 LANE = 7  # pixels from the middle of an edge to each of its two arrows
 Edge = tuple[str, str]  # who is heard, and by whom
+Slot = str | Edge  # what takes a place in a column: a node, or an edge that passes by
 
 
 def columns_of(heard: Mapping[str, Sequence[str]]) -> dict[str, int]:
@@ -40,52 +41,52 @@ def columns_of(heard: Mapping[str, Sequence[str]]) -> dict[str, int]:
     return column
 
 
-@dataclass
-class _Slot:
-    """A place in a column: of a node, or of an edge that passes by."""
-
-    name: str
-    edge: Edge | None = None
-    y: float = 0.0
-
-    @property
-    def height(self) -> int:
-        return TRACK if self.edge else ROW
+def _height(slot: Slot) -> int:
+    return ROW if isinstance(slot, str) else TRACK
 
 
-def _slots(heard: Mapping[str, Sequence[str]], column: Mapping[str, int]) -> list[list[_Slot]]:
+def _edges(heard: Mapping[str, Sequence[str]]) -> list[Edge]:
+    return [(name, user) for user, group in heard.items() for name in dict.fromkeys(group)]
+
+
+def _slots(heard: Mapping[str, Sequence[str]], column: Mapping[str, int]) -> list[list[Slot]]:
     """What stands in each column, from the top down: near what it hears, to cross few edges."""
-    slots: list[list[_Slot]] = [[] for _ in range(max(column.values()) + 1)]
-    for user, group in heard.items():
-        for name in dict.fromkeys(group):
-            for at in range(column[name] + 1, column[user]):
-                slots[at].append(_Slot(user, (name, user)))
+    slots: list[list[Slot]] = [[] for _ in range(max(column.values()) + 1)]
+    for name, user in _edges(heard):
+        for at in range(column[name] + 1, column[user]):
+            slots[at].append((name, user))
     for name, at in column.items():
-        slots[at].append(_Slot(name))
+        slots[at].append(name)
     for before, there in pairwise(slots):
-        share: dict[object, float] = {
-            (slot.edge or slot.name): (number + 0.5) / len(before)
-            for number, slot in enumerate(before)
-        }
-
-        def pull(slot: _Slot, share: Mapping[object, float] = share) -> float:
-            """Where what comes in from the left stands, from 0 at the top to 1."""
-            sources = [slot.edge[0]] if slot.edge else heard.get(slot.name, ())
-            at = [share.get((name, slot.name), share.get(name, 0.0)) for name in sources]
-            return sum(at) / max(len(at), 1)
-
-        there.sort(key=pull)  # keeps the order of equals: edges that pass by stand above
+        share = {slot: (rank + 0.5) / len(before) for rank, slot in enumerate(before)}
+        there.sort(key=partial(_pull, heard, share))  # equals stay: edges that pass by stand above
     return slots
 
 
-def graph_diagram(
-    heard: Mapping[str, Sequence[str]],
-    *,
-    widths: Mapping[str, int] | None = None,
-    guesses: Collection[str] = (),
-    title: str | None = None,
-) -> Diagram:
-    """The boxes and arrows of :func:`graph`."""
+def _pull(heard: Mapping[str, Sequence[str]], share: Mapping[Slot, float], slot: Slot) -> float:
+    """Where what comes in from the left stands, from 0 at the top to 1."""
+    user, sources = (slot, heard.get(slot, ())) if isinstance(slot, str) else (slot[1], slot[:1])
+    at = [share.get((name, user), share.get(name, 0.0)) for name in sources]
+    return sum(at) / max(len(at), 1)
+
+
+def graph(
+    heard: Mapping[str, Sequence[str]], *, widths: Mapping[str, int] | None = None,
+    guesses: Collection[str] = (), title: str | None = None,
+) -> Drawn:  # fmt: skip
+    """A graph, from left to right: on each edge a value going up and a gradient coming down.
+
+    Parameters
+    ----------
+    heard:
+        For each node the names of what it hears; names that are no node are inputs.
+    widths:
+        How wide the value of each name is, written into its box.
+    guesses:
+        The nodes with a generator.
+
+    Raises ValueError for an empty graph, a cycle, or a guess at something that is no node.
+    """
     if not heard:
         raise ValueError("heard is empty; it accepts one node or more")
     column = columns_of(heard)
@@ -94,18 +95,22 @@ def graph_diagram(
     slots = _slots(heard, column)
     users = {name: [u for u, group in heard.items() for n in group if n == name] for name in column}
     outputs = [name for name in column if not users[name]]
-    tall = max(sum(slot.height for slot in group) for group in slots)
+    tall = max(sum(map(_height, group)) for group in slots)
     step = 676 / (len(slots) + 1)
     size = min(92.0, step - 30)
     middles = [12 + step * (at + 0.5) for at in range(len(slots) + 1)]
+    edges = _edges(heard) + [(name, LOSS) for name in outputs]
     place: dict[str, Point] = {}
+    bends: dict[Edge, list[Point]] = {edge: [] for edge in edges}
     for x, group in zip(middles, slots, strict=False):
-        y = 32 + tall / 2 + sum(slot.height for slot in group) / 2
+        y = 32 + tall / 2 + sum(map(_height, group)) / 2
         for slot in group:
-            slot.y = y - slot.height / 2
-            y -= slot.height
-            if slot.edge is None:
-                place[slot.name] = (x, slot.y + 8)
+            middle = y - _height(slot) / 2
+            y -= _height(slot)
+            if isinstance(slot, str):
+                place[slot] = (x, middle + 8)
+            else:  # level past what stands in the column
+                bends[slot] += [(x - size / 2, middle), (x + size / 2, middle)]
     place[LOSS] = (middles[-1], place[outputs[0]][1])
 
     box = {LOSS: Box(LOSS, *place[LOSS], min(size, 56), 34, ("loss",), "loss")}
@@ -120,19 +125,6 @@ def graph_diagram(
         x, y = box[name].side("bottom")
         boxes.append(Box(f"M of {name}", x, y - 25, 26, 22, ("M",), "generator", SMALL))
         arrows.append(Arrow(((x, y - 14), (x, y)), "synthetic"))
-
-    edges = [(name, user) for user, group in heard.items() for name in dict.fromkeys(group)]
-    edges += [(name, LOSS) for name in outputs]
-    bends: dict[Edge, list[Point]] = {
-        edge: [
-            (x + half, slot.y)
-            for x, group in zip(middles, slots, strict=False)
-            for slot in group
-            if slot.edge == edge
-            for half in (-size / 2, size / 2)  # level past what stands in the column
-        ]
-        for edge in edges
-    }
 
     def spread(side: int) -> dict[Edge, float]:
         """How far from the middle of its box each edge ends, so that no two end in one point."""
@@ -160,61 +152,28 @@ def graph_diagram(
     legend = "" if widths is None else "Number: width.   "
     legend += "Solid: values go up.   Dashed: gradients come down."
     legend += "   M: guesses at once." if guesses else ""
-    return Diagram(
-        700,
-        tall + (72 if title else 46),
-        tuple(boxes),
-        tuple(arrows),
-        (Words(12, 14, legend),),
-        describe_graph(heard, users, guesses),
-        title,
-        "Diagram: a graph of nodes with the messages on its edges. Described in the text below.",
-    )
+    words, height = Words(12, 14, legend), tall + (72 if title else 46)
+    said = _describe(heard, users, guesses)
+    alt = "Diagram: a graph of nodes with the messages on its edges. Described in the text below."
+    parts = tuple(boxes), tuple(arrows), (words,)
+    return draw_diagram(Diagram(700, height, *parts, said, title, alt))
 
 
-def describe_graph(
-    heard: Mapping[str, Sequence[str]],
-    users: Mapping[str, Sequence[str]],
-    guesses: Collection[str],
+def _describe(
+    heard: Mapping[str, Sequence[str]], users: Mapping[str, Sequence[str]], guesses: Collection[str]
 ) -> str:
     """The graph in words."""
     parts = [f"{name} hears {listing(list(group))}" for name, group in heard.items()]
     text = "Values: " + "; ".join(parts) + "."
-    shared = [
-        f"At {name}, {len(told)} gradients come in, from {listing(list(told))}, and add up."
-        for name, told in users.items()
-        if name in heard and len(told) > 1
-    ]
-    if shared:
-        text += " " + " ".join(shared)
-    if guesses:
-        which = [name for name in heard if name in guesses]
+    for name, told in users.items():
+        if name in heard and len(told) > 1:
+            text += f" At {name}, {len(told)} gradients come in, from {listing(list(told))}"
+            text += ", and add up."
+    which = [name for name in heard if name in guesses]
+    if which:
         text += f" {listing(which)} {'has' if len(which) == 1 else 'have'} a generator M "
         text += "that guesses the gradient at once."
     return text
-
-
-def graph(
-    heard: Mapping[str, Sequence[str]],
-    *,
-    widths: Mapping[str, int] | None = None,
-    guesses: Collection[str] = (),
-    title: str | None = None,
-) -> Picture:
-    """A graph, from left to right: on each edge a value going up and a gradient coming down.
-
-    Parameters
-    ----------
-    heard:
-        For each node the names of what it hears; names that are no node are inputs.
-    widths:
-        How wide the value of each name is, written into its box.
-    guesses:
-        The nodes with a generator.
-
-    Raises ValueError for an empty graph, a cycle, or a guess at something that is no node.
-    """
-    return draw_diagram(graph_diagram(heard, widths=widths, guesses=guesses, title=title))
 
 
 LEARNS = 0.6  # ticks that an update of A takes in the picture

@@ -18,13 +18,14 @@ from matplotlib.colors import to_hex
 
 from dnilab.checks import one_of, refuse
 from dnilab.lessons.playground.experiments.records import DONE, Record, differing, setting_words
-from dnilab.pictures.draw import Fill, dress, headline, place_axes, rect, text_width, write
+from dnilab.pictures.draw import headline, place_axes, rect, text_width, write
 from dnilab.pictures.style import (
     BLACK,
     FONT_SIZE,
     GROUND,
     MUTED,
     SMALL,
+    Fill,
     Picture,
     capital,
     luminance,
@@ -261,8 +262,7 @@ def draw_map(
     picture.margins = {"left": left, "right": 18, "top": top, "bottom": 56}
     picture.resize(math.ceil(left + wide * len(x.values) + 18), top + tall + 56)
     headline(picture, title, note)
-    ax = place_axes(picture, left, 18, top, 56)
-    dress(ax, xlabel=x.name, ylabel=upwards)
+    ax = place_axes(picture, left, 18, top, 56, xlabel=x.name, ylabel=upwards)
     ax.grid(False)
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.set(xlim=(-0.5, len(x.values) - 0.5), ylim=(-0.5, len(y.values) - 0.5))

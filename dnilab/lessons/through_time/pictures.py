@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from dnilab.checks import whole_number
-from dnilab.pictures.curves import Curve, Series, draw_marks, summarise
+from dnilab.pictures.curves import Curve, Series, Summary, draw_marks
 from dnilab.pictures.diagram import Arrow, Box, Words, draw_parts
 from dnilab.pictures.draw import headline, pixel_axes, place_axes
 from dnilab.pictures.style import GROUND, INK, MUTED, SMALL, VERMILLION, Picture, number
@@ -183,7 +183,7 @@ def credit_picture(
         names = {"xlabel": "updates", "ylabel": "bits of error"}
         ax = place_axes(picture, 72, 28, top + bars + 22, 52, **names)
         ax.set(xlim=(0, most), ylim=(0, 1.2 * CHANCE))
-        line = summarise(Series("bits", np.asarray(updates), np.asarray(bits)))
+        line = Summary(Series("bits", np.asarray(updates), np.asarray(bits)))
         Curve(ax, line.look).show(line, 0, 1)
         draw_marks(ax, [(CHANCE, "chance"), (SOLVED, "solved")], [line])
     return picture

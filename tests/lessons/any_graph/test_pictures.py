@@ -13,7 +13,6 @@ from dnilab.lessons.any_graph.pictures import (
     clocks,
     columns_of,
     graph,
-    graph_diagram,
 )
 from tests.lessons.synthetic_gradients.test_diagrams import apart, overflowing
 from tests.pictures.legible import faults, is_drawn
@@ -40,7 +39,7 @@ def widths(heard):
 def test_readable(heard, with_widths):
     sizes = widths(heard) if with_widths else None
     guesses = list(heard)[:-1]
-    diagram = graph_diagram(heard, widths=sizes, guesses=guesses, title="A graph")
+    diagram = graph(heard, widths=sizes, guesses=guesses, title="A graph").diagram
     assert apart(diagram)
     assert overflowing(diagram) == []
     picture = graph(heard, widths=sizes, guesses=guesses, title="A graph")
@@ -61,7 +60,7 @@ def touches(point, box, side):
 
 @pytest.mark.parametrize("heard", [BRANCHES, TWO, MANY])
 def test_each_edge_has_its_two_messages(heard):
-    diagram = graph_diagram(heard, widths=widths(heard))
+    diagram = graph(heard, widths=widths(heard)).diagram
     edges = {(name, user) for user, group in heard.items() for name in group}
     edges |= {(list(heard)[-1], "the loss")}
 
@@ -82,7 +81,7 @@ def test_each_edge_has_its_two_messages(heard):
 
 
 def test_edges_that_pass_by_do_not_cross_a_box():
-    diagram = graph_diagram(BRANCHES, guesses=("left", "right", "deep", "eye"))
+    diagram = graph(BRANCHES, guesses=("left", "right", "deep", "eye")).diagram
     for arrow in diagram.arrows:
         for x, y in arrow.points[1:-1]:
             for box in diagram.boxes:

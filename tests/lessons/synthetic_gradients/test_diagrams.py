@@ -9,9 +9,6 @@ from dnilab.lessons.synthetic_gradients.pictures.network import (
     decoupled_stack,
     lock_moment,
     locks,
-    locks_diagram,
-    module_diagram,
-    stack_diagram,
 )
 from dnilab.lessons.synthetic_gradients.pictures.shapes import Term, check_chain, shapes
 from dnilab.pictures.diagram import Arrow, Box, Diagram, draw_diagram, math
@@ -64,7 +61,7 @@ def test_words_too_wide_for_their_box_would_be_found():
 
 def states(lock, phase):
     """The looks of the three boxes of a phase, layer 1 first."""
-    boxes = {box.name: box for box in locks_diagram().boxes}
+    boxes = {box.name: box for box in locks().diagram.boxes}
     return [boxes[f"{lock}: {phase} {k}"].look for k in (1, 2, 3)]
 
 
@@ -115,12 +112,12 @@ def test_locks_can_be_read():
     picture = locks()
     assert faults(picture) == []
     assert is_drawn(picture.png())
-    assert apart(locks_diagram())
-    assert overflowing(locks_diagram()) == []
+    assert apart(locks().diagram)
+    assert overflowing(locks().diagram) == []
 
 
 def test_the_state_of_each_box_is_drawn_in_look_and_in_words():
-    diagram = locks_diagram()
+    diagram = locks().diagram
     looks = {box.name: (box.look, box.lines) for box in diagram.boxes}
     assert looks["update: forward 1"] == ("done", ("done",))
     assert looks["update: forward 3"] == ("busy", ("works",))
@@ -134,7 +131,7 @@ def test_the_state_of_each_box_is_drawn_in_look_and_in_words():
 
 
 def test_a_waiting_arrow_goes_from_who_waits_to_whom():
-    diagram = locks_diagram()
+    diagram = locks().diagram
     box = {box.name: box for box in diagram.boxes}
     ends = [arrow.points for arrow in diagram.arrows if arrow.look == "waits"]
     one, two = box["backward: backward 1"], box["backward: backward 2"]
@@ -153,7 +150,7 @@ def test_a_module_can_be_read(sizes, context):
     for k in range(1, len(sizes) - 1):
         picture = decoupled_module(k, sizes, context=context)
         assert faults(picture) == []
-        diagram = module_diagram(k, sizes, context=context)
+        diagram = decoupled_module(k, sizes, context=context).diagram
         assert apart(diagram)
         assert overflowing(diagram) == []
 
@@ -171,11 +168,11 @@ def test_a_module_says_every_shape():
 
 
 def test_the_lowest_module_has_nobody_to_send_to():
-    diagram = module_diagram(1)
+    diagram = decoupled_module(1).diagram
     assert "below" not in diagram.sentence
     assert "which computes it from its own synthetic gradient g_hat2" in diagram.sentence
     assert {arrow.number for arrow in diagram.arrows} == {None, 1, 2, 3, 4}
-    assert {arrow.number for arrow in module_diagram(2).arrows} == {None, 1, 2, 3, 4, 5}
+    assert {arrow.number for arrow in decoupled_module(2).diagram.arrows} == {None, 1, 2, 3, 4, 5}
 
 
 def test_the_top_module_has_no_generator():
@@ -202,7 +199,7 @@ def test_a_stack_can_be_read(sizes, context):
     picture = decoupled_stack(sizes, context=context)
     assert faults(picture) == []
     assert is_drawn(picture.png())
-    diagram = stack_diagram(sizes, context=context)
+    diagram = decoupled_stack(sizes, context=context).diagram
     assert apart(diagram)
     assert overflowing(diagram) == []
     modules = len(sizes) - 1

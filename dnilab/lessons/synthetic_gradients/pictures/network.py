@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dnilab.checks import one_of, whole_numbers
+from dnilab.lessons.synthetic_gradients.pictures.shapes import shape_text
 from dnilab.orderings import Instant, Program, Step, Wait, backprop, instants
-from dnilab.pictures.diagram import Arrow, Box, Diagram, Words, draw_diagram, math, shape_text
+from dnilab.pictures.diagram import Arrow, Box, Diagram, Drawn, Words, draw_diagram, math
 from dnilab.pictures.ordering import KINDS, missing, moment_boxes
-from dnilab.pictures.style import FONT_SIZE, INK, SMALL, Picture, capital, listing
+from dnilab.pictures.style import FONT_SIZE, INK, SMALL, capital, listing
 
 SIZES = (24, 128, 64, 12)  # of the adder, which most of the lessons train
 LAYERS = 3  # of the network whose locks are shown
@@ -60,11 +61,15 @@ def describe_moment(title: str, program: Program, moment: Instant) -> str:
     return f"{title}. {capital('; '.join(parts))}."
 
 
-LOCK, LOCK_ROW = 236, 54  # pixels of each lock, and of a row of its boxes
+LOCK = 236  # pixels of each lock
 
 
-def locks_diagram() -> Diagram:
-    """The boxes and arrows of :func:`locks`."""
+def locks() -> Drawn:
+    """Who waits for whom while a network of three layers learns by backpropagation.
+
+    The forward, the update and the backward lock, one under the other: three moments of the
+    ordering ``backprop``.
+    """
     program, height = backprop(LAYERS), LOCK * len(LOCKS) + 30
     boxes: list[Box] = []
     arrows: list[Arrow] = []
@@ -72,14 +77,15 @@ def locks_diagram() -> Diagram:
     words, sentences = [Words(12, 14, legend)], []
     for place, (lock, title) in enumerate(LOCKS.items()):
         moment, top = lock_moment(lock), height - LOCK * place
-        grid, names = moment_boxes(program, moment, top - 44, tall=36, row=LOCK_ROW, one_batch=True)
+        grid, names = moment_boxes(program, moment, top - 44, one_batch=True)
         arrows += wait_arrows(moment.waiting, {box.name: box for box in grid})
         boxes += [replace(box, name=f"{lock}: {box.name}") for box in grid]
         words += [Words(12, top - 18, title, FONT_SIZE + 0.5, color=INK), *names]
         sentences.append(describe_moment(title, program, moment))
     alt = f"Diagram: {listing(list(LOCKS.values()))}. Described in the text below."
     sentence = " ".join(sentences)
-    return Diagram(700, height, tuple(boxes), tuple(arrows), tuple(words), sentence, alt=alt)
+    parts = tuple(boxes), tuple(arrows), tuple(words)
+    return draw_diagram(Diagram(700, height, *parts, sentence, alt=alt))
 
 
 def wait_arrows(waiting: Sequence[Wait], boxes: Mapping[str, Box]) -> list[Arrow]:
@@ -91,15 +97,6 @@ def wait_arrows(waiting: Sequence[Wait], boxes: Mapping[str, Box]) -> list[Arrow
         start, end = ("top", "bottom") if step.module == maker.module else sides
         arrows.append(Arrow((who.side(start), whom.side(end)), "waits"))
     return arrows
-
-
-def locks() -> Picture:
-    """Who waits for whom while a network of three layers learns by backpropagation.
-
-    The forward, the update and the backward lock, one under the other: three moments of the
-    ordering ``backprop``.
-    """
-    return draw_diagram(locks_diagram())
 
 
 def _shape(*sizes: int) -> str:
@@ -117,10 +114,20 @@ def _checked(sizes: Sequence[int], context: Sequence[str]) -> tuple[tuple[int, .
     return sizes, [one_of("context", name, ("h", "y", "x")) for name in context]
 
 
-def module_diagram(
+def decoupled_module(
     k: int, sizes: Sequence[int] = SIZES, *, context: Sequence[str] = ("h",)
-) -> Diagram:
-    """The boxes and arrows of :func:`decoupled_module`."""
+) -> Drawn:
+    """One module with its generator, and every array that moves, with its shape.
+
+    Parameters
+    ----------
+    k:
+        Module number from 1; not the top one, which has the true gradient and no generator.
+    sizes:
+        Widths, input first: module k maps ``sizes[k-1]`` to ``sizes[k]``.
+    context:
+        What the generator sees: some of "h", "y", "x".
+    """
     sizes, context = _checked(sizes, context)
     modules = len(sizes) - 1
     if not 1 <= k < modules:
@@ -185,28 +192,12 @@ def module_diagram(
         f"M{k} is fitted to it by the squared error."
     )
     alt = f"Diagram: decoupled module {k}. Described in the text below."
-    return Diagram(700, 412, (mod, pull, gen, err, up), tuple(arrows), words, sentence, alt=alt)
+    parts = (mod, pull, gen, err, up), tuple(arrows), words
+    return draw_diagram(Diagram(700, 412, *parts, sentence, alt=alt))
 
 
-def decoupled_module(
-    k: int, sizes: Sequence[int] = SIZES, *, context: Sequence[str] = ("h",)
-) -> Picture:
-    """One module with its generator, and every array that moves, with its shape.
-
-    Parameters
-    ----------
-    k:
-        Module number from 1; not the top one, which has the true gradient and no generator.
-    sizes:
-        Widths, input first: module k maps ``sizes[k-1]`` to ``sizes[k]``.
-    context:
-        What the generator sees: some of "h", "y", "x".
-    """
-    return draw_diagram(module_diagram(k, sizes, context=context))
-
-
-def stack_diagram(sizes: Sequence[int] = SIZES, *, context: Sequence[str] = ("h",)) -> Diagram:
-    """The boxes and arrows of :func:`decoupled_stack`."""
+def decoupled_stack(sizes: Sequence[int] = SIZES, *, context: Sequence[str] = ("h",)) -> Drawn:
+    """A whole decoupled network: arguments as in :func:`decoupled_module`."""
     sizes, context = _checked(sizes, context)
     modules = len(sizes) - 1
     step = (700 - 78.0 - 96.0) / modules  # left and right there is room for x and for the loss
@@ -259,9 +250,5 @@ def stack_diagram(sizes: Sequence[int] = SIZES, *, context: Sequence[str] = ("h"
         f"only the target of generator k. The top module uses the true gradient of the loss."
     )
     alt = f"Diagram: a stack of {modules} decoupled modules. Described in the text below."
-    return Diagram(700, 310, (*mods, *gens, loss), tuple(arrows), words, sentence, alt=alt)
-
-
-def decoupled_stack(sizes: Sequence[int] = SIZES, *, context: Sequence[str] = ("h",)) -> Picture:
-    """A whole decoupled network: arguments as in :func:`decoupled_module`."""
-    return draw_diagram(stack_diagram(sizes, context=context))
+    parts = (*mods, *gens, loss), tuple(arrows), words
+    return draw_diagram(Diagram(700, 310, *parts, sentence, alt=alt))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dnilab.checks import one_of
-from dnilab.pictures.diagram import Box, Diagram, Words, draw_diagram, math, shape_text
+from dnilab.pictures.diagram import Box, Diagram, Words, draw_diagram, math
 from dnilab.pictures.style import INK, SMALL, Picture
 
 Size = int | str
@@ -36,6 +36,12 @@ class Term:
         for part in self.shape:
             if not isinstance(part, int | str) or (isinstance(part, int) and part < 1):
                 raise ValueError(f"{what} has {part!r}; it accepts numbers above 0 and letters")
+
+
+def shape_text(shape: Iterable[object]) -> str:
+    """``("B", 24)`` as ``(B, 24)``, and ``(128,)`` as Python writes it."""
+    parts = [str(part) for part in shape]
+    return f"({parts[0]},)" if len(parts) == 1 else "(" + ", ".join(parts) + ")"
 
 
 PRODUCT = "@"
@@ -82,6 +88,10 @@ def check_chain(chain: Chain) -> None:
         sofar, shape = term.name if operator == "=" else sofar, result
 
 
+WIDTH, GAP = 700, 38
+SIGNS = {"@": "·", "*": "⊙", "->": "→", "-": "−"}
+
+
 def shapes(
     rows: Sequence[Chain], *, title: str | None = None, notes: Sequence[str] = (), letter: int = 48
 ) -> Picture:
@@ -98,17 +108,6 @@ def shapes(
 
     Sides grow with the square root of the dimension, or 12 and 128 could not share a picture.
     """
-    return draw_diagram(shapes_diagram(rows, title, notes, letter))
-
-
-WIDTH, GAP = 700, 38
-SIGNS = {"@": "·", "*": "⊙", "->": "→", "-": "−"}
-
-
-def shapes_diagram(
-    rows: Sequence[Chain], title: str | None, notes: Sequence[str], letter: int
-) -> Diagram:
-    """The boxes and words of :func:`shapes`."""
     if not rows:
         raise ValueError("rows is empty; it accepts one chain or more")
     if notes and len(notes) != len(rows):
@@ -154,7 +153,7 @@ def shapes_diagram(
         y -= tall + 38
     alt = f"Shapes: {title or 'matrix products'}. Described in the text below."
     said = _describe(rows, notes)
-    return Diagram(WIDTH, height, tuple(boxes), (), tuple(words), said, title, alt)
+    return draw_diagram(Diagram(WIDTH, height, tuple(boxes), (), tuple(words), said, title, alt))
 
 
 def _describe(rows: Sequence[Chain], notes: Sequence[str]) -> str:
