@@ -196,7 +196,7 @@ class SweepPart(Panel[Swept]):
         for place, cell in swept.plan.cells.items():
             there = self._rows(cell)
             others = [missing] * (len(cell.jobs) - len(there))
-            cells[place] = pictures.Cell.of(there, what, *others)
+            cells[place] = pictures.cell_of(there, what, *others)
         self.map = pictures.draw_map(swept.plan.axes, cells, what)
         # Not while it goes on: a screen reader would read out a sentence at every run.
         said = ["Started."]
