@@ -54,66 +54,41 @@ SMALLER = 8.5
 
 @dataclass(frozen=True)
 class Cell:
-    """All seeds of one combination of settings.
+    """What is said of one combination of settings, for all its seeds.
 
-    ``scores``: of the seeds that are done.  ``statuses``: of all, one each.  ``percent``: whether
-    the scores are shares.
+    ``mean``: of the seeds that are done; NaN if half of all or more are not: the rest would
+    flatter.  ``words``: ``95.1 ± 0.3 (1 of 3 diverged)``, ``refused`` or ``failed (2 of 3)``.
+    ``lines``: what is written on the map, the upper line and the smaller lower one.  ``fault``:
+    how most of those stand that are not done, or "".  ``seeds``: how many.
     """
 
-    scores: tuple[float, ...]
-    statuses: tuple[str, ...]
-    percent: bool
+    mean: float
+    words: str
+    lines: tuple[str, str]
+    fault: str
+    seeds: int
 
-    @classmethod
-    def of(cls, rows: Iterable[Record], what: str, *others: str) -> Cell:
-        """The cell of some rows; ``others``: how the seeds stand that have no row."""
-        every = list(rows)
-        scores = tuple(row.score(what) for row in every if row.status == DONE)
-        return cls(scores, (*(row.status for row in every), *others), SCORES[what][1])
 
-    @property
-    def mean(self) -> float:
-        """NaN if half of the seeds or more are not done: the rest would flatter."""
-        if 2 * len(self.scores) <= len(self.statuses) and len(self.scores) < len(self.statuses):
-            return float("nan")
-        return float(np.mean(self.scores)) if self.scores else float("nan")
-
-    @property
-    def faults(self) -> tuple[str, str]:
-        """What is most wrong, as a word, and how many of how many seeds if not all; or nothing."""
-        bad = Counter(status for status in self.statuses if status != DONE)
-        if not bad:
-            return "", ""
-        word, count = bad.most_common(1)[0]
-        every = len(self.statuses)
-        return word, "" if count == every else f"{count} of {every}"
-
-    @property
-    def written(self) -> str:
-        """The mean ± the standard deviation, if there are several seeds; "" if there is no mean."""
-        if math.isnan(self.mean):
-            return ""
-        factor, digits = 100.0, 1
-        if not self.percent:
-            factor, digits = 1.0, max(0, 2 - math.floor(math.log10(abs(self.mean) or 1)))
-        spread = factor * float(np.std(self.scores, ddof=1)) if len(self.scores) > 1 else None
-        return plus_minus(factor * self.mean, spread, digits)
-
-    @property
-    def words(self) -> str:
-        """``95.1 ± 0.3 (1 of 3 diverged)``, ``refused`` or ``failed (2 of 3)``."""
-        word, share = self.faults
-        first, second = word, share
-        if self.written:
-            first, second = self.written, f"{share} {word}" if word else ""
-        return f"{first} ({second})" if second else first
-
-    @property
-    def lines(self) -> tuple[str, str]:
-        """What is written in a cell of the map: the upper line, and the smaller lower one."""
-        word, share = self.faults
-        mean, _, spread = self.written.partition(" ")
-        return (mean, f"{share} {word}" if word else spread) if mean else (word, share)
+def cell_of(rows: Sequence[Record], what: str, *others: str) -> Cell:
+    """The cell of some rows; ``others``: how the seeds stand that have no row."""
+    scores = [row.score(what) for row in rows if row.status == DONE]
+    statuses = [*(row.status for row in rows), *others]
+    seeds, bad = len(statuses), Counter(one for one in statuses if one != DONE)
+    fault, count = bad.most_common(1)[0] if bad else ("", seeds)
+    share = "" if count == seeds else f"{count} of {seeds}"
+    if fault and 2 * len(scores) <= seeds:
+        words = f"{fault} ({share})" if share else fault
+        return Cell(math.nan, words, (fault, share), fault, seeds)
+    mean = float(np.mean(scores))
+    factor, digits = 100.0, 1
+    if not SCORES[what][1]:
+        factor, digits = 1.0, max(0, 2 - math.floor(math.log10(abs(mean) or 1)))
+    spread = factor * float(np.std(scores, ddof=1)) if len(scores) > 1 else None
+    text = plus_minus(factor * mean, spread, digits)
+    upper, _, lower = text.partition(" ")
+    if fault:
+        text, lower = f"{text} ({share} {fault})", f"{share} {fault}"
+    return Cell(mean, text, (upper, lower), fault, seeds)
 
 
 Place = tuple[int, int]
@@ -171,7 +146,7 @@ def sweep_table(rows: Iterable[Record], whats: Sequence[str] = ("right", "test_l
         (
             *(setting_words(same[0].asked[name]) for name in names),
             str(len(same)),
-            *(Cell.of(same, what).words for what in whats),
+            *(cell_of(same, what).words for what in whats),
         )
         for same in _grouped(every, names).values()
     )
@@ -223,7 +198,7 @@ def sweep_map(
     across, up = _side(every, x), _side(every, y)
     found = _grouped(every, (x, y))
     cells = {
-        (i, j): Cell.of(found[key], what) if key in found else Cell((), (NOT_RUN,), False)
+        (i, j): cell_of(found[key], what) if key in found else cell_of([], what, NOT_RUN)
         for i, a in enumerate(across.values)
         for j, b in enumerate(up.values)
         for key in [(repr(a), repr(b))]
@@ -242,9 +217,12 @@ def draw_map(
     """The map of cells that are given, by (number of the value across, number of that up)."""
     quantity, percent, better = SCORES[what]
     x, y = axes
-    means = {at: cell.mean for at, cell in cells.items() if np.isfinite(cell.mean)}
+    means = {at: cell.mean for at, cell in cells.items() if not math.isnan(cell.mean)}
     ranking = sorted(means, key=lambda at: means[at], reverse=better == "higher")
-    note = capital(quantity) + " (%)" * percent + _seeds(cells.values())
+    note = capital(quantity) + " (%)" * percent
+    counts = sorted({cell.seeds for cell in cells.values()})
+    if counts[-1] > 1:
+        note += f", mean of {'-'.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
     picture = SweepMap(alt=f"Map: {title or quantity} by {x.name} and {y.name}.")
     picture.sentence = _sentence(note, axes, cells, ranking)
     note += "; lighter is better" * bool(ranking)
@@ -270,11 +248,11 @@ def draw_map(
     ax.set_yticks(range(len(y.values)), y.words)
     ax.tick_params(length=0)
     for at, cell in cells.items():
-        goodness = 0.0
+        goodness = math.nan
         if at in means:
             best, worst = means[ranking[0]], means[ranking[-1]]
             goodness = 1 - abs(best - cell.mean) / max(abs(best - worst), LEAST_SPAN[percent])
-        _draw(ax, at, cell, goodness)
+        _draw(ax, at, cell.lines, goodness)
     for i, j in ranking[:1]:
         frame = Fill("none", BLACK, width=3)
         rect(ax, (i - 0.5, j - 0.5), (1, 1), frame, fill=False, zorder=4, clip_on=False)
@@ -282,29 +260,21 @@ def draw_map(
     return picture
 
 
-def _seeds(cells: Iterable[Cell]) -> str:
-    """``, mean of 1-3 seeds``; nothing where there is one of each."""
-    counts = {len(cell.statuses) for cell in cells}
-    if counts <= {1}:
-        return ""
-    return f", mean of {'-'.join(map(str, sorted({min(counts), max(counts)})))} seeds"
-
-
-def _draw(ax: Any, at: Place, cell: Cell, goodness: float) -> None:
-    """One cell; ``goodness`` is 0 for the worst of the map and 1 for the best."""
-    i, j = at
-    first, second = cell.lines
-    if cell.written:
-        color = to_hex(colormaps["cividis"](goodness))
+def _draw(ax: Any, at: Place, lines: tuple[str, str], goodness: float) -> None:
+    """One cell; ``goodness``: 0 for the worst of the map, 1 for the best, NaN without a score."""
+    (i, j), (upper, lower) = at, lines
+    size = SMALL
+    if goodness >= 0:
+        color, size = to_hex(colormaps["cividis"](goodness)), FONT_SIZE
         # On every colour the better of the two has a contrast of 4.5 to 1 or more.
         look = Fill(color, GROUND, BLACK if luminance(color) > 0.179 else GROUND)
-    elif first == WAITING:
+    elif upper == WAITING:
         look = Fill(GROUND, GROUND, MUTED)
     else:
         look = Fill(GROUND, HATCH, MUTED, width=0.8, hatch="///")
     rect(ax, (i - 0.5, j - 0.5), (1, 1), look)
-    size, behind = FONT_SIZE if cell.written else SMALL, GROUND if look.hatch else ""
-    for text, points, lift in ((first, size, 0.16 if second else 0.0), (second, SMALLER, -0.2)):
+    behind = GROUND if look.hatch else ""
+    for text, points, lift in ((upper, size, 0.16 if lower else 0.0), (lower, SMALLER, -0.2)):
         if text:
             write(ax, i, j + lift, text, points, look.text, ground=behind)
 
@@ -327,10 +297,8 @@ def _sentence(
     without: dict[str, list[str]] = {}
     for at, cell in cells.items():
         if at not in ranking:
-            without.setdefault(cell.faults[0], []).append(where(at))
+            without.setdefault(cell.fault, []).append(where(at))
     for word, places in without.items():
-        if len(places) > 4:
-            parts.append(f"{capital(word)}: {len(places)} cells.")
-        else:
-            parts.append(f"{capital(word)}: {'; '.join(places)}.")
+        listed = "; ".join(places) if len(places) < 5 else f"{len(places)} cells"
+        parts.append(f"{capital(word)}: {listed}.")
     return " ".join(parts)

@@ -20,6 +20,7 @@ from dnilab.lessons.playground.pictures import (
     WAITING,
     Axis,
     Cell,
+    cell_of,
     draw_map,
     luminance,
     sweep_map,
@@ -49,6 +50,11 @@ def row(job: Job) -> Record:
 
 ROWS = [row(job) for job in PLAN]
 RATES, LAYERS = (-1, 0.001, 0.01, 0.1), ((64,), (128, 64), (64, 64, 64))
+
+
+def done(*shares: float) -> Cell:
+    """A cell whose seeds are all done."""
+    return cell_of([Record(PLAN[0], "done", curves={"right": (x,)}) for x in shares], "right")
 
 
 def said(picture: Any) -> dict[tuple[Any, Any], str]:
@@ -115,7 +121,7 @@ def test_words_on_every_colour_can_be_read() -> None:
 def test_a_small_difference_does_not_get_all_colours() -> None:
     picture = draw_map(
         (Axis("x", [0, 1], ["0", "1"]), Axis("y", [0], ["0"])),
-        {(0, 0): Cell((0.900,), ("done",), True), (1, 0): Cell((0.901,), ("done",), True)},
+        {(0, 0): done(0.900), (1, 0): done(0.901)},
         "right",
     )
     boxes = [box for box in picture.axes[0].patches if box.get_fill()]
@@ -139,7 +145,7 @@ def test_it_can_be_read(what: str, title: str | None, axes: tuple[str, str]) -> 
 def test_long_names_have_room(rows: int) -> None:
     name, values = "learning rate of the generators", [f"{n}000 batches" for n in range(rows)]
     axes = Axis(name, range(8), ["0.00012"] * 8), Axis(name, range(rows), values)
-    cells = {(i, j): Cell((0.5, 0.51), ("done",) * 2, True) for i in range(8) for j in range(rows)}
+    cells = {(i, j): done(0.5, 0.51) for i in range(8) for j in range(rows)}
     assert faults(draw_map(axes, cells, "right")) == []
 
 
@@ -159,11 +165,11 @@ def test_the_margins_are_those_of_the_cells() -> None:
 
 def test_a_sweep_under_way() -> None:
     axes = Axis("rate", RATES, list(map(str, RATES))), Axis("hidden", LAYERS, ["1", "2", "3"])
-    cells = {(i, j): Cell.of([], "right", *[WAITING] * 3) for i in range(4) for j in range(3)}
+    cells = {(i, j): cell_of([], "right", *[WAITING] * 3) for i in range(4) for j in range(3)}
     assert set(said(draw_map(axes, cells, "right")).values()) == {"waiting"}
-    cells[1, 0] = Cell.of(ROWS[:3], "right")
-    cells[1, 1] = Cell.of(ROWS[9:10], "right", *[WAITING] * 2)
-    cells[1, 2] = Cell.of(ROWS[:2], "right", NOT_RUN)
+    cells[1, 0] = cell_of(ROWS[:3], "right")
+    cells[1, 1] = cell_of(ROWS[9:10], "right", *[WAITING] * 2)
+    cells[1, 2] = cell_of(ROWS[:2], "right", NOT_RUN)
     picture = draw_map(axes, cells, "right")
     assert said(picture)[0.001, (64,)] == "62.0 ± 1.0"
     # Few seeds would flatter.

@@ -16,7 +16,7 @@ import pytest
 
 from dnilab.experiments import Settings, run
 from dnilab.experiments.settings import OWN
-from dnilab.lessons.playground.sweeps import Job, Record, pool, run_job, sweep, sweep_plan
+from dnilab.lessons.playground.sweeps import Job, Record, executors, run_job, sweep, sweep_plan
 from tests.lessons.playground.sweep_jobs import TINY, Planted, odd_seeds_fail, odd_seeds_leave
 from tests.training.planted import blas_threads, nothing_left
 
@@ -247,8 +247,8 @@ def test_the_same_in_processes(in_line: dict[str, Any]) -> None:
         rows = list(sweep(EVERY_KIND, progress=False))
     assert by_job(rows) == in_line
     workers = {row.worker for row in rows if row.status != "refused"}
-    assert 1 <= len(workers) <= pool.workers_here()
-    assert not any(f"process {pool.os.getpid()}" in worker for worker in workers)
+    assert 1 <= len(workers) <= executors.workers_here()
+    assert not any(f"process {executors.os.getpid()}" in worker for worker in workers)
 
 
 def test_a_job_has_one_blas_thread() -> None:
@@ -302,14 +302,14 @@ def test_a_container_has_as_many_workers_as_its_share(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(pool, "cores", lambda: there)
-    monkeypatch.setattr(pool, "_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(executors, "cores", lambda: there)
+    monkeypatch.setattr(executors, "_QUOTA", tmp_path / "cpu.max")
     monkeypatch.delenv("CPU_LIMIT", raising=False)
     if quota is not None:
         (tmp_path / "cpu.max").write_text(quota, "ascii")
     if limit is not None:
         monkeypatch.setenv("CPU_LIMIT", limit)
-    assert pool.workers_here() == workers
+    assert executors.workers_here() == workers
 
 
 # ---- the progress bar ----------------------------------------------------------------------------

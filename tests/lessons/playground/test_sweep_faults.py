@@ -32,7 +32,7 @@ from dnilab.lessons.playground.sweeps import (
     sweep,
     sweep_plan,
 )
-from dnilab.lessons.playground.sweeps.dask import OnDask
+from dnilab.lessons.playground.sweeps.executors import OnDask
 from dnilab.lessons.playground.sweeps.running import beating
 from tests.lessons.playground.sweep_jobs import (
     TINY,

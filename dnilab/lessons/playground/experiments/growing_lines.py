@@ -77,7 +77,7 @@ class Line:
     def cosine(self) -> np.ndarray | None:
         """By seed, report and module below the top, (seeds, n, modules - 1), or None."""
         names = [f"cosine {k}" for k in range(1, self.settings.modules)]
-        if not any(names[0] in record.curves for record in self.records):
+        if not any(name in record.curves for name in names for record in self.records):
             return None
         return np.stack([self._curves(name) for name in names], axis=-1)
 
@@ -129,15 +129,10 @@ def rows_for(settings: Settings, own: Dataset | None) -> Dataset:
                 f"task is {OWN!r}, but no arrays were handed over: playground(data=(X, Y))"
             )
         return own.astype(settings.dtype)
-    plain = Settings(task=settings.task, dtype=settings.dtype, batch_size=1)
+    of_data = ["task", "dtype"]
     if settings.task == "addition":
-        plain = plain.but(
-            bits=settings.bits,
-            examples=settings.examples,
-            test_examples=settings.test_examples,
-            inputs=settings.inputs,
-            seed=settings.seed,
-        )
+        of_data += ["bits", "examples", "test_examples", "inputs", "seed"]
+    plain = Settings(batch_size=1, **{name: getattr(settings, name) for name in of_data})
     return _drawn(plain)
 
 

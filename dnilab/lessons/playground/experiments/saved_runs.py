@@ -20,15 +20,14 @@ import numpy as np
 
 from dnilab.checks import refuse
 from dnilab.experiments.settings import Settings
-from dnilab.lessons.playground.experiments.comparison import Lineup, distinct
-from dnilab.lessons.playground.experiments.growing_lines import QUANTITIES, Line
+from dnilab.lessons.playground.experiments.comparison import MOST_SEEDS, Lineup, distinct
+from dnilab.lessons.playground.experiments.growing_lines import Line
 from dnilab.lessons.playground.experiments.records import (
-    TIMES,
     Record,
     differing,
     setting_words,
 )
-from dnilab.lessons.playground.sweeps.file import damaged, foreign, parsed, written
+from dnilab.lessons.playground.sweeps.file import foreign, parsed, written
 
 MOST_BYTES = 20_000_000  # of a file that is loaded
 MOST_PINS = 200  # in a file that is loaded
@@ -49,7 +48,7 @@ class Pin:
     @property
     def text(self) -> str:
         """The settings as a string that can be pasted."""
-        return Lineup(self.line.settings, self.line.seeds).text
+        return Lineup(self.line.settings, min(self.line.seeds, MOST_SEEDS)).text
 
     @property
     def epochs(self) -> float:
@@ -197,22 +196,11 @@ def pins_in(content: bytes, name: str = "runs.jsonl") -> list[Pin]:
         lines.setdefault((record.name, record.settings.but(seed=0)), []).append(record)
     if len(lines) > MOST_PINS:
         raise ValueError(f"file is {name!r}, of {len(lines)} pins; it accepts {MOST_PINS}")
-    return [_pin(number, *one) for number, one in enumerate(lines.items(), start=1)]
-
-
-def _pin(number: int, called: tuple[str, Settings], records: Sequence[Record]) -> Pin:
-    with damaged(f"run {number} of the file"):
-        for record in records:
-            curves = record.curves
-            measured = [curves[name.replace(" ", "_")] for name in QUANTITIES]
-            times = [np.array(curves[time], dtype=float) for time in TIMES]
-            rises = all(np.diff(time).min(initial=0) >= 0 for time in times)
-            if not rises or any(len(curve) > record.reports for curve in measured):
-                raise ValueError("its numbers do not fit together")
-        name, settings = called
-        pin = Pin(name or settings.name, Line(name or settings.name, 0, tuple(records)))
-        _ = pin.text  # says so if there are more seeds than can be
-        return pin
+    called = [name or settings.name for name, settings in lines]
+    return [
+        Pin(name, Line(name, 0, tuple(records)))
+        for name, records in zip(called, lines.values(), strict=True)
+    ]
 
 
 def save(pins: Sequence[Pin], path: str | Path) -> Path:

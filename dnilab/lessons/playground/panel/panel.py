@@ -7,8 +7,10 @@ the settings, a second picture, pins, and sweeps.
 
 from __future__ import annotations
 
+STYLE = Path(__file__).with_name("playground.css").read_text("utf-8")
 import html
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,6 @@ from dnilab.lessons.playground.experiments.growing_lines import (
 from dnilab.lessons.playground.experiments.saved_runs import Pin, named
 from dnilab.lessons.playground.panel import choices, parts
 from dnilab.lessons.playground.panel.choices import GROUPS, SHOWN, lineup_of, values_of
-from dnilab.lessons.playground.panel.style import STYLE
 from dnilab.lessons.playground.panel.sweep import SweepPart
 from dnilab.lessons.playground.panel.view import Convergence, Detail
 from dnilab.widgets.controls import Choice, Control, Words
@@ -127,13 +128,19 @@ class Playground(Panel[Progress]):
     def load_values(self, values: Mapping[str, Any]) -> None:
         """Set several controls at once, and run what they then stand for."""
         with self._lock:
-            self._linking = True
-            try:
+            with self._linked():
                 for name, value in values.items():
                     self.controls[name].value = value
-            finally:
-                self._linking = False
             self._moved("task")
+
+    @contextmanager
+    def _linked(self) -> Iterator[None]:
+        """Controls that are moved in here set nothing off."""
+        self._linking = True
+        try:
+            yield
+        finally:
+            self._linking = False
 
     # -- pins --------------------------------------------------------------------------------
 
@@ -213,19 +220,13 @@ class Playground(Panel[Progress]):
     def _moved(self, name: str) -> None:
         if self._linking:
             return
-        if name not in SHOWN:
-            self._linking = True
-            try:
-                if name == "depth":
-                    widths = self.controls["widths"]
-                    widths.value = choices.with_depth(widths.value, self.controls["depth"].value)
-                elif name == "widths":
-                    depth = len(self.controls["widths"].value.replace(",", " ").split())
-                    spec = self.controls["depth"].spec
-                    if spec.min <= depth <= spec.max:  # type: ignore[union-attr]
-                        self.controls["depth"].value = depth
-            finally:
-                self._linking = False
+        depth, widths = self.controls["depth"], self.controls["widths"]
+        with self._linked():
+            if name == "depth":
+                widths.value = choices.with_depth(widths.value, depth.value)
+            elif name == "widths":
+                with suppress(ValueError):  # the run says what is wrong
+                    depth.value = len(choices.widths_of(widths.value))
         self._follow()
         super()._moved(name)
 
@@ -235,16 +236,14 @@ class Playground(Panel[Progress]):
         out = choices.idle(values)
         for name, control in self.controls.items():
             control.enabled = name not in out
-        self._linking = True
-        try:
-            lineup = lineup_of(values)
-            self.string.value = self._text = lineup.text
-            same = (n for n, p in PRESETS.items() if values_of(p) == values_of(lineup))
-            self.presets.value = next(same, YOURS)
-        except ValueError:  # the run says what is wrong
-            self.presets.value = YOURS
-        finally:
-            self._linking = False
+        with self._linked():
+            preset = YOURS
+            with suppress(ValueError):  # the run says what is wrong
+                lineup = lineup_of(values)
+                self.string.value = self._text = lineup.text
+                same = (n for n, p in PRESETS.items() if values_of(p) == values_of(lineup))
+                preset = next(same, YOURS)
+            self.presets.value = preset
         self.sweep.follow()
 
     def _chosen(self) -> None:
@@ -273,11 +272,9 @@ class Playground(Panel[Progress]):
 
     def _step_size(self, job: _Job) -> int:
         """A step is one report of every run, or of one where they follow one another."""
-        try:
-            lineup = lineup_of(job.values)
-        except ValueError:
-            return 1
-        return reports_a_round(lineup, first=not job.pulled)
+        with suppress(ValueError):  # the run says what is wrong
+            return reports_a_round(lineup_of(job.values), first=not job.pulled)
+        return 1
 
     def _finish(self, job: _Job) -> None:
         super()._finish(job)
@@ -401,24 +398,21 @@ def playground(
 
     Raises ValueError for a preset, string or arrays that it cannot take.
     """
-    own = None
-    if data is not None:
-        own = data if isinstance(data, Dataset) else _own(data)
+    own = _own(data)
     if isinstance(settings, str):
-        lineup = PRESETS[settings] if settings in PRESETS else Lineup.from_text(settings)
-    else:
-        lineup = settings
+        settings = PRESETS[settings] if settings in PRESETS else Lineup.from_text(settings)
     if own is not None:
-        size = min(lineup.settings.batch_size, len(own.x_train))
-        changes = {"task": OWN, "batch_size": size}
-        lineup = Lineup(lineup.settings.but(**changes), lineup.seeds, lineup.beside)
-    why = choices.unreachable(lineup)
+        size = min(settings.settings.batch_size, len(own.x_train))
+        settings = settings.but(task=OWN, batch_size=size)
+    why = choices.unreachable(settings)
     if why:
         raise ValueError(why)
-    return Playground(lineup, own, name=name, play=play)
+    return Playground(settings, own, name=name, play=play)
 
 
-def _own(data: Any) -> Dataset:
+def _own(data: Any) -> Dataset | None:
+    if data is None or isinstance(data, Dataset):
+        return data
     if not (isinstance(data, tuple | list) and len(data) == 2):
         raise ValueError("data accepts two arrays, (X, Y), or a Dataset")
     return own_arrays(*data)

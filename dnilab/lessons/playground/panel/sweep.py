@@ -26,9 +26,8 @@ from dnilab.lessons.playground.experiments.records import Job, Record
 from dnilab.lessons.playground.experiments.saved_runs import csv_of
 from dnilab.lessons.playground.panel import parts, sweep_plan
 from dnilab.lessons.playground.panel.sweep_plan import SWEPT, Cell, Place, Plan, work
+from dnilab.lessons.playground.sweeps.executors import process_pool, workers_here
 from dnilab.lessons.playground.sweeps.file import written
-from dnilab.lessons.playground.sweeps.one_run import run_job
-from dnilab.lessons.playground.sweeps.pool import process_pool, workers_here
 from dnilab.lessons.playground.sweeps.running import SweepInterrupted, beating
 from dnilab.pictures import Redrawn
 from dnilab.pictures.style import capital
@@ -151,14 +150,12 @@ class SweepPart(Panel[Swept]):
     def _sweep(self, _: Mapping[str, Any]) -> Iterator[Swept]:
         plan, runner = self.shown, run if self._own is None else partial(run, data=self._own)
         assert plan is not None
-        refused = [job for cell in plan.cells.values() for job in cell.jobs if cell.refused]
-        self.rows |= {job.key: run_job(job) for job in refused}
         todo = [job for job in plan.jobs if not self._there(job)]
         for job in todo:
             self.rows.pop(job.key, None)  # it failed, and is tried again
         swept = Swept(plan, len(todo))
         yield swept
-        words = f"Done: {_count(len(plan.jobs), 'run')}."
+        words = f"Done: {_count(plan.runs, 'run')}."
         try:
             if todo:
                 with (
@@ -173,7 +170,7 @@ class SweepPart(Panel[Swept]):
                             swept = replace(swept, went=swept.went + 1)
                         if row is not None or self._to_draw():
                             yield swept
-            elif plan.jobs:
+            else:
                 words = "All runs of it were there already."
         except CancelledError:
             left = swept.todo - swept.went
@@ -196,7 +193,7 @@ class SweepPart(Panel[Swept]):
         for place, cell in swept.plan.cells.items():
             there = self._rows(cell)
             others = [missing] * (len(cell.jobs) - len(there))
-            cells[place] = pictures.Cell.of(there, what, *others)
+            cells[place] = pictures.cell_of(there, what, *others)
         self.map = pictures.draw_map(swept.plan.axes, cells, what)
         # Not while it goes on: a screen reader would read out a sentence at every run.
         said = ["Started."]
@@ -273,9 +270,8 @@ class SweepPart(Panel[Swept]):
             here = all(cell.values[n] == values[n] for n in sweep_plan.LOADED if n != "seeds")
             said = [row.message for row in self._rows(cell) if row.message][:1]
             words = [": ".join([cell.words, drawn.cells[place].words, *said]).rstrip(".") + "."]
-            words += ["The controls stand here."] * here + ["Click to load it."] * (
-                not cell.refused
-            )
+            words += ["The controls stand here."] * here
+            words += ["Click to load it."] * (not cell.refused)
             button.tooltip = " ".join(words)
             (button.add_class if here else button.remove_class)("dnilab-here")
 
@@ -313,19 +309,18 @@ class SweepPart(Panel[Swept]):
     def _plan_words(self, plan: Plan) -> str:
         says = [f"{capital(axis.name)}: {', '.join(axis.words)}." for axis in plan.axes]
         size = " × ".join(str(len(axis.values)) for axis in plan.axes)
-        runs = len(plan.jobs)
+        runs = plan.runs
         says.append(
             f"{size} settings with {_count(plan.seeds, 'seed')} each: {_count(runs, 'run')}."
         )
         refused = sum(bool(cell.refused) for cell in plan.cells.values())
         if refused:
             says.append(f"{refused} of the settings cannot be run and will say why.")
-        todo = [job for job in plan.jobs if not self._there(job)]
+        todo = [job.settings for job in plan.jobs if job.settings and not self._there(job)]
         if len(todo) < runs:
             says.append(f"{runs - len(todo)} of the runs are there already.")
-        seconds = self._seconds([job.settings for job in todo if job.settings is not None])
+        seconds, cores = self._seconds(todo), min(workers_here(), runs)
         if seconds:
-            cores = min(workers_here(), runs)
             on = f"{_duration(seconds / cores)} on {_count(cores, 'core')}"
             says.append(f"Judging by the last run, roughly {on}.")
         return " ".join(says)
@@ -349,31 +344,27 @@ class SweepPart(Panel[Swept]):
         parts.say(self._news, said)
 
     def _links_html(self, plan: Plan) -> str:
-        rows = [row for cell in plan.cells.values() for row in self._rows(cell)]
+        rows, body = [], []
+        for cell in plan.cells.values():
+            at = [f"{cell.values[name]:g}" for name in plan.names]
+            for row in self._rows(cell):
+                text = Lineup(row.settings, 1).text if row.settings is not None else ""
+                rows.append(row)
+                body.append([*at, *_texts(row), text])
         if all(row.settings is None for row in rows):
             return ""
-        body = [
-            [*(f"{cell.values[name]:g}" for name in plan.names), *_texts(row), _text(row)]
-            for cell in plan.cells.values()
-            for row in self._rows(cell)
-        ]
         table = csv_of([*plan.names, *HEAD, "settings"], body)
-        return parts.links_html(
-            {
-                "dnilab-sweep.csv": ("Save the sweep as CSV", table),
-                "dnilab-sweep.jsonl": ("Save the sweep as JSON lines", written(rows)),
-            }
-        )
+        files = {
+            "dnilab-sweep.csv": ("Save the sweep as CSV", table),
+            "dnilab-sweep.jsonl": ("Save the sweep as JSON lines", written(rows)),
+        }
+        return parts.links_html(files)
 
 
 def _texts(row: Record) -> list[str]:
     """A run in a list of runs, as in :data:`HEAD`."""
     scores = (f"{row.scores[name]:.6g}" if name in row.scores else "" for name in SCORES)
     return [str(row.seed), row.status, *scores, f"{row.seconds:.6g}", row.message]
-
-
-def _text(row: Record) -> str:
-    return Lineup(row.settings, 1).text if row.settings is not None else ""
 
 
 def _count(number: int, what: str) -> str:

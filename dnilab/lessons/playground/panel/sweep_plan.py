@@ -142,8 +142,13 @@ class Plan:
 
     @property
     def jobs(self) -> list[Job]:
-        """The runs of all settings, without those that are refused."""
-        return [job for cell in self.cells.values() for job in cell.jobs if not cell.refused]
+        """The runs of all settings, those that are refused among them."""
+        return [job for cell in self.cells.values() for job in cell.jobs]
+
+    @property
+    def runs(self) -> int:
+        """How many runs that is, without those that are refused."""
+        return sum(job.settings is not None for job in self.jobs)
 
 
 def work(settings: Settings) -> float:

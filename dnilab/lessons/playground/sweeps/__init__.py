@@ -4,8 +4,7 @@
 """
 
 from dnilab.lessons.playground.experiments.records import Job, Record
+from dnilab.lessons.playground.sweeps.executors import process_pool, workers_here
 from dnilab.lessons.playground.sweeps.file import read_sweep
-from dnilab.lessons.playground.sweeps.one_run import run_job
 from dnilab.lessons.playground.sweeps.plan import sweep_plan
-from dnilab.lessons.playground.sweeps.pool import process_pool, workers_here
-from dnilab.lessons.playground.sweeps.running import SweepInterrupted, sweep
+from dnilab.lessons.playground.sweeps.running import SweepInterrupted, run_job, sweep

@@ -1,21 +1,27 @@
-"""Run a sweep on an executor: rows come as they finish."""
+"""Run a job, or a whole sweep of them on an executor: rows come as they finish."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+import hashlib
+import os
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
 from contextlib import ExitStack
+from dataclasses import replace
+from time import perf_counter
 from typing import Any, cast
 
 from dnilab.checks import instance_of, refuse, true_or_false
-from dnilab.experiments.compare import run
+from dnilab.experiments.compare import Run, run
 from dnilab.experiments.settings import Settings
-from dnilab.lessons.playground.experiments.records import FAILED, Job, Record
-from dnilab.lessons.playground.sweeps.dask import OnDask, on_dask
+from dnilab.lessons.playground.experiments.records import DONE, FAILED, REFUSED, Job, Record
+from dnilab.lessons.playground.sweeps.executors import OnDask, on_dask, process_pool, workers_here
 from dnilab.lessons.playground.sweeps.file import PathLike, SweepFile, check_file
-from dnilab.lessons.playground.sweeps.one_run import Runner, run_job
-from dnilab.lessons.playground.sweeps.pool import process_pool, workers_here
+from dnilab.training.one_thread import one_blas_thread
 
+Runner = Callable[[Settings], Run]
 LOOK = 1.0  # seconds after which Dask's futures are looked at, while none comes in
 
 
@@ -31,6 +37,47 @@ class SweepInterrupted(RuntimeError):
     ) -> None:
         super().__init__(message)
         self.rows, self.missing = list(rows), list(missing)
+
+
+def run_job(job: Job, runner: Runner = run) -> Record:
+    """Run one job, here and now.  Whatever happens in it is a record that says so.
+
+    BLAS works with one thread, so that the sums are the same everywhere, and the workers of an
+    ordering take turns on one, unless the settings ask for threads: that changes no number, and
+    the runs of a sweep do not fight over the cores.
+    """
+    if job.settings is None:
+        return Record(job, REFUSED, job.refused)
+    begun = perf_counter()
+    record = Record(job)
+    settings = job.settings
+    if settings.executor is None and settings.executor_name() == "threads":
+        settings = settings.but(executor="one thread")
+    try:
+        with one_blas_thread():
+            ended = runner(settings)
+        for event in (*ended.reports, ended.diverged):
+            record = record.after(event)
+        if record.status == DONE:
+            digest = hashlib.sha256(b"".join(theta.tobytes() for theta in ended.stack.thetas))
+            record = replace(record, weights=digest.hexdigest()[:16])
+    except (Exception, SystemExit) as fault:
+        record = Record(job, FAILED, f"{type(fault).__name__}: {fault}")
+    return replace(record, seconds=perf_counter() - begun, worker=_here())
+
+
+def _here() -> str:
+    """The worker, as a reader can find it."""
+    where = f"process {os.getpid()}"
+    # Loaded already if this is a Dask worker; it must not be loaded otherwise.
+    distributed = sys.modules.get("distributed")
+    if distributed is not None:
+        try:
+            return f"{where}, {distributed.get_worker().address}"
+        except ValueError:
+            pass
+    thread = threading.current_thread()
+    return where if thread is threading.main_thread() else f"{where}, {thread.name}"
 
 
 def sweep(
@@ -108,15 +155,12 @@ def _rows(
         before = kept.rows if kept is not None else {}
         bar = ending.enter_context(_bar(len(plan), progress))
         rows: list[Record] = []
-        failed = 0
 
         def hand_out(row: Record, *, new: bool = True) -> Record:
-            nonlocal failed
             if new and kept is not None:
                 kept.append(row)
             rows.append(row)
-            failed += row.status == FAILED
-            if failed:
+            if failed := sum(row.status == FAILED for row in rows):
                 bar.set_postfix_str(f"{failed} failed", refresh=False)
             bar.update()
             return row
@@ -197,19 +241,16 @@ def _has_row(future: Future[Record]) -> bool:
 def _in_words(
     why: BaseException | None, rows: Sequence[Record], missing: Sequence[Job], file: PathLike | None
 ) -> str:
+    happened, hint = "Runs were cancelled, or the cluster that had them is gone", ""
     if isinstance(why, BrokenExecutor):
         happened = "A worker was killed, or could not begin, and its pool is broken"
-    else:
-        happened = "Runs were cancelled, or the cluster that had them is gone"
-    count = len(rows) + len(missing)
-    kept = f"{len(rows)} of {count} rows are there, {len(missing)} are missing"
-    if file is None:
-        again = "sweep(fault.missing) runs the rest; fault.rows has the others"
-    else:
+        if not rows:
+            hint = " If no worker ever began: a script must call this under "
+            hint += 'if __name__ == "__main__":.'
+    kept = f"{len(rows)} of {len(rows) + len(missing)} rows are there, {len(missing)} are missing"
+    again = "sweep(fault.missing) runs the rest; fault.rows has the others"
+    if file is not None:
         again = f"the same call with file={str(file)!r} runs the rest"
-    hint = ""
-    if isinstance(why, BrokenExecutor) and not rows:
-        hint = ' If no worker ever began: a script must call this under if __name__ == "__main__":.'
     return f"{happened}. {kept}: {again}.{hint}"
 
 
