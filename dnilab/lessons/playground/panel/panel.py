@@ -7,7 +7,6 @@ the settings, a second picture, pins, and sweeps.
 
 from __future__ import annotations
 
-STYLE = Path(__file__).with_name("playground.css").read_text("utf-8")
 import html
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -36,6 +35,7 @@ from dnilab.lessons.playground.panel.view import Convergence, Detail
 from dnilab.widgets.controls import Choice, Control, Words
 from dnilab.widgets.panel import Budget, Panel, _Job, close_tree
 
+STYLE = Path(__file__).with_name("playground.css").read_text("utf-8")
 YOURS = "your own mix"
 OPEN = ("Ordering", "Generator", "Beside it")
 """The groups of controls that are open at first."""
