@@ -306,10 +306,13 @@ class Settings(Table):
 
     def groups(self, data: Dataset) -> Groups:
         """The modules of each worker, by the cost model, as even as can be."""
-        widths = (data.inputs, *self.hidden, data.outputs)
-        costs = multiplications(widths, cuts=self._cut_above(widths), **self._of_signal)
+        costs = self.costs((data.inputs, *self.hidden, data.outputs))
         everything = (tuple(range(1, self.modules + 1)),)
         return even_groups(module_times(self.in_groups(everything), costs), self.workers)
+
+    def costs(self, widths: tuple[int, ...]) -> dict[tuple[str, int], float]:
+        """What each step costs by the cost model, for a network of these widths."""
+        return multiplications(widths, cuts=self._cut_above(widths), **self._of_signal)
 
     def executor_name(self) -> str:
         """The executor: the one asked for, or the ordering's own."""

@@ -44,7 +44,9 @@ def multiplications(
         n_in, n_out = widths[a], widths[b]
         product = _products(widths[a : b + 1])
         costs["forward", k] = product
-        costs["backward", k] = 2 * product - (n_in * widths[a + 1] if k == 1 else 0)  # dW and dx
+        # dW and dx of each layer; but dx of the first only where somebody below is told it
+        told_nobody = k == 1 or signal in ("readout", "feedback")
+        costs["backward", k] = 2 * product - told_nobody * n_in * widths[a + 1]
         costs["pull", k] = costs["backward", k]
         costs["update", k] = 0
         guess = 0

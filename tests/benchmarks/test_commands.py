@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import convergence, orderings, step
+from benchmarks import convergence, orderings, prices, step
 from dnilab.network import Stack
 from dnilab.orderings import blue_box, check, pipeline, sequential
 from dnilab.training import train
@@ -45,6 +45,18 @@ def test_as_a_command() -> None:
     said = json.loads(result.stdout)
     assert said["bits"] == {"programs": 5, "equal_to_the_last_bit": 5, "threads_left": 0}
     assert said["cores"] >= 1
+
+
+def test_prices(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    said = figures(prices, monkeypatch, capsys, "--widths", "6", "5", "5", "4", "--modules", "2")
+    rows = {row["training"]: row for row in said["prices"]}
+    assert rows["backprop"]["work"] == 1
+    assert rows["backprop"]["locks"] == ["forward", "update", "backward"]
+    assert rows["local loss"]["locks"] == ["forward"]
+    assert rows["local loss, 2 modules"]["messages"] == 1
+    monkeypatch.setattr(sys, "argv", ["prices"])
+    prices.main()
+    assert "direct feedback, 2 modules" in capsys.readouterr().out
 
 
 @pytest.fixture
