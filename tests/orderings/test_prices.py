@@ -73,12 +73,14 @@ def test_work_by_the_cost_model() -> None:
     # a linear generator's guess and dM, at two cuts
     decoupled = price(sequential(3), multiplications(WIDTHS)).work
     assert decoupled == whole + 2 * (128 * 128 + 64 * 64)
-    # a linear readout's z, dA and dh, at two cuts; dx, which nobody wants, is counted all the same
+    # no dx goes down to another module: nobody wants it there
+    alone = whole - (128 * 64 + 64 * 12)
+    # a linear readout's z, dA and dh, at two cuts
     local = price(local_loss(ONE_EACH), multiplications(WIDTHS, signal="readout")).work
-    assert local == whole + 3 * (128 * 12 + 64 * 12)
-    # e B at two cuts, likewise
+    assert local == alone + 3 * (128 * 12 + 64 * 12)
+    # e B at two cuts
     fed_back = price(direct_feedback(3), multiplications(WIDTHS, signal="feedback")).work
-    assert fed_back == whole + 128 * 12 + 64 * 12
+    assert fed_back == alone + 128 * 12 + 64 * 12
 
 
 FAN = Wiring((((0, 0),), ((1, 0),), ((1, 0),), ((2, 0), (3, 0))), ("generator",) * 3 + ("truth",))
