@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from functools import cached_property
+from itertools import count
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -106,88 +108,56 @@ class Source(Protocol):
         """Begin at batch ``before``."""
 
 
-class Feed:
-    """Gives the rows of x and y of batch t, and forgets them when told to.
+class Batch(NamedTuple):
+    """What was drawn for one batch."""
 
-    Every worker has a feed of its own, made with the same seed: all see the same batches without
-    a word between them, and each gathers only what its modules look at.
+    x: Any
+    y: np.ndarray
+
+
+class _Gathered:
+    """Rows of a dataset as a batch: x and y are gathered when they are first looked at.
+
+    With take(), which is the quickest way to gather whole rows.
     """
 
-    def __init__(self, data: Dataset, batch_size: int, seed: int) -> None:
-        self.data, self.batch_size, self.seed = data, batch_size, seed
-        self._stream = self._shuffles(np.random.default_rng(seed), batch_size)
-        self._drawn = 0
-        self._forgotten = 0
-        self._rows: dict[int, np.ndarray] = {}
-        self._x: dict[int, np.ndarray] = {}
-        self._y: dict[int, np.ndarray] = {}
+    def __init__(self, data: Dataset, rows: np.ndarray) -> None:
+        self.data, self.rows = data, rows
 
-    def _shuffles(self, rng: np.random.Generator, batch_size: int) -> Iterator[np.ndarray]:
-        while True:
-            yield from batches(rng, len(self.data.x_train), batch_size)
+    @cached_property
+    def x(self) -> np.ndarray:
+        return self.data.x_train.take(self.rows, axis=0)
 
-    def _rows_of(self, t: int) -> np.ndarray:
-        while self._drawn <= t:
-            self._rows[self._drawn] = next(self._stream)
-            self._drawn += 1
-        return self._rows[t]
-
-    def x(self, t: int) -> np.ndarray:
-        """Inputs of batch t, (batch, inputs)."""
-        x = self._x.get(t)
-        if x is None:
-            # take() is the quickest way to gather whole rows
-            x = self._x[t] = self.data.x_train.take(self._rows_of(t), axis=0)
-        return x
-
-    def y(self, t: int) -> np.ndarray:
-        """Labels of batch t, (batch, outputs)."""
-        y = self._y.get(t)
-        if y is None:
-            y = self._y[t] = self.data.y_train.take(self._rows_of(t), axis=0)
-        return y
-
-    def forget(self, before: int) -> None:
-        """Let go of all batches with a smaller number."""
-        for t in range(self._forgotten, before):
-            self._rows.pop(t, None)
-            self._x.pop(t, None)
-            self._y.pop(t, None)
-        self._forgotten = max(self._forgotten, before)
-
-    def skip(self, before: int) -> None:
-        """Begin at batch ``before``: those with a smaller number are drawn, and left aside."""
-        while self._drawn < before:
-            next(self._stream)
-            self._drawn += 1
-        self.forget(before)
+    @cached_property
+    def y(self) -> np.ndarray:
+        return self.data.y_train.take(self.rows, axis=0)
 
 
 class Stream:
     """A source of batches that are drawn one after the other, or handed over by ``give``."""
 
-    def __init__(self, drawn: Iterator[tuple[Any, np.ndarray]] | None = None) -> None:
-        self._drawn = iter(()) if drawn is None else drawn
-        self._kept: dict[int, tuple[Any, np.ndarray]] = {}
+    def __init__(self, drawn: Iterable[Batch | _Gathered] = ()) -> None:
+        self._drawn = iter(drawn)
+        self._kept: dict[int, Batch | _Gathered] = {}
         self._count = 0
 
-    def give(self, x: Any, y: np.ndarray) -> None:
-        """The next batch."""
-        self._kept[self._count] = x, y
+    def give(self, batch: Batch | _Gathered) -> None:
+        """Hand over the next batch."""
+        self._kept[self._count] = batch
         self._count += 1
 
-    def _batch(self, t: int) -> tuple[Any, np.ndarray]:
+    def _batch(self, t: int) -> Batch | _Gathered:
         while self._count <= t:
-            self.give(*next(self._drawn))
+            self.give(next(self._drawn))
         return self._kept[t]
 
     def x(self, t: int) -> Any:
         """What a module hears that hears the input, of batch t."""
-        return self._batch(t)[0]
+        return self._batch(t).x
 
     def y(self, t: int) -> np.ndarray:
-        """Labels of batch t."""
-        return self._batch(t)[1]
+        """Labels of batch t, (batch, outputs)."""
+        return self._batch(t).y
 
     def forget(self, before: int) -> None:
         """Let go of all batches with a smaller number."""
@@ -196,6 +166,21 @@ class Stream:
 
     def skip(self, before: int) -> None:
         """Begin at batch ``before``: those with a smaller number are drawn, and left aside."""
-        if before > 0:
-            self._batch(before - 1)
+        while self._count < before:
+            self.give(next(self._drawn))
+            self.forget(before)
         self.forget(before)
+
+
+class Feed(Stream):
+    """The shuffled training rows of ``data``, epoch after epoch.
+
+    Every worker has a feed of its own, made with the same seed: all see the same batches without
+    a word between them, and each gathers only what its modules look at.
+    """
+
+    def __init__(self, data: Dataset, batch_size: int, seed: int) -> None:
+        self.data, self.batch_size, self.seed = data, batch_size, seed
+        rng = np.random.default_rng(seed)
+        epochs = (batches(rng, len(data.x_train), batch_size) for _ in count())
+        super().__init__(_Gathered(data, rows) for epoch in epochs for rows in epoch)

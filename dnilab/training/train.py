@@ -14,7 +14,7 @@ import numpy as np
 
 from dnilab.checks import one_of, whole_number
 from dnilab.data import Dataset
-from dnilab.data.dataset import Feed, Source, Stream, check_batch_size
+from dnilab.data.dataset import Batch, Feed, Source, Stream, check_batch_size
 from dnilab.network import Optimiser, Stack
 from dnilab.network.normalisation import BatchNorm
 from dnilab.network.optimisers import check_optimisers
@@ -460,6 +460,6 @@ class Trainer:
     def turn(self, x: Any, y: np.ndarray) -> None:
         """Train on one batch.  Raises ParametersExploded if that was the end of it."""
         for source in self._sources:
-            source.give(x, y)
+            source.give(Batch(x, y))
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
             advance(self._workers, self._workers[0].turn + 1)

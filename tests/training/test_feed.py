@@ -30,6 +30,4 @@ def test_it_holds_no_more_than_what_is_not_yet_forgotten() -> None:
         feed.x(t)
         feed.y(t)
         feed.forget(t - 1)
-        assert len(feed._rows) <= 2
-        assert len(feed._x) <= 2
-        assert len(feed._y) <= 2
+        assert len(feed._kept) <= 2

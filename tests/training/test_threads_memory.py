@@ -35,9 +35,7 @@ def largest(program: Program, slow: int) -> dict[str, list[int]]:
             held = {
                 "inbox": inbox.qsize(),
                 "store": len(worker.store),
-                "rows": len(worker.feed._rows),
-                "x": len(worker.feed._x),
-                "y": len(worker.feed._y),
+                "rows": len(worker.feed._kept),
             }
             for what, size in held.items():
                 sizes = most.setdefault(what, [0] * len(program.workers))
@@ -56,7 +54,7 @@ def largest(program: Program, slow: int) -> dict[str, list[int]]:
         in_time(run)
     for worker in workers:  # at the end nothing is left over
         assert worker.store == {}
-        assert worker.feed._x == worker.feed._y == worker.feed._rows == {}
+        assert worker.feed._kept == {}
     return most
 
 
@@ -69,7 +67,7 @@ def test_a_pipeline_with_one_slow_worker(slow: int, staleness: int) -> None:
     assert max(most["inbox"]) <= 2 * (ahead + 1)
     # guesses that wait for their target, and what has been taken from the inbox with it
     assert max(most["store"]) <= 3 * (ahead + 1)
-    for what in ("rows", "x", "y"):
+    for what in ("rows",):
         assert max(most[what]) <= ahead + 2
 
 
@@ -78,7 +76,7 @@ def test_parcels_with_one_slow_worker(slow: int) -> None:
     most = largest(pipeline(((1,), (2,), (3,)), staleness=8, batches_per_turn=4), slow)
     assert max(most["inbox"]) <= 8  # parcels
     assert max(most["store"]) <= 3 * (8 + 4 + 1)
-    for what in ("rows", "x", "y"):
+    for what in ("rows",):
         assert max(most[what]) <= 8 + 4 + 1
 
 
@@ -122,14 +120,14 @@ def test_an_upper_worker_that_never_answers(program: Program, slow: int) -> None
     if slow == 3:
         # the test can see what it bounds: the lower worker did run ahead
         assert most["inbox"][top] > TURNS_AHEAD / 2
-    assert max(most["rows"] + most["x"] + most["y"]) <= program.lag + program.batches_per_turn + 1
+    assert max(most["rows"]) <= program.lag + program.batches_per_turn + 1
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 1.0])
 def test_what_a_drawn_turn_made_and_nobody_used_is_let_go(p: float) -> None:
     most = largest(sparse(3, p=p, seed=1), 1)
     assert most["store"] == [0]  # looked at when the next turn begins
-    assert max(most["rows"] + most["x"] + most["y"]) <= 2
+    assert max(most["rows"]) <= 2
 
 
 def long_run(**how: Any) -> list[Any]:

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import one_of, random_generator, whole_number
-from dnilab.data.dataset import Stream
+from dnilab.checks import one_of
+from dnilab.data.dataset import Batch, Stream
 from dnilab.lessons.any_graph.data import Counting, Window
 from dnilab.lessons.any_graph.network.watcher import Watcher
 from dnilab.network import Generator, Module, Optimiser, SoftmaxCrossEntropy, Stack
@@ -32,8 +32,6 @@ from dnilab.training import Diverged, Event, Report, wiring_of
 from dnilab.training.events import Snapshot
 from dnilab.training.train import EXECUTORS, cosine, follow, make_workers
 from dnilab.training.worker import ParametersExploded
-
-CHANNELS = ("no gradient", "exact", "DNI")
 
 
 class Naming(Layer):
@@ -75,23 +73,8 @@ def two_clocks(watcher: Watcher, counter: Any, generator: Generator | None = Non
 
 
 def clock_program(stack: Stack, channel: str = "DNI", lag: int = 0) -> Program:
-    """Who works when: A on one worker, B on another, ``lag`` windows behind, as is the fit.
-
-    Raises ValueError if the channel does not go with the generator or the lag.
-    """
-    one_of("channel", channel, CHANNELS)
-    whole_number("lag", lag, 0)
-    generator = stack.modules[0].generator
-    if (generator is not None) != (channel == "DNI"):
-        raise ValueError(
-            f"generator is {'None' if generator is None else 'given'}; the channel "
-            f"{channel!r} accepts {'one' if channel == 'DNI' else 'None'}"
-        )
+    """Who works when: A on one worker, B on another, ``lag`` windows behind, as is the fit."""
     if channel == "exact":
-        if lag:
-            raise ValueError(
-                f"lag is {lag}; with the exact gradient A waits for B, and it accepts 0"
-            )
         return backprop(2)
     of_a, of_b = [Step("forward_update", 1)], [Step("forward_update", 2, -lag)]
     if channel == "DNI":
@@ -154,20 +137,14 @@ def train_clocks(
     batch is a stream of its own.  ``rng`` draws the windows.  ``executor``: "one thread", or
     "threads", for the same numbers.  A run that diverges ends with ``Diverged``.
 
-    Raises ValueError at once, naming the argument, if something does not go together.
+    ``ClockSettings`` makes the networks and all else that goes in here, and checks it.
     """
     stack = two_clocks(watcher, counter, generator)
     program = clock_program(stack, channel, lag)
-    random_generator("rng", rng)
-    whole_number("batch_size", batch_size, 1)
-    whole_number("windows", windows, 1)
-    whole_number("report_every", report_every, 1)
-    whole_number("unseen", unseen, 1)
     seen = next(task.windows(np.random.default_rng(0), unseen, unseen=True))
-    _check_widths(stack, task, next(task.windows(copy.deepcopy(rng), batch_size)))
     workers = make_workers(
         stack,
-        lambda: Stream((w, w.count) for w in task.windows(copy.deepcopy(rng), batch_size)),
+        lambda: Stream(Batch(w, w.count) for w in task.windows(copy.deepcopy(rng), batch_size)),
         program,
         *check_optimisers(optimiser),
         windows + lag,
@@ -179,23 +156,3 @@ def train_clocks(
         lambda at: judged(at.stack, at, seen),
         lambda fault: _named(fault, optimiser.rate),
     )
-
-
-def _check_widths(stack: Stack, task: Counting, window: Window) -> None:
-    below, above = stack.modules
-    message, names, _ = below.body.watcher.watch(window.images[:, :1])
-    if names.shape[2] != task.classes:
-        raise ValueError(
-            f"watcher gives {names.shape[2]} names; the task accepts {task.classes} of them"
-        )
-    if below.generator is not None and below.generator.width != message.shape[1]:
-        raise ValueError(
-            f"generator has width {below.generator.width}; it accepts {message.shape[1]}, the "
-            "width of the message"
-        )
-    answer, _ = above(message)
-    if answer.shape[1] != task.answers:
-        raise ValueError(
-            f"counter gives {answer.shape[1]} answers; it accepts {task.answers}: counts from 0 "
-            f"to {task.period}"
-        )

@@ -13,7 +13,7 @@ own end.  A guess that learns from a later guess is bootstrapping, as in tempora
 learning.
 
 The auxiliary task of the paper's section 2.2, to predict the synthetic gradients of the next cut
-from the state at this one, is an option (``network.Foresee``).  Its details are ours.
+from the state at this one, is an option (``Foresee``).  Its details are ours.
 """
 
 from __future__ import annotations
@@ -24,16 +24,15 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import real_number, true_or_false, whole_number
-from dnilab.data.dataset import Stream
+from dnilab.data.dataset import Batch, Stream
 from dnilab.lessons.through_time.data import Sequences, SequenceTask
-from dnilab.lessons.through_time.network import (
+from dnilab.lessons.through_time.network.recurrent import (
     Foresee,
     OverSegments,
     RecurrentNet,
     Segment,
 )
-from dnilab.network import Dense, Generator, Loss, Module, Optimiser, Stack, loss_named
+from dnilab.network import Generator, Loss, Module, Optimiser, Stack, loss_named
 from dnilab.network.optimisers import check_optimisers
 from dnilab.orderings import Program, check, sequential
 from dnilab.training import Diverged, Event, Report, wiring_of
@@ -60,15 +59,16 @@ def through_time(
     return stack, sequential(wiring_of(stack))
 
 
-def segments(piece: Sequences, unroll: int | None = None) -> list[tuple[Segment, np.ndarray]]:
+def segments(piece: Sequences, unroll: int | None = None) -> list[Batch]:
     """A piece of a sequence, cut after every ``unroll`` steps; None: not at all.
 
-    Each with the targets that come after it, (batch, horizon * outputs): what a generator may see.
+    Each as x, with the targets that come after it as y, (batch, horizon * outputs): what a
+    generator may see.
     """
     length = len(piece.x)
     size = length if unroll is None else unroll
     return [
-        (
+        Batch(
             Segment(
                 piece.x[start:stop],
                 piece.y[start:stop],
@@ -106,41 +106,6 @@ def _in_words(
         f"Lower {first}; if that does not help, {second}."
     )
     return Diverged(update, float("nan"), 1, part, message)
-
-
-def _check_generator(
-    generator: Generator, net: RecurrentNet, task: SequenceTask, horizon: int | None, grows: bool
-) -> None:
-    """Raise ValueError unless the generator fits the state and the targets that it is shown."""
-    if not isinstance(generator, Generator):
-        raise ValueError(f"generator is {generator!r}; it accepts a Generator or None")
-    width = net.cell.state_width
-    if generator.width != width:
-        raise ValueError(
-            f"generator has width {generator.width}; it accepts {width}, the width of the state"
-        )
-    if "x" in generator.context:
-        raise ValueError(
-            f"generator has the context {generator.context}; through time it accepts h, h_norm "
-            "and y: every x has gone into the state"
-        )
-    if "y" not in generator.context:
-        return
-    ahead = task.full_horizon if horizon is None else horizon
-    theirs = sum(width for part in generator.context if part != "y")
-    first = generator.body.layers[0]
-    assert isinstance(first, Dense)
-    outputs, shown = first.n_in - theirs, ahead * task.outputs
-    if outputs != shown:
-        raise ValueError(
-            f"generator has outputs={outputs}; with horizon {ahead} task {task.name!r} accepts "
-            f"{shown}"
-        )
-    if grows and horizon is None and task.harder().full_horizon != task.full_horizon:
-        raise ValueError(
-            "horizon is None and curriculum is True; with a generator that sees y, horizon accepts "
-            "a whole number, for the generator's width cannot grow"
-        )
 
 
 def train_sequences(
@@ -186,51 +151,27 @@ def train_sequences(
     A run that diverges ends with ``Diverged``.  Closing the iterator ends the run and
     leaves the network as it is then.
 
-    Raises ValueError at once, naming the argument, if something is out of range or does not go
-    together.
+    ``RecurrentSettings`` makes the network and all else that goes in here, and checks it.
     """
     loss = loss_named(task.loss)
-    if unroll is not None:
-        unroll = whole_number("unroll", unroll, 1)
-    elif task.name == "echo":
-        raise ValueError("unroll is None; the echo task never ends and accepts a whole number")
-    batch_size = whole_number("batch_size", batch_size, 1)
-    updates = whole_number("updates", updates, 1)
-    report_every = whole_number("report_every", report_every, 1)
-    real_number("solved_below", solved_below, 0)
-    real_number("auxiliary", auxiliary, 0)
-    true_or_false("readout_only", readout_only)
-    true_or_false("stop_when_solved", stop_when_solved)
-    true_or_false("curriculum", curriculum)
     optimiser, for_generator = check_optimisers(optimiser, generator_optimiser)
-    if net.cell.n_in != task.inputs or net.readout.n_out != task.outputs:
-        raise ValueError(
-            f"net has {net.cell.n_in} inputs and {net.readout.n_out} outputs; task {task.name!r} "
-            f"accepts {task.inputs} and {task.outputs}"
-        )
-    if generator is not None and readout_only:
-        raise ValueError("generator is given and readout_only is True; a frozen cell accepts None")
-    if generator is None and auxiliary:
-        raise ValueError(f"auxiliary is {auxiliary:g}; without a generator it accepts 0")
     # An endless sequence comes in pieces of whole segments, no more of them than there are updates.
     length = PIECE if unroll is None else unroll * min(-(-PIECE // unroll), updates)
 
     def stream(of: SequenceTask) -> Iterator[Sequences]:
         return of.stream(rng, batch_size, horizon=horizon, steps=length)
 
-    now, pieces = task, stream(task)  # a wrong horizon is said at once
+    now, pieces = task, stream(task)
     foresee = None
-    if generator is not None:
-        _check_generator(generator, net, task, horizon, curriculum)
-        if auxiliary:
-            predictor = Generator(net.cell.state_width, ("h",), dtype=net.theta.dtype)
-            foresee = Foresee(predictor, for_generator, auxiliary)
+    if auxiliary:
+        predictor = Generator(net.cell.state_width, ("h",), dtype=net.theta.dtype)
+        foresee = Foresee(predictor, for_generator, auxiliary)
     stack, program = through_time(net, loss, generator, readout_only=readout_only, foresee=foresee)
     over: OverSegments = stack.modules[0].body
     solved = step = 0
     over_now = False  # solved, and asked to stop then
 
-    def drawn() -> Iterator[tuple[Segment, np.ndarray]]:
+    def drawn() -> Iterator[Batch]:
         while True:  # a harder task takes over where a piece ends
             yield from segments(_as_type(next(pieces), net.theta.dtype), unroll)
 

@@ -238,32 +238,6 @@ def test_a_run_that_diverges_ends_with_a_sentence():
 
 
 class TestRefused:
-    def test_channel(self):
-        with pytest.raises(ValueError, match="channel is 'loud'; it accepts one of 'no gradient'"):
-            run("loud")
-
-    def test_generator(self):
-        with pytest.raises(ValueError, match="generator is given; the channel 'exact' accepts"):
-            run("exact", generator=Generator(4))
-        watcher, counter, _ = networks()
-        with pytest.raises(ValueError, match="generator is None; the channel 'DNI' accepts one"):
-            Windows(watcher, counter, "DNI")
-
-    def test_lag(self):
-        with pytest.raises(ValueError, match="lag is 1; with the exact gradient A waits"):
-            run("exact", lag=1)
-
-    def test_widths(self):
-        with pytest.raises(ValueError, match="generator has width 5; it accepts 4"):
-            run(generator=Generator(5))
-        watcher, counter, _ = networks()
-        words = {"optimiser": SGD(0.1), "channel": "exact", "rng": np.random.default_rng(0)}
-        with pytest.raises(ValueError, match="counter gives 4 answers; it accepts 6: counts from"):
-            train_clocks(watcher, counter, Counting("odd digits", 5), **words)
-        other = Watcher(64, 9, 4, np.random.default_rng(0), features=6, width=5)
-        with pytest.raises(ValueError, match="watcher gives 9 names; the task accepts 10"):
-            train_clocks(other, counter, TASK, **words)
-
     def test_optimiser(self):
         with pytest.raises(ValueError, match="optimiser is 'adam'; it accepts an optimiser"):
             run(optimiser="adam")
@@ -271,8 +245,3 @@ class TestRefused:
     def test_executor(self):
         with pytest.raises(ValueError, match="executor is 'thread per fit'; it accepts one of"):
             run(executor="thread per fit")
-
-    @pytest.mark.parametrize("name", ["windows", "report_every", "unseen", "batch_size"])
-    def test_numbers(self, name):
-        with pytest.raises(ValueError, match=f"{name} is 0"):
-            run(**{name: 0})
