@@ -12,6 +12,7 @@ from dnilab.checks import (
     float_type,
     one_of,
     random_generator,
+    shaped,
     true_or_false,
     whole_number,
     whole_numbers,
@@ -90,11 +91,7 @@ class ImageGenerator(Generator):
         y: np.ndarray | None = None,
         error: np.ndarray | None = None,
     ) -> tuple[np.ndarray, Pullback]:
-        if h.shape[1:] != self.shape:
-            wanted = ", ".join(map(str, self.shape))
-            raise ValueError(
-                f"h has shape {h.shape}; it accepts an array of shape (batch, {wanted})"
-            )
+        shaped("h", h, "batch", *self.shape)
         return self.body(self.joined(h, x, y))
 
 

@@ -12,19 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from dnilab.checks import random_generator, whole_number
-from dnilab.network.layers import Back, Layer, Pullback
+from dnilab.checks import shaped, whole_number
+from dnilab.network.layers import Back, Dense, Layer, Pullback
 from dnilab.network.normalisation import BatchNorm
 
 
 def check_image(name: str, x: np.ndarray, channels: int | None = None) -> None:
     """Raise ValueError unless x is a (batch, height, width, channels) array."""
-    if np.ndim(x) != 4 or (channels is not None and x.shape[3] != channels):
-        last = "channels" if channels is None else channels
-        raise ValueError(
-            f"{name} has shape {np.shape(x)}; it accepts an array of shape "
-            f"(batch, height, width, {last})"
-        )
+    shaped(name, x, "batch", "height", "width", channels or "channels")
 
 
 def cut_windows(x: np.ndarray, size: int, stride: int = 1, padding: int = 0) -> np.ndarray:
@@ -104,54 +99,42 @@ class Conv2D(Layer):
         self.stride = whole_number("stride", stride, 1)
         # A wider frame would make windows that see zeros only.
         self.padding = whole_number("padding", padding, 0, self.size - 1)
-        if rng is None and gain != 0:
-            raise ValueError("rng is None; it accepts a numpy.random.Generator unless gain is 0")
-        fan_in = size * size * channels_in
-        self._hold(np.zeros(fan_in * channels_out + channels_out, dtype))
-        if rng is not None and gain != 0:
-            random_generator("rng", rng)
-            self.W[:] = rng.standard_normal(self.W.shape) * (gain / np.sqrt(fan_in))
+        fan_in = self.size**2 * self.channels_in
+        self._hold(Dense(fan_in, self.channels_out, rng, gain=gain, dtype=dtype).theta)
 
     def _hold(self, theta: np.ndarray) -> None:
         """Keep ``theta``, with W and b as views into it."""
-        cut = theta.size - self.channels_out
         self.theta = theta
-        self.W = theta[:cut].reshape(self.size, self.size, self.channels_in, self.channels_out)
-        self.b = theta[cut:]
+        self.of_windows = Dense(self.size**2 * self.channels_in, self.channels_out, gain=0)
+        self.of_windows._hold(theta)
+        self.W = self.of_windows.W.reshape(self.size, self.size, self.channels_in, -1)
+        self.b = self.of_windows.b
 
     def _windows(self, x: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
-        """The windows of x as rows of a matrix, and the shape of y."""
+        """The windows of x as rows of a matrix, and their number each way: batch, rows, columns."""
         check_image("x", x, self.channels_in)
         view = cut_windows(x, self.size, self.stride, self.padding)
-        places = view.shape[:3]
         # The one copy: windows overlap, so the matrix is larger than the image.
-        return view.reshape(int(np.prod(places)), -1), (*places, self.channels_out)
+        return view.reshape(-1, self.of_windows.n_in), view.shape[:3]
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]:
-        theta, W = self.theta, self.W.reshape(-1, self.channels_out)
-        X, shape = self._windows(x)
-        y = X.dot(W)
-        y += self.b
+        X, places = self._windows(x)
+        y, back = self.of_windows(X)
         height, width = x.shape[1:3]
 
         def pullback(dy: np.ndarray, want_dx: bool = True) -> Back:
-            d = dy.reshape(-1, self.channels_out)
-            grad = np.empty(theta.size, dy.dtype)
-            np.dot(X.T, d, out=grad[: W.size].reshape(W.shape))  # dW = X^T dy
-            np.add.reduce(d, axis=0, out=grad[W.size :])  # db: over batch, rows and columns
-            if not want_dx:
-                return None, [grad]
-            dX = d.dot(W.T).reshape(*shape[:3], self.size, self.size, self.channels_in)
-            return add_windows(dX, height, width, self.stride, self.padding), [grad]
+            dX, grads = back(dy.reshape(-1, self.channels_out), want_dx)
+            if dX is None:
+                return None, grads
+            windows = dX.reshape(*places, self.size, self.size, self.channels_in)
+            return add_windows(windows, height, width, self.stride, self.padding), grads
 
-        return y.reshape(shape), pullback
+        return y.reshape(*places, -1), pullback
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Evaluation mode: y alone."""
-        X, shape = self._windows(x)
-        y: np.ndarray = X.dot(self.W.reshape(-1, self.channels_out))
-        y += self.b
-        return y.reshape(shape)
+        X, places = self._windows(x)
+        return self.of_windows.predict(X).reshape(*places, -1)
 
 
 class ChannelNorm(BatchNorm):

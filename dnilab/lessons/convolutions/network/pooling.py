@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dnilab.checks import whole_number
+from dnilab.checks import shaped, whole_number
 from dnilab.lessons.convolutions.network.layers import add_windows, check_image, cut_windows
-from dnilab.network.layers import Back, Layer, Pullback, check_width
+from dnilab.network.layers import Back, Layer, Pullback
 
 Shares = Callable[[np.ndarray], np.ndarray]
 """From dy to what each pixel of each window has of it, shaped like the windows."""
@@ -101,13 +101,10 @@ class ToImage(_Reshaped):
     """
 
     def __init__(self, height: int, width: int, channels: int = 1) -> None:
-        self.shape = (
-            whole_number("height", height, 1),
-            whole_number("width", width, 1),
-            whole_number("channels", channels, 1),
-        )
+        sizes = {"height": height, "width": width, "channels": channels}
+        self.shape = tuple(whole_number(name, size, 1) for name, size in sizes.items())
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """y alone."""
-        check_width("x", x, int(np.prod(self.shape)))
+        shaped("x", x, "batch", int(np.prod(self.shape)))
         return x.reshape(len(x), *self.shape)
