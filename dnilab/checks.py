@@ -129,6 +129,17 @@ def float_type(name: str, value: Any) -> np.dtype[Any]:
     return np.dtype(called)
 
 
+def shaped(name: str, value: Any, *sizes: int | str) -> None:
+    """Raise ValueError unless ``value`` has these sizes; a word stands for any of 1 or more."""
+    shape = np.shape(value)
+    fit = (
+        n > 0 if isinstance(one, str) else n == one for n, one in zip(shape, sizes, strict=False)
+    )
+    if len(shape) != len(sizes) or not all(fit):
+        wanted = ", ".join(map(str, sizes))
+        raise ValueError(f"{name} has shape {shape}; it accepts an array of shape ({wanted})")
+
+
 def matrix(name: str, value: Any, *, rows: int | None = None, columns: int | None = None) -> Any:
     """Return ``value`` as a 2-D array of finite floats; raise ValueError if it is anything else."""
     try:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from dnilab.checks import one_of, random_generator, whole_number
+from dnilab.checks import one_of, random_generator, shaped, whole_number
 
 Pullback = Callable[..., Any]
 """``*down, grads = pullback(dy)``, or ``pullback(dy, want_dx=False)`` where down is not needed."""
@@ -61,14 +61,6 @@ class Layer:
         other = copy.copy(self)
         other._hold(self.theta.astype(self.theta.dtype if dtype is None else dtype))
         return other
-
-
-def check_width(name: str, x: np.ndarray, width: int) -> None:
-    """Raise ValueError unless x is a (batch, width) array."""
-    if np.ndim(x) != 2 or x.shape[1] != width:
-        raise ValueError(
-            f"{name} has shape {np.shape(x)}; it accepts an array of shape (batch, {width})"
-        )
 
 
 class Dense(Layer):
@@ -129,10 +121,10 @@ class Dense(Layer):
         try:
             y: np.ndarray = x.dot(self.W)  # for a small batch, dot() starts sooner than @
         except (ValueError, TypeError, AttributeError):
-            check_width("x", x, self.n_in)
+            shaped("x", x, "batch", self.n_in)
             raise
         if y.ndim != 2:  # a single row, or a pile of batches: matmul takes them as well
-            check_width("x", x, self.n_in)
+            shaped("x", x, "batch", self.n_in)
         y += self.b
         return y
 

@@ -17,6 +17,7 @@ from dnilab.checks import (
     random_generator,
     refuse,
     several,
+    shaped,
     true_or_false,
     whole_number,
     whole_numbers,
@@ -30,7 +31,6 @@ from dnilab.network.layers import (
     Pullback,
     ReLU,
     add_up,
-    check_width,
 )
 from dnilab.network.layers import activation as activation_named
 from dnilab.network.normalisation import BatchNorm, normalise
@@ -255,7 +255,7 @@ class Feedback(Signal):
     ) -> tuple[np.ndarray, Pullback]:
         if error is None:
             raise ValueError("error is None; feedback accepts that of the top, (batch, outputs)")
-        check_width("error", error, len(self.B))
+        shaped("error", error, "batch", len(self.B))
         return error.dot(self.B), lambda error=None, want_dx=False: (None, [])
 
     def copy(self, dtype: Any = None) -> Self:

@@ -6,8 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from dnilab.checks import real_number, whole_number
-from dnilab.network.layers import Back, Layer, Pullback, check_width
+from dnilab.checks import real_number, shaped, whole_number
+from dnilab.network.layers import Back, Layer, Pullback
 
 EPSILON = 1e-5  # added to a variance, so that a constant column does not divide by zero
 
@@ -52,7 +52,7 @@ class BatchNorm(Layer):
         self.beta = theta[self.width :]
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]:
-        check_width("x", x, self.width)
+        shaped("x", x, "batch", self.width)
         if len(x) < 2:
             raise ValueError("x has 1 row; batch normalisation accepts batches of 2 rows or more")
         normal, inverse = normalise(x, self.epsilon)
@@ -78,13 +78,13 @@ class BatchNorm(Layer):
 
     def calibrate(self, x: np.ndarray) -> None:
         """Take mean and variance for evaluation from the rows of x, (rows, width)."""
-        check_width("x", x, self.width)
+        shaped("x", x, "batch", self.width)
         variance = x.var(axis=0) * (len(x) / max(len(x) - 1, 1))  # unbiased, as in Algorithm 2
         self.population = x.mean(axis=0), 1 / np.sqrt(variance + self.epsilon)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Evaluation mode: each row on its own, with the population's mean and variance."""
-        check_width("x", x, self.width)
+        shaped("x", x, "batch", self.width)
         if self.population is None:
             raise RuntimeError("batch normalisation has no population yet: call calibrate(x) first")
         mean, inverse = self.population

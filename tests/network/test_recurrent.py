@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnilab.lessons.through_time.network import RecurrentNet
+from dnilab.lessons.through_time.network.cells import CELLS, LSTM, TanhCell
+from dnilab.lessons.through_time.network.recurrent import RecurrentNet
 from dnilab.network import complex_step, finite_difference, relative_error
-from dnilab.network.cells import GRU, LSTM, Cell, TanhCell, cell_named
+from dnilab.network.cells import GRU, Cell
 from tests.network.contract import EXACT, ROUGH, frozen, same
 
 KINDS = (TanhCell, GRU, LSTM)
@@ -254,11 +255,9 @@ def test_bad_sizes_are_named():
         GRU(1, 0, rng)
     with pytest.raises(ValueError, match="gate_bias is 1; a cell without gates accepts 0"):
         TanhCell(1, 2, rng, gate_bias=1.0)
-    with pytest.raises(ValueError, match="cell is 'rnn'"):
-        cell_named("rnn", 1, 2, rng)
     with pytest.raises(ValueError, match="rng is 0"):
         LSTM(1, 2, 0)
-    assert isinstance(cell_named("LSTM", 1, 2, rng), LSTM)
+    assert {"tanh": TanhCell, "GRU": GRU, "LSTM": LSTM} == CELLS
 
 
 # ---- planted mistakes ----------------------------------------------------------------------------

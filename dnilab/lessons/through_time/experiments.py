@@ -21,10 +21,10 @@ from dnilab.experiments.settings_table import (
     whole,
 )
 from dnilab.lessons.through_time.data import SEQUENCE_TASKS, SequenceTask, sequence_task
-from dnilab.lessons.through_time.network import RecurrentNet
+from dnilab.lessons.through_time.network.cells import CELLS
+from dnilab.lessons.through_time.network.recurrent import RecurrentNet
 from dnilab.lessons.through_time.training import through_time, train_sequences
 from dnilab.network import Generator, Optimiser, Stack, loss_named, optimiser_named
-from dnilab.network.cells import CELLS, cell_named
 from dnilab.network.optimisers import OPTIMISERS
 from dnilab.training import Event
 from dnilab.training.train import cosine
@@ -116,8 +116,7 @@ class RecurrentSettings(Table):
         task = self.make_task()
         rng = np.random.default_rng([self.seed, 2])
         bias = 0.0 if self.cell == "tanh" else self.gate_bias
-        cell = cell_named(
-            self.cell,
+        cell = CELLS[self.cell](
             task.inputs,
             self.width,
             rng,
@@ -132,10 +131,9 @@ class RecurrentSettings(Table):
         if not self.decoupled:
             return None
         task = self.make_task()
-        cell = CELLS[self.cell]
         horizon = task.full_horizon if self.horizon is None else self.horizon
         return Generator(
-            self.width * (2 if cell.gates == 4 else 1),
+            CELLS[self.cell].holds * self.width,
             ("h", "y") if self.method == "DNI(state, targets)" else ("h",),
             outputs=horizon * task.outputs,
             hidden=self.generator_hidden,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import whole_number, whole_numbers
+from dnilab.checks import shaped, whole_number, whole_numbers
 from dnilab.network.layers import Layer, Pullback, add_up
 
 
@@ -78,8 +78,4 @@ def check_heard(
     if count != len(widths):
         raise ValueError(f"heard has {count} values; it accepts {len(widths)}")
     for number, (value, width) in enumerate(zip(heard, widths, strict=True)):
-        if np.ndim(value) != 2 or value.shape[1] != width:
-            raise ValueError(
-                f"heard[{number}] has shape {np.shape(value)}; it accepts an array of shape "
-                f"(batch, {width})"
-            )
+        shaped(f"heard[{number}]", value, "batch", width)

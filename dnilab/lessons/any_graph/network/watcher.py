@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dnilab.checks import shaped
 from dnilab.network.cells import GRU
 from dnilab.network.layers import Back, Chain, Dense, Layer, Pullback, Tanh
 
@@ -50,10 +51,7 @@ class Watcher(Layer):
 
     def watch(self, xs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Pullback]:
         """Message, names, and one pullback for both."""
-        if np.ndim(xs) != 3:
-            raise ValueError(
-                f"xs has shape {np.shape(xs)}; it accepts an array of shape (steps, batch, inputs)"
-            )
+        shaped("xs", xs, "steps", "batch", self.eye.layers[0].n_in)
         core, speaker = self.core, self.speaker
         steps, batch = xs.shape[:2]
         flat, through_eye = self.eye(xs.reshape(steps * batch, -1))
