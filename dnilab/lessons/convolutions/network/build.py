@@ -8,15 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import (
-    float_type,
-    one_of,
-    random_generator,
-    shaped,
-    true_or_false,
-    whole_number,
-    whole_numbers,
-)
+from dnilab.checks import shaped, whole_numbers
 from dnilab.lessons.convolutions.network.layers import ChannelNorm, Conv2D, check_image
 from dnilab.lessons.convolutions.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage
 from dnilab.network.layers import Chain, Dense, Layer, Loss, Pullback, ReLU
@@ -31,16 +23,6 @@ DOWNSAMPLING: dict[str, type[MaxPool2D | MeanPool2D] | None] = {
     "mean": MeanPool2D,
 }
 """How a module halves an image: by windows two pixels apart, or by pooling after them."""
-
-
-def check_shape(name: str, shape: Any) -> Shape:
-    """Return ``shape`` as (height, width, channels); raise ValueError if it is anything else."""
-    numbers = whole_numbers(name, shape, 1)
-    if len(numbers) != 3:
-        raise ValueError(
-            f"{name} is {numbers}; it accepts three numbers, height, width and channels"
-        )
-    return numbers[0], numbers[1], numbers[2]
 
 
 def label_planes(y: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -103,7 +85,7 @@ class DenseImageGenerator(ImageGenerator):
     """
 
     def __init__(self, shape: Shape, context: Sequence[str] = ("h",), **options: Any) -> None:
-        self.shape = check_shape("shape", shape)
+        self.shape = shape
         super().__init__(int(np.prod(self.shape)), context, **options)
         self.body = Chain([*self.body.layers, ToImage(*self.shape)])
 
@@ -127,7 +109,7 @@ class ConvGenerator(ImageGenerator):
     channels) of the network's input, for the context "x"; ``h_norm`` is h with each channel
     normalised.  The last layer starts at zero: the first guesses are 0.
 
-    Raises ValueError, naming the argument, for what does not fit.
+    Raises ValueError for an ``image`` that can't be folded evenly to the size of h.
     """
 
     def __init__(
@@ -135,25 +117,17 @@ class ConvGenerator(ImageGenerator):
         shape: Shape,
         context: Sequence[str] = ("h",),
         *,
-        image: Shape | None = None,
+        image: Shape = (1, 1, 1),
         outputs: int = 0,
         hidden: Sequence[int] = (),
         size: int = 3,
         rng: np.random.Generator | None = None,
         dtype: Any = np.float64,
     ) -> None:
-        self.shape = check_shape("shape", shape)
+        self.shape, self.image = shape, image
         self.context = check_context(context)
         self.needs = tuple(part for part in ("x", "y") if part in self.context)
-        if size % 2 == 0:
-            raise ValueError(f"size is {size}; it accepts odd numbers: the guess keeps h's size")
-        if "y" in self.needs:
-            whole_number("outputs", outputs, 1)
-        if image is not None:
-            self.image = check_shape("image", image)
-        elif "x" in self.needs:
-            raise ValueError("image is None; the context 'x' accepts (height, width, channels)")
-        one_x = np.zeros((1, int(np.prod(image or ()))))
+        one_x = np.zeros((1, int(np.prod(image))))
         planes = self.joined(np.zeros((1, *self.shape)), one_x, np.zeros((1, outputs))).shape[3]
         same = {"padding": size // 2, "dtype": dtype}  # the image keeps its size
         layers: list[Layer] = []
@@ -212,25 +186,9 @@ def build_convolutional(
     The bodies draw from ``rng`` before the generators do, so the same seed gives the same weights
     with and without them.
 
-    Raises ValueError, naming the argument, for what is out of range or leaves no image to pool.
+    ``ConvolutionSettings`` makes all that goes in here, and checks it.
     """
-    image = check_shape("image", image)
-    channels = whole_numbers("channels", channels, 1)
-    if not channels:
-        raise ValueError("channels is (); it accepts one number or more")
-    if whole_numbers("size", (size,), 1)[0] % 2 == 0:
-        raise ValueError(f"size is {size}; it accepts odd numbers")
-    pool = DOWNSAMPLING[one_of("downsampling", downsampling, tuple(DOWNSAMPLING))]
-    halvings = min(image[:2]).bit_length() - 1
-    if pool is not None and len(channels) > halvings:
-        raise ValueError(
-            f"channels is {channels}; images of {image[0]} x {image[1]} pixels can be halved "
-            f"{halvings} times by pooling"
-        )
-    one_of("generator", generator, GENERATORS)
-    random_generator("rng", rng)
-    dtype = float_type("dtype", dtype)
-    true_or_false("batch_norm", batch_norm)
+    pool = DOWNSAMPLING[downsampling]
     squash = activation_named(activation)
     how: dict[str, Any] = {"padding": size // 2, "gain": squash.gain, "dtype": dtype}
     inputs = int(np.prod(image))
