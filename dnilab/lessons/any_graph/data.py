@@ -102,13 +102,6 @@ class Counting:
         ``names`` and ``said``: true and said digits of many images, 0 to 9, (n,) each.  Each image
         of a window is taken to be drawn with their joint frequencies.
         """
-        for name, values in (("names", names), ("said", said)):
-            if np.ndim(values) != 1 or not np.isin(values, range(10)).all():
-                raise ValueError(f"{name} accepts digits from 0 to 9 in one dimension")
-        if len(names) != len(said) or not len(names):
-            raise ValueError(
-                f"said has {len(said)} entries; it accepts as many as names, {len(names)}"
-            )
         joint = np.zeros((2, 2))
         np.add.at(joint, (self.counts[names], self.counts[said]), 1 / len(names))
         return best_accuracy(joint, self.period)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dnilab.checks import matrix, real_number, whole_number
+from dnilab.checks import matrix, whole_number
 from dnilab.experiments.settings import Settings
 from dnilab.network import joined_context
 from dnilab.training import Report
@@ -28,13 +28,7 @@ def best_linear_guess(
     Shapes: context (rows, n), g (rows, width), new (new rows, n); returns (new rows, width).
     ``ridge``: the penalty on squared weights, in units of the mean variance of the columns; the
     constant is not penalised.
-
-    Raises ValueError, naming the argument, for shapes that do not go together.
     """
-    context = matrix("context", context)
-    g = matrix("g", g, rows=len(context))
-    new = matrix("new", new, columns=context.shape[1])
-    real_number("ridge", ridge, 0)
     mean = context.mean(axis=0)
     s = context - mean
     # Columns are not scaled to equal variance: one that is almost always 0 (a ReLU unit that
@@ -54,7 +48,8 @@ def explained_share(context: np.ndarray, g: np.ndarray) -> float:
 
     Shapes: context (rows, n), g (rows, width), with 4 rows or more.
     """
-    context, g = matrix("context", context), matrix("g", g)
+    context = matrix("context", context)
+    g = matrix("g", g, rows=len(context))
     if len(context) < 4:
         raise ValueError(f"context has {len(context)} rows; it accepts 4 or more")
     size = float(np.sum(g**2))
@@ -110,20 +105,12 @@ def explained_while_training(
     for event in events:
         if not isinstance(event, Report):
             break  # diverged: the story ends with the last report
-        h = x
-        for below in stack.modules[:module]:
-            h, _ = below(h)
+        h = stack.forward(x)[0][module - 1]
         at_outputs, _ = stack.gradients(x, y)
         g = at_outputs[module - 1]
         epochs.append(event.epoch)
         sizes.append([float(np.sqrt(np.mean(at**2))) for at in (g, at_outputs[-1])])
         shares.append([explained_share(joined_context(kind, h, x, y), g) for kind in kinds])
-    columns = np.array(shares).T
-    sizes_here, sizes_at_output = np.array(sizes).T
-    return Story(
-        module,
-        np.array(epochs),
-        sizes_here,
-        sizes_at_output,
-        dict(zip(kinds, columns, strict=True)),
-    )
+    share = dict(zip(kinds, np.array(shares).T, strict=True))
+    size, size_at_output = np.array(sizes).T
+    return Story(module, np.array(epochs), size, size_at_output, share)

@@ -89,9 +89,5 @@ def test_refused():
         Counting().windows(3, 4)
     with pytest.raises(ValueError, match="batch is 0"):
         Counting().windows(np.random.default_rng(0), 0)
-    with pytest.raises(ValueError, match="said has 1 entries; it accepts as many as names, 2"):
-        Counting().limit(np.array([1, 2]), np.array([1]))
-    with pytest.raises(ValueError, match="names accepts digits from 0 to 9"):
-        Counting().limit(np.array([1, 10]), np.array([1, 1]))
     with pytest.raises(ValueError, match="joint sums to 2"):
         count_distribution(JOINT * 2, 3)
