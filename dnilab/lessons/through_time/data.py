@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from dnilab.checks import one_of, random_generator, whole_number
+from dnilab.checks import random_generator, whole_number
 
 BITS = "binary cross-entropy"
 CLASSES = "softmax cross-entropy"
@@ -273,12 +273,4 @@ class Copy(SequenceTask):
             yield Sequences(x, y, asked, ahead, starts=True, ends=True)
 
 
-SEQUENCE_TASKS = ("echo", "recall", "copy")
-
-
-def sequence_task(name: str, delay: int, *, symbols: int = 2) -> SequenceTask:
-    """The task called ``name``: "echo", "recall" or "copy"; ``symbols`` is for recall only."""
-    one_of("task", name, SEQUENCE_TASKS)
-    if name == "recall":
-        return Recall(delay, symbols)
-    return Echo(delay) if name == "echo" else Copy(delay)
+SEQUENCE_TASKS: dict[str, type[SequenceTask]] = {kind.name: kind for kind in (Echo, Recall, Copy)}

@@ -20,7 +20,7 @@ from dnilab.experiments.settings_table import (
     setting,
     whole,
 )
-from dnilab.lessons.through_time.data import SEQUENCE_TASKS, SequenceTask, sequence_task
+from dnilab.lessons.through_time.data import SEQUENCE_TASKS, SequenceTask
 from dnilab.lessons.through_time.network.cells import CELLS
 from dnilab.lessons.through_time.network.recurrent import RecurrentNet
 from dnilab.lessons.through_time.training import through_time, train_sequences
@@ -73,29 +73,22 @@ class RecurrentSettings(Table):
 
     def check_together(self) -> None:
         """Raise ValueError for settings that are accepted one by one, but not together."""
-        if self.task != "recall":
-            whole_number("delay", self.delay, 1)
-            if self.symbols != 2:
-                raise ValueError(f"symbols is {self.symbols}; the task {self.task!r} accepts 2")
+        if self.task != "recall" and self.symbols != 2:
+            raise ValueError(f"symbols is {self.symbols}; the task {self.task!r} accepts 2")
+        task = self.make_task()
         if self.unroll is None and self.task == "echo":
             raise ValueError("unroll is None; the echo task never ends and accepts 1 or more")
-        self._check_horizon()
+        if self.horizon is not None:
+            whole_number("horizon", self.horizon, 1, task.furthest)
+        elif self.curriculum and self.method == "DNI(state, targets)" and self.task != "recall":
+            why = "for the generator's width cannot grow"
+            self.refuse("horizon", f"a whole number, {why}", "with a curriculum")
         if self.auxiliary and not self.decoupled:
             raise ValueError(
                 f"auxiliary is {self.auxiliary:g}; the method {self.method!r} accepts 0"
             )
         if self.stop_when_solved and self.curriculum:
             self.refuse("stop_when_solved", "False", "with a curriculum")
-
-    def _check_horizon(self) -> None:
-        if self.horizon is not None:
-            most = {"echo": self.delay, "recall": 1, "copy": None}[self.task]
-            whole_number("horizon", self.horizon, 1, most)
-        elif self.curriculum and self.method == "DNI(state, targets)" and self.task != "recall":
-            raise ValueError(
-                "horizon is None; with a curriculum it accepts a whole number, for the generator's "
-                "width cannot grow"
-            )
 
     @property
     def decoupled(self) -> bool:
@@ -109,7 +102,8 @@ class RecurrentSettings(Table):
 
     def make_task(self) -> SequenceTask:
         """The task."""
-        return sequence_task(self.task, self.delay, symbols=self.symbols)
+        more = {"symbols": self.symbols} if self.task == "recall" else {}
+        return SEQUENCE_TASKS[self.task](self.delay, **more)
 
     def make_net(self) -> RecurrentNet:
         """A new network; equal seeds give equal weights with every method."""

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from dnilab.lessons.through_time.data import Copy, Echo, Recall, sequence_task
+from dnilab.lessons.through_time.data import SEQUENCE_TASKS, Copy, Echo, Recall
 
 BATCH = 6
 TASKS = [Echo(1), Echo(5), Recall(0), Recall(7), Recall(3, 5), Copy(1), Copy(4)]
@@ -147,11 +147,7 @@ def test_chance():
 
 
 def test_by_name():
-    assert sequence_task("recall", 3, symbols=4) == Recall(3, 4)
-    assert sequence_task("echo", 3) == Echo(3)
-    assert sequence_task("copy", 3) == Copy(3)
-    with pytest.raises(ValueError, match="task is 'sum'"):
-        sequence_task("sum", 3)
+    assert {"echo": Echo, "recall": Recall, "copy": Copy} == SEQUENCE_TASKS
     for wrong in (lambda: Echo(0), lambda: Recall(-1), lambda: Recall(1, 1), lambda: Copy(0)):
         with pytest.raises(ValueError, match="accepts a whole number"):
             wrong()

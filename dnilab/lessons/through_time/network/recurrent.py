@@ -33,18 +33,14 @@ class RecurrentNet(Layer):
     Raises ValueError, naming the argument, for arrays of other shapes.
     """
 
-    def __init__(
-        self,
-        cell: Cell,
-        n_out: int,
-        rng: np.random.Generator,
-    ) -> None:
-        self.cell = cell.copy()
-        self.readout = Dense(cell.width, n_out, rng, dtype=cell.theta.dtype)
+    def __init__(self, cell: Cell, n_out: int, rng: np.random.Generator) -> None:
+        self.cell, self.readout = cell, Dense(cell.width, n_out, rng, dtype=cell.theta.dtype)
         self._hold(np.concatenate([self.cell.theta, self.readout.theta]))
 
     def _hold(self, theta: np.ndarray) -> None:
+        """Keep ``theta``, with a cell and a readout of its own as views into it."""
         self.theta = theta
+        self.cell, self.readout = copy.copy(self.cell), copy.copy(self.readout)
         cut = self.cell.theta.size
         self.cell._hold(theta[:cut])
         self.readout._hold(theta[cut:])
@@ -75,13 +71,6 @@ class RecurrentNet(Layer):
             return dstate, [grad]
 
         return states, outputs.reshape(*xs.shape[:2], readout.n_out), pullback
-
-    def copy(self, dtype: Any = None) -> RecurrentNet:
-        """An independent copy, in another dtype if one is given."""
-        other = copy.copy(self)
-        other.cell, other.readout = self.cell.copy(dtype), self.readout.copy(dtype)
-        other._hold(np.concatenate([other.cell.theta, other.readout.theta]))
-        return other
 
 
 class Foresee:
