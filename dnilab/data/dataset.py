@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -92,22 +92,6 @@ def batches(rng: np.random.Generator, n: int, batch_size: int) -> Iterator[np.nd
         yield order[start : start + batch_size]
 
 
-class Source(Protocol):
-    """Where a worker's batches come from: the same for whoever asks, and whenever."""
-
-    def x(self, t: int) -> Any:
-        """What a module hears that hears the input, of batch t."""
-
-    def y(self, t: int) -> np.ndarray:
-        """Labels of batch t, (batch, outputs)."""
-
-    def forget(self, before: int) -> None:
-        """Let go of all batches with a smaller number."""
-
-    def skip(self, before: int) -> None:
-        """Begin at batch ``before``."""
-
-
 class Batch(NamedTuple):
     """What was drawn for one batch."""
 
@@ -134,7 +118,10 @@ class _Gathered:
 
 
 class Stream:
-    """A source of batches that are drawn one after the other, or handed over by ``give``."""
+    """Where a worker's batches come from: drawn one after the other, or handed over by ``give``.
+
+    Batch t is the same for whoever asks, and whenever.
+    """
 
     def __init__(self, drawn: Iterable[Batch | _Gathered] = ()) -> None:
         self._drawn = iter(drawn)

@@ -14,7 +14,7 @@ import numpy as np
 
 from dnilab.checks import one_of, whole_number
 from dnilab.data import Dataset
-from dnilab.data.dataset import Batch, Feed, Source, Stream, check_batch_size
+from dnilab.data.dataset import Batch, Feed, Stream, check_batch_size
 from dnilab.network import Optimiser, Stack
 from dnilab.network.normalisation import BatchNorm
 from dnilab.network.optimisers import check_optimisers
@@ -261,7 +261,7 @@ class _Reporter:
 
 def make_workers(
     stack: Stack,
-    source: Callable[[], Source],
+    source: Callable[[], Stream],
     program: Program,
     optimiser: Optimiser,
     generator_optimiser: Optimiser,

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.data.dataset import Source
+from dnilab.data.dataset import Stream
 from dnilab.network import Loss, Module, Optimiser, Signal
 from dnilab.network.layers import add_up
 from dnilab.network.optimisers import Updater
@@ -46,7 +46,7 @@ class Tools:
     modules: Mapping[int, Module]
     wiring: Wiring
     loss: Loss
-    feed: Source
+    feed: Stream
     store: dict[Key, Any]
     keeper: Callable[[str, int], Keep | None]
     updates: Mapping[Part, Updater]
@@ -451,7 +451,7 @@ class Worker:
     owners: Mapping[int, int]
     modules: dict[int, Module]
     loss: Loss
-    feed: Source
+    feed: Stream
     optimiser: Optimiser
     generator_optimiser: Optimiser
     batches: int

@@ -24,7 +24,7 @@ from dnilab.lessons.through_time.data import SEQUENCE_TASKS, SequenceTask
 from dnilab.lessons.through_time.network.cells import CELLS
 from dnilab.lessons.through_time.network.recurrent import RecurrentNet
 from dnilab.lessons.through_time.training import through_time, train_sequences
-from dnilab.network import Generator, Optimiser, Stack, loss_named, optimiser_named
+from dnilab.network import Generator, Stack, loss_named, optimiser_named
 from dnilab.network.optimisers import OPTIMISERS
 from dnilab.training import Event
 from dnilab.training.train import cosine
@@ -135,14 +135,6 @@ class RecurrentSettings(Table):
             dtype=np.dtype(self.dtype),
         )
 
-    def optimisers(self) -> tuple[Optimiser, Optimiser]:
-        """The optimiser of the network and that of the generator."""
-        generator_rate = self.rate if self.generator_rate is None else self.generator_rate
-        return (
-            optimiser_named(self.optimiser, self.rate),
-            optimiser_named(self.optimiser, generator_rate),
-        )
-
     def start(
         self, report_every: int | None = None, data: Dataset | None = None
     ) -> tuple[Stack, Iterator[Event]]:
@@ -153,15 +145,15 @@ class RecurrentSettings(Table):
         if data is not None:
             raise ValueError("data is given; these settings draw their own, and accept None")
         net, generator, task = self.make_net(), self.make_generator(), self.make_task()
-        optimiser, generator_optimiser = self.optimisers()
+        generator_rate = self.rate if self.generator_rate is None else self.generator_rate
         stack, _ = through_time(net, loss_named(task.loss), generator)
         return stack, train_sequences(
             net,
             task,
             unroll=self.unroll,
-            optimiser=optimiser,
+            optimiser=optimiser_named(self.optimiser, self.rate),
             generator=generator,
-            generator_optimiser=generator_optimiser,
+            generator_optimiser=optimiser_named(self.optimiser, generator_rate),
             horizon=self.horizon,
             auxiliary=self.auxiliary,
             readout_only=self.method == "frozen",
