@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+import re
 
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from dnilab.lessons.playground.sweeps import read_sweep
 from tests.browser.server import Lab
 from tests.browser.steps import (
     REST_TIMEOUT,
@@ -14,6 +18,19 @@ from tests.browser.steps import (
     screenshot,
 )
 from tests.browser.test_playground import NOTEBOOK, QUICK
+
+
+def on_the_picture(image: Locator, cells: Locator) -> None:
+    """The buttons fill a part of the picture, in rows and columns of equal size."""
+    picture, boxes = image.bounding_box(), [cell.bounding_box() for cell in cells.all()]
+    assert picture is not None
+    for box in boxes:
+        assert box is not None
+        assert (box["width"], box["height"]) == pytest.approx(
+            (boxes[0]["width"], boxes[0]["height"]), abs=1
+        )
+        assert picture["x"] < box["x"] < box["x"] + box["width"] < picture["x"] + picture["width"]
+        assert picture["y"] < box["y"] < box["y"] + box["height"] < picture["y"] + picture["height"]
 
 
 def test_a_sweep_and_a_click_on_its_map(page: Page, course: Lab):
@@ -46,27 +63,43 @@ def test_a_sweep_and_a_click_on_its_map(page: Page, course: Lab):
     expect(part).to_contain_text("Done: 4 runs.", timeout=REST_TIMEOUT * 1000)
     cells = part.locator(".dnilab-cell")
     expect(cells).to_have_count(4)
-    shares = [float(text) for text in cells.all_inner_texts()]
+    titles = [cell.get_attribute("title") or "" for cell in cells.all()]
+    shares = [float(re.search(r": ([\d.]+)\. Click", title)[1]) for title in titles]
     assert all(0 <= share <= 100 for share in shares)
-    expect(part).to_contain_text(f"Best: {max(shares):.1f} %")
+    expect(part).to_contain_text(f"Best is {max(shares):.1f}, at ")
+    image = part.locator("img")
+    on_the_picture(image, cells)
     screenshot(page, "sweep", "map")
 
     # The best setting of the map, wherever it is, is what the controls then stand at.
-    chosen = cells.nth(shares.index(max(shares)))
-    words = chosen.get_attribute("title") or ""
-    rate = "0.01" if words.startswith("learning rate 0.01,") else "0.001"
+    best = shares.index(max(shares))
+    rate = "0.01" if titles[best].startswith("learning rate 0.01,") else "0.001"
+    chosen = cells.nth(best)
     chosen.focus()
     page.keyboard.press("Enter")
     expect(part).to_contain_text(f"Loaded: learning rate {rate}, ")
+    expect(part.locator(".dnilab-table tbody tr")).to_have_count(1)  # its only run
     box.locator(".dnilab-heading", has_text="Training").click()
     training = box.locator(".dnilab-side .dnilab-control", has_text="Learning rate")
     expect(training.first.locator("input[type=number]")).to_have_value(rate)
     assert f"rate={rate}" in string.input_value()
-    assert "the controls stand here" in (chosen.get_attribute("title") or "")
+    assert "The controls stand here." in (chosen.get_attribute("title") or "")
     screenshot(page, "sweep", "loaded")
+
+    # With the mouse, on the picture.
+    other = cells.nth(len(shares) - 1 - best)
+    other.scroll_into_view_if_needed()
+    where = other.bounding_box()
+    assert where is not None
+    page.mouse.click(where["x"] + where["width"] / 2, where["y"] + where["height"] / 2)
+    expect(other).to_have_attribute("title", re.compile("The controls stand here"))
+    with page.expect_download() as download:
+        part.get_by_role("link", name="Save the sweep as JSON lines").click()
+    assert len(read_sweep(download.value.path())) == 4
 
     page.set_viewport_size({"width": 700, "height": 1100})
     part.scroll_into_view_if_needed()
+    on_the_picture(image, cells)
     screenshot(page, "sweep", "narrow")
     assert complaints(page) == []
     assert in_the_way(page) == []

@@ -47,7 +47,6 @@ WAITING, NOT_RUN = "waiting", "not run"
 LEAST_SPAN = {True: 0.01, False: 1e-3}
 """By whether scores are shares: smaller differences do not get all colours, not to seem larger."""
 HATCH = "#C4C4C4"
-WIDTH = 700  # in pixels, or more if the cells need it
 CELL_HEIGHT = 48
 SMALLER = 8.5
 
@@ -212,9 +211,17 @@ def _side(rows: Iterable[Record], name: str) -> Axis:
 
 
 def draw_map(
-    axes: tuple[Axis, Axis], cells: Mapping[Place, Cell], what: str, *, title: str | None = None
+    axes: tuple[Axis, Axis],
+    cells: Mapping[Place, Cell],
+    what: str,
+    *,
+    title: str | None = None,
+    width: int = 700,
 ) -> SweepMap:
-    """The map of cells that are given, by (number of the value across, number of that up)."""
+    """The map of cells that are given, by (number of the value across, number of that up).
+
+    ``width``: in pixels; it becomes wider if the cells need it.
+    """
     quantity, percent, better = SCORES[what]
     x, y = axes
     means = {at: cell.mean for at, cell in cells.items() if not math.isnan(cell.mean)}
@@ -234,7 +241,7 @@ def draw_map(
     upwards = textwrap.fill(y.name, max(9, tall // 9))  # it stands upright beside the cells
     left = 52 + max(text_width(picture, words, SMALL) for words in y.words)
     left += 18 * upwards.count("\n")
-    room = max(WIDTH, text_width(picture, note, SMALL) + 28) - left - 18
+    room = max(width, text_width(picture, note, SMALL) + 28) - left - 18
     wide = max(room / len(x.values), widest + 16)
     top = 66 if title else 42
     picture.margins = {"left": left, "right": 18, "top": top, "bottom": 56}

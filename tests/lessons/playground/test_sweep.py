@@ -16,6 +16,7 @@ import pytest
 
 from dnilab.experiments import Settings, run
 from dnilab.experiments.settings import OWN
+from dnilab.lessons.playground.experiments.saved_runs import in_order
 from dnilab.lessons.playground.sweeps import Job, Record, executors, run_job, sweep, sweep_plan
 from tests.lessons.playground.sweep_jobs import TINY, Planted, odd_seeds_fail, odd_seeds_leave
 from tests.training.planted import blas_threads, nothing_left
@@ -113,6 +114,23 @@ def test_own_arrays_are_refused() -> None:
 def test_a_plan_that_makes_no_sense(arguments: Any, says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)):
         sweep_plan(*arguments)
+
+
+@pytest.mark.parametrize("long", ["x" * 10**6, ["y"] * 10**5, {"z": "z" * 10**6}])
+def test_an_error_does_not_repeat_all_of_what_it_got(long: Any) -> None:
+    for attempt in (
+        lambda: sweep_plan(long),
+        lambda: sweep_plan(TINY, [long]),  # type: ignore[arg-type]
+        lambda: sweep_plan(TINY, {"x" * 10**6: (1,)}),
+        lambda: sweep_plan(TINY, {"rate": 10**6 * "x"}),
+        lambda: sweep([long]),
+        lambda: sweep([TINY], executor=long),
+        lambda: in_order([], long),
+        lambda: run_job(Job.of(TINY)).score(str(long)),
+    ):
+        with pytest.raises(ValueError, match="accepts") as caught:
+            attempt()
+        assert len(str(caught.value)) < 600
 
 
 # ---- the rows ------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from dnilab.checks import whole_number
+from dnilab.checks import refuse, shown, whole_number
 from dnilab.experiments.settings import Settings
 from dnilab.training import Diverged, Event, Report
 
@@ -48,7 +48,8 @@ class Job:
     def of(cls, settings: Settings) -> Job:
         """The job that runs these settings."""
         if not isinstance(settings, Settings):
-            raise ValueError(f"jobs holds {settings!r}; it accepts what sweep_plan made, Settings")
+            accepts = "what sweep_plan made, Settings"
+            raise ValueError(f"jobs holds {shown(settings)}; it accepts {accepts}")
         return cls(dict(vars(settings)), settings)
 
     @property
@@ -141,7 +142,7 @@ class Record:
             return math.nan
         found = {"seconds": self.seconds, **self.scores}
         if what not in found:
-            raise ValueError(f"what is {what!r}; it accepts one of {', '.join(found)}")
+            refuse("what", what, f"one of {', '.join(found)}")
         return found[what]
 
     @property

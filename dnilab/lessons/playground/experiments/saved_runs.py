@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import refuse
+from dnilab.checks import one_of, refuse
 from dnilab.experiments.settings import Settings
 from dnilab.lessons.playground.experiments.comparison import MOST_SEEDS, Lineup, distinct
 from dnilab.lessons.playground.experiments.growing_lines import Line
@@ -99,9 +99,7 @@ def _last_if_nan(number: float) -> float:
 
 def in_order(pins: Sequence[Pin], by: str = "pinned") -> list[Pin]:
     """The pins sorted; equals stay in the order in which they were pinned."""
-    if by not in SORTS:
-        refuse("by", by, f"one of {', '.join(SORTS)}")
-    key, reverse = SORTS[by]
+    key, reverse = SORTS[one_of("by", by, SORTS)]
     return sorted(pins, key=key, reverse=reverse)
 
 

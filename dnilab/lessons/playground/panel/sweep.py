@@ -135,7 +135,8 @@ class SweepPart(Panel[Swept]):
             self._tell(f"Not loaded: {cell.words} is refused. {cell.refused.rstrip('.')}.")
             return
         self._playground.load_values(cell.values)
-        runs = parts.table_html("Its runs", HEAD, [_texts(row) for row in self._rows(cell)], "")
+        head = [name.replace("_", " ") for name in HEAD]
+        runs = parts.table_html("Its runs", head, [_texts(row) for row in self._rows(cell)], "")
         seeds = _count(len(cell.jobs), "seed")
         self._tell(f"Loaded: {cell.words}, {seeds}. The controls above stand there now.", runs)
 
@@ -194,7 +195,8 @@ class SweepPart(Panel[Swept]):
             there = self._rows(cell)
             others = [missing] * (len(cell.jobs) - len(there))
             cells[place] = pictures.cell_of(there, what, *others)
-        self.map = pictures.draw_map(swept.plan.axes, cells, what)
+        width = min(700, 180 + 90 * len(swept.plan.axes[0].values))
+        self.map = pictures.draw_map(swept.plan.axes, cells, what, width=width)
         # Not while it goes on: a screen reader would read out a sentence at every run.
         said = ["Started."]
         if swept.words:
