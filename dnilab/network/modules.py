@@ -496,7 +496,14 @@ class Stack:
             said.append(module.body.predict(*heard))
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
-        """The output of the top module, in evaluation mode: x (rows, inputs) -> (rows, outputs)."""
+        """The output of the top module, in evaluation mode: x (rows, inputs) -> (rows, outputs).
+
+        Raises ValueError unless x is a matrix of finite numbers.
+        """
+        return self.evaluate(matrix("x", x))
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        """``outputs``, of rows that are known to be sound."""
         said: list[np.ndarray] = []
         for k, module in enumerate(self.modules, start=1):
             said.append(module.body.predict(*self._heard_by(k, said, x)))
@@ -504,7 +511,7 @@ class Stack:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """The output in the units of y, for instance probabilities."""
-        return self.loss.prediction(self.outputs(matrix("x", x)))
+        return self.loss.prediction(self.outputs(x))
 
     def forward(self, x: np.ndarray) -> tuple[list[np.ndarray], list[Pullback]]:
         """What each module says of one batch, in training mode, and the pullbacks."""

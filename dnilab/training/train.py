@@ -241,8 +241,8 @@ class _Reporter:
     def report(self, batch: int, at: Snapshot) -> Report:
         stack, data = at.stack, self.data
         stack.calibrate(data.x_train)
-        output = stack.outputs(data.x_train[:LOSS_ROWS])
-        test_output = stack.outputs(data.x_test)
+        output = stack.evaluate(data.x_train[:LOSS_ROWS])
+        test_output = stack.evaluate(data.x_test)
         cosine = generator_error = None
         if self.has_probe:
             cosine, generator_error = alignment(stack, *self.probe)

@@ -117,7 +117,15 @@ def test_convergence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     monkeypatch.setattr(convergence, "DIGITS", digits)
     said = figures(convergence, monkeypatch, capsys, "--addition-seeds", "2", "--digits-seeds", "1")
     rows = said["convergence"]
-    ways = ["backprop", "DNI(h)", "DNI(h, y)", "last layer only"]
+    ways = [
+        "backprop",
+        "DNI(h)",
+        "DNI(h, y)",
+        "local loss",
+        "direct feedback",
+        "feedback alignment",
+        "last layer only",
+    ]
     assert [row["training"] for row in rows if row["measure"] == "bit_accuracy"] == ways
     assert [row["training"] for row in rows if row["measure"] == "class_error"] == ways
     for row in rows:
@@ -252,9 +260,17 @@ def test_the_crossing_is_where_it_begins_to_win_for_good() -> None:
     assert always["float64, by batch"] == 10
 
 
-def test_the_four_ways_of_training() -> None:
+def test_the_ways_of_training() -> None:
     ways = convergence.trainings(convergence.DIGITS)
-    assert [way.name for way in ways] == ["backprop", "DNI(h)", "DNI(h, y)", "last layer only"]
+    assert [way.name for way in ways] == [
+        "backprop",
+        "DNI(h)",
+        "DNI(h, y)",
+        "local loss",
+        "direct feedback",
+        "feedback alignment",
+        "last layer only",
+    ]
     assert len({(way.task, way.hidden, way.rate, way.epochs) for way in ways}) == 1
 
 

@@ -55,7 +55,7 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     rows = said["depth"]
     parts = {part: [r for r in rows if r["part"] == part] for part in {r["part"] for r in rows}}
     assert {part: len(of_part) for part, of_part in parts.items()} == {
-        "batch norm": 16,
+        "batch norm": 24,
         "no batch norm": 12,
         "sparse": 16,
         "unlocked": 4,

@@ -14,7 +14,6 @@ from dnilab.experiments.settings_table import LONGEST, Table, among, or_none, se
 from dnilab.lessons.any_graph.experiments import ClockSettings
 from dnilab.lessons.convolutions.experiments import ConvolutionSettings
 from dnilab.lessons.playground.experiments.comparison import Lineup
-from dnilab.lessons.playground.experiments.saved_runs import from_json
 from dnilab.lessons.through_time.experiments import RecurrentSettings
 from dnilab.widgets.controls import Choice, Slider, Toggle, spec_of
 
@@ -161,9 +160,6 @@ def test_a_text_has_an_end_and_is_not_parsed_beyond_it(monkeypatch: pytest.Monke
     for text in (longer, " " * 30_000 + "x" * 30_000):
         with pytest.raises(ValueError, match=r"of at most 20,000 characters$"):
             Lineup.from_text(text)
-    pins = f'{{"format": "dnilab pins", "version": 1, "pins": [{{"settings": "{longer}"}}]}}'
-    with pytest.raises(ValueError, match="pinned run 1 of the file is damaged: the settings str"):
-        from_json(pins)
 
 
 @pytest.mark.parametrize("text", [5, None, b"dnilab()", ["dnilab()"]])
