@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from dnilab.orderings import (
@@ -589,6 +589,7 @@ def test_a_module_that_hears_nothing_but_earlier_batches_has_no_batch_more_than_
         ]
 
 
+@settings(suppress_health_check=[HealthCheck.filter_too_much])  # many have a module heard late
 @given(wiring=told(), data=st.data())
 def test_backprop_of_any_wiring(wiring: Wiring, data: st.DataObject) -> None:
     program = backprop(wiring)
