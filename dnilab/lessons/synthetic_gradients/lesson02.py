@@ -39,7 +39,7 @@ def _forward(name: str, layer: Function, x: np.ndarray) -> Any:
 
 
 def _back(pullback: Any, dy: np.ndarray) -> Any:
-    return _pair("pullback(dy)", pullback, dy, "the pair dx, grad")
+    return _pair("pullback(dy)", pullback, dy, "the pair dx, grads")
 
 
 def _require_layer(
@@ -60,12 +60,13 @@ def _require_layer(
         return pullback
 
     def compare(answer: Any, flight: _Flight) -> None:
-        dx, grad = answer
+        dx, grads = answer
         require(judge("dx", dx, flight.dx, of_dx, FACTORS))
+        listed = grads if isinstance(grads, list | tuple) else [] if grads is None else [grads]
         if flight.grad is not None:
-            require(judge("grad", grad, flight.grad, of_grad, FACTORS))
-        elif grad is not None:
-            raise NotYet("This layer has no parameters, so grad should be None: return dx, None.")
+            require(judge("grad", listed[0] if listed else None, flight.grad, of_grad, FACTORS))
+        elif listed:
+            raise NotYet("This layer has no parameters, so grads should be empty: return dx, [].")
 
     first = flights[0]
     compare(_back(forward(first), first.dy), first)
@@ -131,8 +132,8 @@ def check_softplus(softplus: Function) -> Verdict:
 def check_scale(Scale: Function) -> Verdict:
     """Check the class ``Scale(theta)``, a layer y = x * theta, one factor a column.
 
-    Shapes: theta (width,), x, y, dy and dx (batch, width).  ``pullback(dy) -> dx, grad`` with
-    grad (width,), summed over the batch.
+    Shapes: theta (width,), x, y, dy and dx (batch, width).  ``pullback(dy) -> dx, [grad]`` with
+    grad (width,), summed over the batch; without the list it is accepted, too.
     """
     rng = np.random.default_rng(3)
     theta = rng.normal(size=WIDTH)

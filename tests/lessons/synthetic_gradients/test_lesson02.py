@@ -44,7 +44,7 @@ class TestSoftplus:
             (lambda x: None, "softplus(x) returns None"),
             (lambda x: np.logaddexp(0, x), "should return the pair y, pullback"),
             (lambda x: (np.logaddexp(0, x), lambda dy: None), "pullback(dy) returns None"),
-            (lambda x: (np.logaddexp(0, x), lambda dy: dy * sigmoid(x)), "the pair dx, grad"),
+            (lambda x: (np.logaddexp(0, x), lambda dy: dy * sigmoid(x)), "the pair dx, grads"),
             (lambda x: (np.logaddexp(0, x), 3), "pullback is int"),
             (softplus_with(y=lambda x: -np.logaddexp(0, x)), "y has the wrong sign"),
             (
@@ -66,7 +66,8 @@ class TestSoftplus:
                 softplus_with(slope=lambda x: sigmoid(x) * (1 - sigmoid(x))),
                 "slope is that of the sigmoid itself",
             ),
-            (softplus_with(grad=np.zeros(0)), "grad should be None"),
+            (softplus_with(grad=np.zeros(0)), "grads should be empty"),
+            (softplus_with(grad=[np.zeros(3)]), "grads should be empty"),
             (lambda x: 1 / 0, "stopped with ZeroDivisionError"),
             (softplus_with(y=lambda x: np.log(1 + np.exp(x))), "x = 1000"),
             (softplus_with(slope=lambda x: np.exp(x) / (1 + np.exp(x))), "x = 1000"),
@@ -164,3 +165,9 @@ class TestScale:
                 return None
 
         assert "returns None" in check_scale(Scale).message
+
+
+def test_the_list_of_the_contract_is_right_too():
+    assert check_softplus(softplus_with(grad=[])).ok
+    in_a_list = scale_with(grad=lambda x, dy, theta: [(dy * x).sum(axis=0)])
+    assert check_scale(in_a_list).ok
