@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -111,6 +111,12 @@ def whole_numbers(name: str, value: Any, low: int) -> tuple[int, ...]:
     return tuple(whole_number(name, number, low) for number in numbers)
 
 
+def has_entries(name: str, value: Sequence[Any], wanted: int, told: str = "") -> None:
+    """Raise ValueError unless ``value`` has as many entries as ``wanted``; ``told`` says why."""
+    if len(value) != wanted:
+        raise ValueError(f"{name} has {len(value)} entries; it accepts {wanted}{told}")
+
+
 def file_path(name: str, value: Any, example: str = "run.npz") -> Path:
     """Return ``value`` as the path of a file; raise ValueError unless its folder is there."""
     if not isinstance(value, str | os.PathLike) or not os.fspath(value) or "\0" in str(value):
@@ -148,10 +154,8 @@ def matrix(name: str, value: Any, *, rows: int | None = None, columns: int | Non
         raise ValueError(
             f"{name} has rows of different lengths; it accepts an array of two dimensions"
         ) from None
-    wanted = f"({'rows' if rows is None else rows}, {'columns' if columns is None else columns})"
-    sizes = zip(array.shape, (rows, columns), strict=False)
-    if array.ndim != 2 or array.size == 0 or any(want not in (None, size) for size, want in sizes):
-        raise ValueError(f"{name} has shape {array.shape}; it accepts an array of shape {wanted}")
+    by_name = "rows" if rows is None else rows, "columns" if columns is None else columns
+    shaped(name, array, *by_name)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name} has dtype {array.dtype}; it accepts numbers")
     if array.dtype.kind != "f":

@@ -14,21 +14,11 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
+from dnilab import orderings
 from dnilab.experiments import Settings
 from dnilab.experiments.compare import stream
 from dnilab.experiments.timing import cores, medians, middle, rounds_of, runner, step_times
 from dnilab.lessons.update_orderings.pictures import BLUE_BOX, RED_BOX, ratios
-from dnilab.orderings import (
-    Program,
-    StepTimes,
-    backprop,
-    blue_box,
-    ideal_timeline,
-    instants,
-    pipeline,
-    sequential,
-    time_per_batch,
-)
 from dnilab.pictures import (
     Picture,
     Redrawn,
@@ -69,17 +59,17 @@ class Stepper(Panel[Any]):
 def ordering_stepper() -> Stepper:
     """Four orderings of a network of three modules, moment by moment."""
     in_line, fits = ["worker"], ["main thread", "fits of 1", "fits of 2"]
-    shown: dict[str, tuple[Program, list[str], Stages | None]] = {
-        "Backpropagation": (backprop(3), in_line, None),
-        "Red Box": (sequential(3), in_line, RED_BOX),
-        "Blue Box": (blue_box(3), fits, BLUE_BOX),
-        "Pipeline, two workers": (pipeline(((1,), (2, 3))), [], None),
+    shown: dict[str, tuple[orderings.Program, list[str], Stages | None]] = {
+        "Backpropagation": (orderings.backprop(3), in_line, None),
+        "Red Box": (orderings.sequential(3), in_line, RED_BOX),
+        "Blue Box": (orderings.blue_box(3), fits, BLUE_BOX),
+        "Pipeline, two workers": (orderings.pipeline(((1,), (2, 3))), [], None),
     }
 
     def draw(values: dict[str, Any]) -> Picture:
         name = values["ordering"]
         program, names, stage = shown[name]
-        instant = instants(program, MOMENTS)[values["step"] - 1]
+        instant = orderings.instants(program, MOMENTS)[values["step"] - 1]
         return ordering(program, instant, title=name, names=names, stage=stage)
 
     return Stepper(
@@ -117,10 +107,10 @@ class Measured:
     """
 
     values: dict[str, Any]
-    program: Program
+    program: orderings.Program
     per_batch: dict[str, float]
     spans: list[Span]
-    times: StepTimes
+    times: orderings.StepTimes
     curves: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] = field(default_factory=dict)
 
     @property
@@ -138,8 +128,10 @@ class Measured:
 
         Relative to the Red Box's own steps one after the other.
         """
-        here = time_per_batch(self.program, self.times, cores=on)
-        return time_per_batch(sequential(self.program.modules), self.times) / here
+        here = orderings.time_per_batch(self.program, self.times, cores=on)
+        return (
+            orderings.time_per_batch(orderings.sequential(self.program.modules), self.times) / here
+        )
 
 
 def measure(
@@ -168,12 +160,12 @@ def measure(
     program = chosen.program(data)
     network = (data.inputs, *base.hidden, data.outputs), size
     contestants = {
-        RED: runner(*network, sequential(modules)),
+        RED: runner(*network, orderings.sequential(modules)),
         way: runner(*network, program, executor),
     }
     per_batch = medians(rounds_of(contestants, rounds=rounds, seconds=seconds))
-    again = pipeline((range(1, modules + 1),), guess_again=True)
-    all_steps = sequential(modules), backprop(modules), again  # of all ways
+    again = orderings.pipeline((range(1, modules + 1),), guess_again=True)
+    all_steps = orderings.sequential(modules), orderings.backprop(modules), again  # of all ways
     times = step_times(span for one in all_steps for span in runner(*network, one)(20))
     found = Measured(values, program, per_batch, middle(contestants[way](30)), times)
     yield found
@@ -229,7 +221,7 @@ def picture_of(found: Measured) -> Picture:
     measured = timeline(bars_of_spans(found.spans, names), title=title)
     if program.races and WAYS[found.way][1] != "one thread":
         measured.sentence += " A fit's bar is the time to start it; it runs elsewhere."
-    slots = ideal_timeline(program, found.times, cores=on, batches=program.lag + 12)
+    slots = orderings.ideal_timeline(program, found.times, cores=on, batches=program.lag + 12)
     title = f"Ideal on {_cores(on)}: same steps, nothing else in the way"
     ideal = timeline(bars_of_slots(middle(slots), names), title=title, measured=False)
     speeds = ratios(
