@@ -19,9 +19,8 @@ LARGEST = 2**63 - 1  # whole number: no size, count or seed needs a larger one
 
 def refuse(name: str, value: Any, accepts: str, given: str = "") -> NoReturn:
     """Raise ValueError: what ``name`` is, and what it ``accepts``, given something else."""
-    raise ValueError(
-        f"{name} is {shown(value)}; {f'{given} it' if given else 'it'} accepts {accepts}"
-    )
+    it = f"{given} it" if given else "it"
+    raise ValueError(f"{name} is {shown(value)}; {it} accepts {accepts}")
 
 
 def shown(value: Any, most: int = 100) -> str:
@@ -151,9 +150,8 @@ def matrix(name: str, value: Any, *, rows: int | None = None, columns: int | Non
     try:
         array = np.asarray(value)
     except ValueError:
-        raise ValueError(
-            f"{name} has rows of different lengths; it accepts an array of two dimensions"
-        ) from None
+        accepts = "an array of two dimensions"
+        raise ValueError(f"{name} has rows of different lengths; it accepts {accepts}") from None
     by_name = "rows" if rows is None else rows, "columns" if columns is None else columns
     shaped(name, array, *by_name)
     if array.dtype.kind not in "fiub":
@@ -162,8 +160,6 @@ def matrix(name: str, value: Any, *, rows: int | None = None, columns: int | Non
         array = array.astype(float)
     if not np.isfinite(array).all():
         row, column = np.argwhere(~np.isfinite(array))[0]
-        raise ValueError(
-            f"{name} has {array[row, column]} at row {row}, column {column}; "
-            "it accepts finite numbers only"
-        )
+        found = f"{array[row, column]} at row {row}, column {column}"
+        raise ValueError(f"{name} has {found}; it accepts finite numbers only")
     return array

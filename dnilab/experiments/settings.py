@@ -138,10 +138,9 @@ class Settings(Table):
     def _check_task(self) -> None:
         pairs = 4 ** (self.bits - 1)
         if self.task == "addition" and self.examples + self.test_examples > pairs:
-            raise ValueError(
-                f"examples is {self.examples} and test_examples is {self.test_examples}; with "
-                f"bits={self.bits} they accept {pairs} together: there are no more different sums"
-            )
+            said = f"examples is {self.examples} and test_examples is {self.test_examples}"
+            accept = f"they accept {pairs} together: there are no more different sums"
+            raise ValueError(f"{said}; with bits={self.bits} {accept}")
         if self.task == "addition" and self.loss == "softmax cross-entropy":
             accepts = "'squared error' or 'binary cross-entropy', for several of them can be 1"
             raise ValueError(f"loss is {self.loss!r}; the bits of addition accept {accepts}")
@@ -224,10 +223,9 @@ class Settings(Table):
         Raises ValueError for own arrays: their rows are not part of the settings.
         """
         if self.task == OWN:
-            raise ValueError(
-                f"task is {OWN!r}, whose rows are not in the settings; hand them over beside "
-                "them: run(settings, data=own_arrays(x, y))"
-            )
+            said = f"task is {OWN!r}, whose rows are not in the settings"
+            how = "hand them over beside them: run(settings, data=own_arrays(x, y))"
+            raise ValueError(f"{said}; {how}")
         if self.task == "digits":
             return digits().astype(self.dtype)
         if self.task == "mnist":

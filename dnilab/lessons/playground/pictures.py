@@ -179,10 +179,8 @@ def sweep_map(
             refuse(argument, name, "the name of a setting, each side another one")
     others = [name for name in differing(every) if name not in (x, y)]
     if others:
-        raise ValueError(
-            f"rows differ in {', '.join(others)} too; a map accepts rows that differ in {x} and "
-            f"{y} only"
-        )
+        accepts = f"rows that differ in {x} and {y} only"
+        raise ValueError(f"rows differ in {', '.join(others)} too; a map accepts {accepts}")
     across, up = _side(every, x), _side(every, y)
     found = _grouped(every, (x, y))
     cells = {

@@ -174,14 +174,12 @@ def pins_in(content: bytes, name: str = "runs.jsonl") -> list[Pin]:
     Raises ValueError, in words, if it is something else, or was damaged.
     """
     if len(content) > MOST_BYTES:
-        raise ValueError(
-            f"file is {name!r}, of {len(content):,} bytes or more; it accepts {MOST_BYTES:,}"
-        )
+        said = f"file is {name!r}, of {len(content):,} bytes or more"
+        raise ValueError(f"{said}; it accepts {MOST_BYTES:,}")
     if content.startswith(b'{"format": "dnilab pins"'):
         accepts = "what a later one saved; the settings strings in it can be pasted and run again"
-        raise ValueError(
-            f"file is {name!r}, of the first edition of this course; it accepts {accepts}"
-        )
+        said = f"file is {name!r}, of the first edition of this course"
+        raise ValueError(f"{said}; it accepts {accepts}")
     found = parsed(name, content)
     if found.torn or not found.records:
         raise ValueError(foreign(name))
