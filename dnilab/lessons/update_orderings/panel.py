@@ -14,22 +14,11 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
-from dnilab import orderings
+from dnilab import orderings, pictures
 from dnilab.experiments import Settings
 from dnilab.experiments.compare import stream
 from dnilab.experiments.timing import cores, medians, middle, rounds_of, runner, step_times
 from dnilab.lessons.update_orderings.pictures import BLUE_BOX, RED_BOX, ratios
-from dnilab.pictures import (
-    Picture,
-    Redrawn,
-    Series,
-    Stacked,
-    bars_of_slots,
-    bars_of_spans,
-    curves,
-    ordering,
-    timeline,
-)
 from dnilab.pictures.ordering import MOMENTS, Stages
 from dnilab.pictures.style import ratio_words
 from dnilab.training import Report, Span
@@ -66,11 +55,11 @@ def ordering_stepper() -> Stepper:
         "Pipeline, two workers": (orderings.pipeline(((1,), (2, 3))), [], None),
     }
 
-    def draw(values: dict[str, Any]) -> Picture:
+    def draw(values: dict[str, Any]) -> pictures.Picture:
         name = values["ordering"]
         program, names, stage = shown[name]
         instant = orderings.instants(program, MOMENTS)[values["step"] - 1]
-        return ordering(program, instant, title=name, names=names, stage=stage)
+        return pictures.ordering(program, instant, title=name, names=names, stage=stage)
 
     return Stepper(
         {
@@ -78,7 +67,7 @@ def ordering_stepper() -> Stepper:
             "step": Slider(1, MOMENTS, 1, 3, "Moment"),
         },
         lambda values: [values],
-        Redrawn(draw),
+        pictures.Redrawn(draw),
         title="Who works, and who waits for whom?",
         name="05-stepper",
     )
@@ -211,35 +200,39 @@ def _cores(count: int) -> str:
     return f"{count} core{'s' * (count > 1)}"
 
 
-def picture_of(found: Measured) -> Picture:
+def picture_of(found: Measured) -> pictures.Picture:
     """Measured timeline, ideal timeline, speeds and convergence, one under the other."""
     program, on = found.program, found.values["cores"]
     names = ["worker"] if len(program.workers) == 1 else []
     if program.races:
         names = ["main thread", *(f"fits of {k}" for k in range(1, program.modules))]
     title = "Measured: four batches in the middle of a run"
-    measured = timeline(bars_of_spans(found.spans, names), title=title)
+    measured = pictures.timeline(pictures.bars_of_spans(found.spans, names), title=title)
     if program.races and WAYS[found.way][1] != "one thread":
         measured.sentence += " A fit's bar is the time to start it; it runs elsewhere."
     slots = orderings.ideal_timeline(program, found.times, cores=on, batches=program.lag + 12)
     title = f"Ideal on {_cores(on)}: same steps, nothing else in the way"
-    ideal = timeline(bars_of_slots(middle(slots), names), title=title, measured=False)
+    ideal = pictures.timeline(
+        pictures.bars_of_slots(middle(slots), names), title=title, measured=False
+    )
     speeds = ratios(
         {f"measured here ({_cores(cores())})": found.speed},
         {f"ideal on {_cores(n)}": found.ideal_speed(n) for n in sorted({1, 2, 4, 8, on})},
         title=f"Speed of: {found.way}",
     )
     parts = [measured, ideal, speeds, *([_convergence(found)] if found.curves else [])]
-    return Stacked(parts, first=verdict(found, cores()), alt=f"{found.way}: timelines and curves")
+    return pictures.Stacked(
+        parts, first=verdict(found, cores()), alt=f"{found.way}: timelines and curves"
+    )
 
 
-def _convergence(found: Measured) -> Picture:
+def _convergence(found: Measured) -> pictures.Picture:
     in_seconds = found.values["over"] == "seconds"
     lines = []
     for look, (way, (batches, losses)) in enumerate(found.curves.items()):
         x = np.array(batches) * (found.per_batch[way] if in_seconds else 1)
-        lines.append(Series(way, x, np.array(losses), look=look))
-    return curves(
+        lines.append(pictures.Series(way, x, np.array(losses), look=look))
+    return pictures.curves(
         lines,
         xlabel="seconds" if in_seconds else "batches",
         ylabel="test loss",
@@ -264,7 +257,7 @@ def ordering_panel() -> Panel[Measured]:
             "cores": Slider(1, 8, 1, 2, "Cores of the ideal timeline"),
         },
         measure,
-        Redrawn(picture_of),
+        pictures.Redrawn(picture_of),
         title=f"Orderings, timed on this machine ({_cores(cores())})",
         name="05-orderings",
     )
