@@ -44,11 +44,7 @@ _SIGNALS = {"local loss": "readout", "direct feedback": "feedback"}
 # Their readouts and random matrices are made for dense layers.
 MADE_OF_DENSE = (*_SIGNALS, "feedback alignment")
 # The others run on one thread.
-_OWN_EXECUTOR = {
-    "pipeline": "threads",
-    "complete unlock": "threads",
-    "blue box": "thread per fit",
-}
+_OWN_EXECUTOR = {"pipeline": "threads", "complete unlock": "threads", "blue box": "thread per fit"}
 OWN = "own arrays"  # the rows are the reader's, handed in beside the settings
 TASKS = ("addition", "digits", "mnist", OWN)
 _TASKS = {"your arrays": OWN, "binary addition": "addition", "scanned digits": "digits"}

@@ -107,11 +107,7 @@ def draw_bars(
 
 
 def timeline(
-    bars: Sequence[Bar],
-    *,
-    title: str | None = None,
-    measured: bool = True,
-    unit: str | None = None,
+    bars: Sequence[Bar], *, title: str | None = None, measured: bool = True, unit: str | None = None
 ) -> Picture:
     """A Gantt picture.
 

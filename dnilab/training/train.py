@@ -33,10 +33,7 @@ def scores(kind: str, prediction: np.ndarray, y: np.ndarray) -> dict[str, float]
     """
     if kind == "bits":
         right = (prediction > 0.5) == (y > 0.5)
-        return {
-            "bit_accuracy": float(right.mean()),
-            "whole_sums": float(right.all(axis=1).mean()),
-        }
+        return {"bit_accuracy": float(right.mean()), "whole_sums": float(right.all(axis=1).mean())}
     wrong = prediction.argmax(axis=1) != y.argmax(axis=1)
     return {"class_error": float(wrong.mean())}
 
@@ -143,10 +140,7 @@ LOSS_ROWS = 2000  # training rows on which a report measures the loss: enough, a
 
 
 def _in_words(
-    per_epoch: int,
-    optimiser: Optimiser,
-    generator_optimiser: Optimiser,
-    fault: ParametersExploded,
+    per_epoch: int, optimiser: Optimiser, generator_optimiser: Optimiser, fault: ParametersExploded
 ) -> Diverged:
     rates = (
         f"the generators' rate (now {generator_optimiser.rate:g})",

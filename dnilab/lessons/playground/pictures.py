@@ -143,12 +143,7 @@ def sweep_table(rows: Iterable[Record], whats: Sequence[str] = ("right", "test_l
 
 
 def sweep_map(
-    rows: Iterable[Record],
-    x: str,
-    y: str,
-    what: str = "right",
-    *,
-    title: str | None = None,
+    rows: Iterable[Record], x: str, y: str, what: str = "right", *, title: str | None = None
 ) -> SweepMap:
     """Two settings across and up, a cell each combination: its score, mean over the seeds.
 

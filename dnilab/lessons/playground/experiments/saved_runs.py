@@ -22,11 +22,7 @@ from dnilab.checks import one_of, refuse
 from dnilab.experiments.settings import Settings
 from dnilab.lessons.playground.experiments.comparison import MOST_SEEDS, Lineup, distinct
 from dnilab.lessons.playground.experiments.growing_lines import Line
-from dnilab.lessons.playground.experiments.records import (
-    Record,
-    differing,
-    setting_words,
-)
+from dnilab.lessons.playground.experiments.records import Record, differing, setting_words
 from dnilab.lessons.playground.sweeps.file import foreign, parsed, written
 
 MOST_BYTES = 20_000_000  # of a file that is loaded

@@ -26,13 +26,7 @@ import numpy as np
 import dnilab
 from dnilab.checks import file_path, one_of
 from dnilab.experiments.settings import Settings
-from dnilab.lessons.playground.experiments.records import (
-    REFUSED,
-    STATUSES,
-    Job,
-    Record,
-    finite,
-)
+from dnilab.lessons.playground.experiments.records import REFUSED, STATUSES, Job, Record, finite
 
 FORMAT = "dnilab runs"
 VERSIONS = {FORMAT: 2, "dnilab sweep": 1}  # by format; a sweep's of the first edition is read, too
