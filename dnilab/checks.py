@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,9 +19,8 @@ LARGEST = 2**63 - 1  # whole number: no size, count or seed needs a larger one
 
 def refuse(name: str, value: Any, accepts: str, given: str = "") -> NoReturn:
     """Raise ValueError: what ``name`` is, and what it ``accepts``, given something else."""
-    raise ValueError(
-        f"{name} is {shown(value)}; {f'{given} it' if given else 'it'} accepts {accepts}"
-    )
+    it = f"{given} it" if given else "it"
+    raise ValueError(f"{name} is {shown(value)}; {it} accepts {accepts}")
 
 
 def shown(value: Any, most: int = 100) -> str:
@@ -111,6 +110,12 @@ def whole_numbers(name: str, value: Any, low: int) -> tuple[int, ...]:
     return tuple(whole_number(name, number, low) for number in numbers)
 
 
+def has_entries(name: str, value: Sequence[Any], wanted: int, told: str = "") -> None:
+    """Raise ValueError unless ``value`` has as many entries as ``wanted``; ``told`` says why."""
+    if len(value) != wanted:
+        raise ValueError(f"{name} has {len(value)} entries; it accepts {wanted}{told}")
+
+
 def file_path(name: str, value: Any, example: str = "run.npz") -> Path:
     """Return ``value`` as the path of a file; raise ValueError unless its folder is there."""
     if not isinstance(value, str | os.PathLike) or not os.fspath(value) or "\0" in str(value):
@@ -145,21 +150,16 @@ def matrix(name: str, value: Any, *, rows: int | None = None, columns: int | Non
     try:
         array = np.asarray(value)
     except ValueError:
-        raise ValueError(
-            f"{name} has rows of different lengths; it accepts an array of two dimensions"
-        ) from None
-    wanted = f"({'rows' if rows is None else rows}, {'columns' if columns is None else columns})"
-    sizes = zip(array.shape, (rows, columns), strict=False)
-    if array.ndim != 2 or array.size == 0 or any(want not in (None, size) for size, want in sizes):
-        raise ValueError(f"{name} has shape {array.shape}; it accepts an array of shape {wanted}")
+        accepts = "an array of two dimensions"
+        raise ValueError(f"{name} has rows of different lengths; it accepts {accepts}") from None
+    by_name = "rows" if rows is None else rows, "columns" if columns is None else columns
+    shaped(name, array, *by_name)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name} has dtype {array.dtype}; it accepts numbers")
     if array.dtype.kind != "f":
         array = array.astype(float)
     if not np.isfinite(array).all():
         row, column = np.argwhere(~np.isfinite(array))[0]
-        raise ValueError(
-            f"{name} has {array[row, column]} at row {row}, column {column}; "
-            "it accepts finite numbers only"
-        )
+        found = f"{array[row, column]} at row {row}, column {column}"
+        raise ValueError(f"{name} has {found}; it accepts finite numbers only")
     return array

@@ -159,10 +159,9 @@ def ask(call: str, function: Function, *arguments: Any) -> Any:
         raise NotYet(f"{name} stopped with {type(error).__name__}: {error}") from error
     for number, (old, new) in enumerate(zip(before, arguments, strict=True), start=1):
         if old is not None and not np.array_equal(old, new):
-            raise NotYet(
-                f"{name} changes its argument number {number} in place. Others still need that "
-                "array: write x * 2 instead of x *= 2."
-            )
+            said = f"{name} changes its argument number {number} in place"
+            why = "Others still need that array: write x * 2 instead of x *= 2."
+            raise NotYet(f"{said}. {why}")
     return answer
 
 

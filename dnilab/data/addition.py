@@ -19,10 +19,8 @@ def _distinct_pairs(rng: np.random.Generator, n: int, bits: int) -> tuple[np.nda
     free = bits - 1
     if bits <= _WIDEST_CODE:
         if n > 4**free:
-            raise ValueError(
-                f"n and n_test together are {n}; with bits={bits} there are only {4**free} "
-                "different pairs of numbers"
-            )
+            there_are = f"there are only {4**free} different pairs of numbers"
+            raise ValueError(f"n and n_test together are {n}; with bits={bits} {there_are}")
         codes = rng.choice(4**free, size=n, replace=False)
         columns = np.arange(2 * free - 1, -1, -1)
         drawn = (codes[:, None] >> columns) & 1

@@ -70,10 +70,8 @@ def check_batch_size(batch_size: int, rows: int) -> int:
     """Return ``batch_size``; raise ValueError if it is not within 1 to ``rows``."""
     batch_size = whole_number("batch_size", batch_size, 1)
     if batch_size > rows:
-        raise ValueError(
-            f"batch_size is {batch_size}, but the training data has {rows} rows; "
-            f"it accepts 1 to {rows}"
-        )
+        said = f"batch_size is {batch_size}, but the training data has {rows} rows"
+        raise ValueError(f"{said}; it accepts 1 to {rows}")
     return batch_size
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dnilab import orderings
 from dnilab.checks import refuse, true_or_false, whole_number, whole_numbers
 from dnilab.data import Dataset, binary_addition, digits, mnist
 from dnilab.experiments.settings_table import WIDTHS, Table, above, among, or_none, setting, whole
@@ -15,24 +16,6 @@ from dnilab.network import Optimiser, Stack, loss_named, optimiser_named
 from dnilab.network.layers import ACTIVATIONS, LOSSES
 from dnilab.network.modules import check_context
 from dnilab.network.optimisers import OPTIMISERS
-from dnilab.orderings import (
-    Groups,
-    Program,
-    backprop,
-    blue_box,
-    complete_unlock,
-    direct_feedback,
-    even_cuts,
-    even_groups,
-    last_layer_only,
-    local_loss,
-    module_times,
-    multiplications,
-    pipeline,
-    sequential,
-    sparse,
-    sparse_backprop,
-)
 from dnilab.training import EXECUTORS, Event, train
 
 # What a panel calls an ordering, and its name.
@@ -61,11 +44,7 @@ _SIGNALS = {"local loss": "readout", "direct feedback": "feedback"}
 # Their readouts and random matrices are made for dense layers.
 MADE_OF_DENSE = (*_SIGNALS, "feedback alignment")
 # The others run on one thread.
-_OWN_EXECUTOR = {
-    "pipeline": "threads",
-    "complete unlock": "threads",
-    "blue box": "thread per fit",
-}
+_OWN_EXECUTOR = {"pipeline": "threads", "complete unlock": "threads", "blue box": "thread per fit"}
 OWN = "own arrays"  # the rows are the reader's, handed in beside the settings
 TASKS = ("addition", "digits", "mnist", OWN)
 _TASKS = {"your arrays": OWN, "binary addition": "addition", "scanned digits": "digits"}
@@ -155,10 +134,9 @@ class Settings(Table):
     def _check_task(self) -> None:
         pairs = 4 ** (self.bits - 1)
         if self.task == "addition" and self.examples + self.test_examples > pairs:
-            raise ValueError(
-                f"examples is {self.examples} and test_examples is {self.test_examples}; with "
-                f"bits={self.bits} they accept {pairs} together: there are no more different sums"
-            )
+            said = f"examples is {self.examples} and test_examples is {self.test_examples}"
+            accept = f"they accept {pairs} together: there are no more different sums"
+            raise ValueError(f"{said}; with bits={self.bits} {accept}")
         if self.task == "addition" and self.loss == "softmax cross-entropy":
             accepts = "'squared error' or 'binary cross-entropy', for several of them can be 1"
             raise ValueError(f"loss is {self.loss!r}; the bits of addition accept {accepts}")
@@ -227,7 +205,7 @@ class Settings(Table):
         """The layers above which a network of these widths is cut; None: all."""
         if not isinstance(self.cuts, int):
             return self.cuts
-        return even_cuts(widths, self.cuts, **self._of_signal)
+        return orderings.even_cuts(widths, self.cuts, **self._of_signal)
 
     @property
     def _of_signal(self) -> dict[str, Any]:
@@ -241,10 +219,9 @@ class Settings(Table):
         Raises ValueError for own arrays: their rows are not part of the settings.
         """
         if self.task == OWN:
-            raise ValueError(
-                f"task is {OWN!r}, whose rows are not in the settings; hand them over beside "
-                "them: run(settings, data=own_arrays(x, y))"
-            )
+            said = f"task is {OWN!r}, whose rows are not in the settings"
+            how = "hand them over beside them: run(settings, data=own_arrays(x, y))"
+            raise ValueError(f"{said}; {how}")
         if self.task == "digits":
             return digits().astype(self.dtype)
         if self.task == "mnist":
@@ -274,45 +251,47 @@ class Settings(Table):
             dtype=np.dtype(self.dtype),
         )
 
-    def program(self, data: Dataset | None = None) -> Program:
+    def program(self, data: Dataset | None = None) -> orderings.Program:
         """The ordering, written down for this network; ``data`` if it is drawn already."""
         modules = self.modules
         match self.ordering:
             case "backprop" | "feedback alignment":
-                return replace(backprop(modules), name=self.ordering)
+                return replace(orderings.backprop(modules), name=self.ordering)
             case "direct feedback":
-                return direct_feedback(modules)
+                return orderings.direct_feedback(modules)
             case "last layer only":
-                return last_layer_only(modules)
+                return orderings.last_layer_only(modules)
             case "blue box":
-                return blue_box(modules)
+                return orderings.blue_box(modules)
             case "sparse":
-                return sparse(modules, p=self.p, seed=self.seed)
+                return orderings.sparse(modules, p=self.p, seed=self.seed)
             case "sparse backprop":
-                return sparse_backprop(modules, p=self.p, seed=self.seed)
+                return orderings.sparse_backprop(modules, p=self.p, seed=self.seed)
             case "pipeline" | "complete unlock" | "local loss":
                 return self.in_groups(self.groups(self.data() if data is None else data))
             case _:
-                return sequential(modules)
+                return orderings.sequential(modules)
 
-    def in_groups(self, groups: Groups) -> Program:
+    def in_groups(self, groups: orderings.Groups) -> orderings.Program:
         """The ordering for these groups of modules: a pipeline, say, or a complete unlock."""
         if self.ordering == "local loss":
-            return local_loss(groups)
+            return orderings.local_loss(groups)
         late: dict[str, Any] = {"staleness": self.staleness, "guess_again": self.guess_again}
         if self.ordering == "complete unlock":
-            return complete_unlock(groups, **late)
-        return pipeline(groups, batches_per_turn=self.batches_per_turn, **late)
+            return orderings.complete_unlock(groups, **late)
+        return orderings.pipeline(groups, batches_per_turn=self.batches_per_turn, **late)
 
-    def groups(self, data: Dataset) -> Groups:
+    def groups(self, data: Dataset) -> orderings.Groups:
         """The modules of each worker, by the cost model, as even as can be."""
         costs = self.costs((data.inputs, *self.hidden, data.outputs))
         everything = (tuple(range(1, self.modules + 1)),)
-        return even_groups(module_times(self.in_groups(everything), costs), self.workers)
+        return orderings.even_groups(
+            orderings.module_times(self.in_groups(everything), costs), self.workers
+        )
 
     def costs(self, widths: tuple[int, ...]) -> dict[tuple[str, int], float]:
         """What each step costs by the cost model, for a network of these widths."""
-        return multiplications(widths, cuts=self._cut_above(widths), **self._of_signal)
+        return orderings.multiplications(widths, cuts=self._cut_above(widths), **self._of_signal)
 
     def executor_name(self) -> str:
         """The executor: the one asked for, or the ordering's own."""

@@ -19,21 +19,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from dnilab import orderings
 from dnilab.checks import real_number, whole_number
 from dnilab.data import Dataset
 from dnilab.data.dataset import Feed
 from dnilab.network import SGD, BinaryCrossEntropy, Stack
-from dnilab.orderings import (
-    Groups,
-    Program,
-    Slot,
-    StepTimes,
-    check,
-    even_groups,
-    module_times,
-    multiplications,
-    pipeline,
-)
 from dnilab.training import Span
 from dnilab.training.one_thread import blas_threads as held_at
 from dnilab.training.one_thread import one_blas_thread
@@ -41,7 +31,7 @@ from dnilab.training.published_threads import processes_can_fork
 from dnilab.training.train import EXECUTORS, make_workers
 
 RATE = 1e-3  # slow enough that noise never diverges
-Placed = TypeVar("Placed", Span, Slot)
+Placed = TypeVar("Placed", Span, orderings.Slot)
 Contestant = Callable[[int], object]
 """``contestant(n)`` does its work n times."""
 
@@ -121,7 +111,7 @@ def timed_network(widths: Sequence[int], dtype: str = "float64", *, guessing: bo
 def runner(
     widths: Sequence[int],
     batch: int,
-    program: Program,
+    program: orderings.Program,
     executor: str = "one thread",
     *,
     dtype: str = "float64",
@@ -140,7 +130,7 @@ def runner(
     data = noise(widths, 4 * batch, dtype)
     guessing = any(step.op in ("forward_update", "forward_guess") for step in program.steps())
     stack = timed_network(widths, dtype, guessing=guessing)
-    owners = check(program)
+    owners = orderings.check(program)
     execute = EXECUTORS[executor]
     whole_number("blas_threads", blas_threads, 1)
 
@@ -158,17 +148,21 @@ def runner(
     return run
 
 
-def groups_of(widths: Sequence[int], workers: int, *, guess_again: bool = False) -> Groups:
+def groups_of(
+    widths: Sequence[int], workers: int, *, guess_again: bool = False
+) -> orderings.Groups:
     """The most even division of a decoupled network among workers, by the cost model.
 
     ``guess_again``: for a pipeline whose late fits do.
     """
     everything = (range(1, len(widths)),)
-    program = pipeline(everything, guess_again=guess_again)
-    return even_groups(module_times(program, multiplications(widths)), workers)
+    program = orderings.pipeline(everything, guess_again=guess_again)
+    return orderings.even_groups(
+        orderings.module_times(program, orderings.multiplications(widths)), workers
+    )
 
 
-def step_times(spans: Iterable[Span]) -> StepTimes:
+def step_times(spans: Iterable[Span]) -> orderings.StepTimes:
     """The median time of each step in seconds, by (operation, module), from steps as they ran.
 
     Waiting is not in it: a span begins when what the step needs is there.

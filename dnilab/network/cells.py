@@ -125,12 +125,7 @@ class Cell(Layer):
         return states[0], pullback
 
     def _gradients(
-        self,
-        xs: np.ndarray,
-        before: np.ndarray,
-        da_W: np.ndarray,
-        da_U: np.ndarray,
-        want_dx: bool,
+        self, xs: np.ndarray, before: np.ndarray, da_W: np.ndarray, da_U: np.ndarray, want_dx: bool
     ) -> tuple[np.ndarray | None, list[np.ndarray]]:
         """dxs and grads, once for all steps.
 

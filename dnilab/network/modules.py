@@ -10,18 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from dnilab.checks import (
-    float_type,
-    matrix,
-    one_of,
-    random_generator,
-    refuse,
-    several,
-    shaped,
-    true_or_false,
-    whole_number,
-    whole_numbers,
-)
+from dnilab import checks
 from dnilab.network.layers import (
     Chain,
     Dense,
@@ -42,9 +31,9 @@ CONTEXTS = ("h", "y", "x", "h_norm")
 def check_context(context: Sequence[str]) -> tuple[str, ...]:
     """Return ``context`` as a tuple; raise ValueError unless it is a mix of ``CONTEXTS``."""
     accepts = f"one or more of {', '.join(CONTEXTS)}, each once"
-    parts = [context] if isinstance(context, str) else several("context", context, accepts)
+    parts = [context] if isinstance(context, str) else checks.several("context", context, accepts)
     if not parts or any(part not in CONTEXTS for part in parts) or len(set(parts)) < len(parts):
-        refuse("context", context, accepts)
+        checks.refuse("context", context, accepts)
     return tuple(map(str, parts))
 
 
@@ -106,7 +95,7 @@ def hidden_layers(
 ) -> tuple[list[Layer], int]:
     """Dense layers with ReLUs of these widths, for an input of ``size``; the width they end at."""
     layers: list[Layer] = []
-    for n in whole_numbers("hidden", hidden, 1):
+    for n in checks.whole_numbers("hidden", hidden, 1):
         layers += [Dense(size, n, rng, gain=ReLU.gain, dtype=dtype), ReLU()]
         size = n
     return layers, size
@@ -151,13 +140,13 @@ class Generator(Signal):
         rng: np.random.Generator | None = None,
         dtype: Any = np.float64,
     ) -> None:
-        self.width = whole_number("width", width, 1)
+        self.width = checks.whole_number("width", width, 1)
         self.context = check_context(context)
         widths = {"h": width, "h_norm": width, "x": inputs, "y": outputs}
         size = 0
         for part in self.context:
             name = {"x": "inputs", "y": "outputs"}.get(part, "width")
-            size += whole_number(name, widths[part], 1)
+            size += checks.whole_number(name, widths[part], 1)
         self.needs = tuple(part for part in ("x", "y") if part in self.context)
         self.body = from_zero(size, hidden, width, rng, dtype)
 
@@ -199,8 +188,8 @@ class Readout(Signal):
         rng: np.random.Generator,
         dtype: Any = np.float64,
     ) -> None:
-        layers, size = hidden_layers(whole_number("width", width, 1), hidden, rng, dtype)
-        outputs = whole_number("outputs", outputs, 1)
+        layers, size = hidden_layers(checks.whole_number("width", width, 1), hidden, rng, dtype)
+        outputs = checks.whole_number("outputs", outputs, 1)
         self.body = Chain([*layers, Dense(size, outputs, rng, dtype=dtype)])
         self.loss = loss
 
@@ -237,8 +226,8 @@ class Feedback(Signal):
     def __init__(
         self, width: int, outputs: int, *, rng: np.random.Generator, dtype: Any = np.float64
     ) -> None:
-        width, outputs = whole_number("width", width, 1), whole_number("outputs", outputs, 1)
-        drawn = rng.standard_normal((outputs, width))
+        size = checks.whole_number("outputs", outputs, 1), checks.whole_number("width", width, 1)
+        drawn = rng.standard_normal(size)
         self.B = (drawn / np.sqrt(outputs)).astype(dtype)
 
     @property
@@ -255,7 +244,7 @@ class Feedback(Signal):
     ) -> tuple[np.ndarray, Pullback]:
         if error is None:
             raise ValueError("error is None; feedback accepts that of the top, (batch, outputs)")
-        shaped("error", error, "batch", len(self.B))
+        checks.shaped("error", error, "batch", len(self.B))
         return error.dot(self.B), lambda error=None, want_dx=False: (None, [])
 
     def copy(self, dtype: Any = None) -> Self:
@@ -359,11 +348,7 @@ class Stack:
         self.modules = tuple(modules)
         self.loss = loss
         self.heard = tuple(((k, 0),) for k in range(len(self.modules))) if heard is None else heard
-        if len(self.heard) != len(self.modules):
-            raise ValueError(
-                f"heard has {len(self.heard)} entries; it accepts {len(self.modules)}, one for "
-                "each module"
-            )
+        checks.has_entries("heard", self.heard, len(self.modules), ", one for each module")
 
     @classmethod
     def build(
@@ -402,13 +387,13 @@ class Stack:
         Raises ValueError, naming the argument, for sizes below 1, fewer than two widths, a cut
         that is above no layer, an unknown activation, signal, context or dtype.
         """
-        widths = whole_numbers("widths", widths, 1)
+        widths = checks.whole_numbers("widths", widths, 1)
         if len(widths) < 2:
             raise ValueError(f"widths is {widths}; it accepts two numbers or more, input to output")
-        random_generator("rng", rng)
-        dtype = float_type("dtype", dtype)
-        true_or_false("batch_norm", batch_norm)
-        true_or_false("fixed_feedback", fixed_feedback)
+        checks.random_generator("rng", rng)
+        dtype = checks.float_type("dtype", dtype)
+        checks.true_or_false("batch_norm", batch_norm)
+        checks.true_or_false("fixed_feedback", fixed_feedback)
         edges = [0, *check_cuts(cuts, len(widths) - 1), len(widths) - 1]
         layers = _dense_layers(widths, activation, batch_norm, rng, dtype)
         if fixed_feedback:
@@ -418,29 +403,26 @@ class Stack:
         if signals is None:
             signals = "truth" if context is None else "generator"
         kinds = (signals,) * len(ends) if isinstance(signals, str) else tuple(signals)
-        if len(kinds) != len(ends):
-            raise ValueError(
-                f"signals has {len(kinds)} entries; it accepts {len(ends)}, one for each cut"
-            )
+        checks.has_entries("signals", kinds, len(ends), ", one for each cut")
 
         def signal(kind: str, width: int) -> Signal | None:
-            match one_of("signals", kind, ("generator", "readout", "feedback", "truth")):
+            match checks.one_of("signals", kind, ("generator", "readout", "feedback", "truth")):
                 case "generator":
                     sizes = {"inputs": widths[0], "outputs": widths[-1], "dtype": dtype}
                     seen = ("h",) if context is None else context
                     return Generator(width, seen, hidden=generator_hidden, rng=rng, **sizes)
                 case "readout":
-                    hidden = whole_numbers("readout_hidden", readout_hidden, 1)
+                    hidden = checks.whole_numbers("readout_hidden", readout_hidden, 1)
                     return Readout(width, widths[-1], loss, hidden=hidden, rng=rng, dtype=dtype)
                 case "feedback":
                     return Feedback(width, widths[-1], rng=rng, dtype=dtype)
             return None
 
-        generator_hidden = whole_numbers("generator_hidden", generator_hidden, 1)
+        generator_hidden = checks.whole_numbers("generator_hidden", generator_hidden, 1)
         made = [*(signal(*pair) for pair in zip(kinds, ends, strict=True)), None]
         input_models: list[Chain | None] = [None] * len(bodies)
         if input_hidden is not None:
-            hidden = whole_numbers("input_hidden", input_hidden, 1)
+            hidden = checks.whole_numbers("input_hidden", input_hidden, 1)
             for k, width in enumerate(ends, start=1):
                 input_models[k] = _input_model((widths[0], *hidden, width), rng, batch_norm, dtype)
         parts = zip(bodies, made, input_models, strict=True)
@@ -500,7 +482,7 @@ class Stack:
 
         Raises ValueError unless x is a matrix of finite numbers.
         """
-        return self.evaluate(matrix("x", x))
+        return self.evaluate(checks.matrix("x", x))
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         """``outputs``, of rows that are known to be sound."""
@@ -580,9 +562,9 @@ def check_cuts(cuts: Sequence[int] | None, layers: int) -> tuple[int, ...]:
     """``cuts`` as numbers of layers, None being all but the top one; else ValueError."""
     if cuts is None:
         return tuple(range(1, layers))
-    numbers = tuple(
-        whole_number("cuts", cut, 1, layers - 1) for cut in whole_numbers("cuts", cuts, 1)
-    )
+    numbers = checks.whole_numbers("cuts", cuts, 1)
+    for cut in numbers:
+        checks.whole_number("cuts", cut, 1, layers - 1)
     if list(numbers) != sorted(set(numbers)):
         raise ValueError(f"cuts is {numbers}; it accepts numbers of layers in order, each once")
     return numbers

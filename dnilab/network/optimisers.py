@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import one_of, real_number
+from dnilab.checks import instance_of, one_of, real_number, refuse
 
 Updater = Callable[[Sequence[np.ndarray], int], None]
 Memory = dict[str, Any]
@@ -52,10 +52,7 @@ def memory_of(updater: Updater) -> Memory:
     """
     recall = getattr(updater, "recall", None)
     if recall is None:
-        raise ValueError(
-            f"updater {updater!r} does not tell its memory; a checkpoint accepts the optimisers "
-            f"{', '.join(OPTIMISERS)}"
-        )
+        refuse("updater", updater, f"one that tells its memory, of {', '.join(OPTIMISERS)}")
     memory: Memory = recall()
     return memory
 
@@ -67,9 +64,8 @@ def remember(updater: Updater, memory: Memory) -> None:
     """
     mine = memory_of(updater)
     if mine.keys() != memory.keys():
-        raise ValueError(
-            f"memory has {sorted(memory)}; this optimiser accepts one with {sorted(mine)}"
-        )
+        has, accepts = sorted(memory), sorted(mine)
+        raise ValueError(f"memory has {has}; this optimiser accepts one with {accepts}")
     updater.remember(memory)  # type: ignore[attr-defined]
 
 
@@ -201,8 +197,7 @@ def check_optimisers(optimiser: Any, other: Any = None) -> tuple[Optimiser, Opti
     """
     other = optimiser if other is None else other
     for name, given in (("optimiser", optimiser), ("generator_optimiser", other)):
-        if not isinstance(given, Optimiser):
-            raise ValueError(f"{name} is {given!r}; it accepts an optimiser, as Adam(1e-3)")
+        instance_of(name, given, Optimiser, "an optimiser, as Adam(1e-3)")
     return optimiser, other
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from dnilab.checks import one_of, real_number, whole_number
+from dnilab.checks import one_of, real_number, refuse, whole_number
 from dnilab.orderings.steps import MOST_MODULES, SIGNALS, Program
 
 Groups = tuple[tuple[int, ...], ...]
@@ -144,8 +144,6 @@ def check_groups(groups: Sequence[Sequence[int]], modules: int) -> Groups:
     whole_number("modules", modules, 0, MOST_MODULES)
     flat = [k for group in groups for k in group]
     if flat != list(range(1, modules + 1)) or not all(groups):
-        raise ValueError(
-            f"groups is {groups!r}; it accepts modules 1 to {modules} in order, each in one group, "
-            "as ((1,), (2, 3))"
-        )
+        accepts = f"modules 1 to {modules} in order, each in one group, as ((1,), (2, 3))"
+        refuse("groups", groups, accepts)
     return tuple(tuple(whole_number("groups", k, 1) for k in group) for group in groups)

@@ -80,10 +80,8 @@ def sequential(modules: int | Wiring) -> Program:
             act(k, turn)
     idle = set(range(1, wiring.modules + 1)) - acted
     if idle:
-        raise ValueError(
-            f"module {min(idle)} has the signal 'truth' and is told its gradient by nobody who "
-            "has one: it would wait for ever; it accepts a signal of its own"
-        )
+        said = f"module {min(idle)} has the signal 'truth' and is told its gradient by nobody who"
+        raise ValueError(f"{said} has one: it would wait for ever; it accepts a signal of its own")
     relative = [replace(step, batch=step.batch - latest) for step in steps]
     return _on_one_worker("sequential", relative, wiring)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import NamedTuple
 
-from dnilab.checks import one_of, true_or_false, whole_number
+from dnilab.checks import has_entries, instance_of, one_of, refuse, true_or_false, whole_number
 
 OPERATIONS = {
     "forward_update": "forward, ask the signal for the gradient, pull it back, update",
@@ -105,8 +105,7 @@ class Wiring:
         object.__setattr__(self, "signals", tuple(self.signals))
         top = self.modules
         whole_number("heard", top, 1, MOST_MODULES)
-        if len(self.signals) != top:
-            raise ValueError(f"signals has {len(self.signals)} entries; it accepts {top}")
+        has_entries("signals", self.signals, top)
         for k, (ears, signal) in enumerate(zip(heard, self.signals, strict=True), start=1):
             one_of(f"the signal of module {k}", signal, tuple(SIGNALS))
             if not ears:
@@ -115,17 +114,16 @@ class Wiring:
                 whole_number(f"what module {k} hears", module, 0, top)
                 whole_number(f"how late module {k} hears module {module}", late, 0)
                 if late == 0 and module >= k:
-                    raise ValueError(
-                        f"module {k} hears module {module} of the same batch: a circle in no "
-                        "time; it accepts modules below it, or values of earlier batches"
-                    )
+                    said = f"module {k} hears module {module} of the same batch"
+                    accepts = "modules below it, or values of earlier batches"
+                    raise ValueError(f"{said}: a circle in no time; it accepts {accepts}")
         for k, signal in enumerate(self.signals, start=1):
             alone = not self.users[k - 1]
             if alone and k < top and signal not in ("readout", "own loss"):
-                raise ValueError(
-                    f"module {k} leads nowhere, and its signal is {signal!r}: no gradient would "
-                    "ever come to it; it accepts 'readout' or 'own loss', or somebody who hears it"
-                )
+                said = f"module {k} leads nowhere, and its signal is {signal!r}"
+                why = "no gradient would ever come to it"
+                accepts = "'readout' or 'own loss', or somebody who hears it"
+                raise ValueError(f"{said}: {why}; it accepts {accepts}")
             if k == top and alone and signal not in ("truth", "own loss"):
                 raise ValueError(
                     f"module {k} is the top; its signal accepts 'truth', from the loss"
@@ -184,11 +182,7 @@ def chain(modules: int, signals: str | Sequence[str] = "generator") -> Wiring:
     """
     modules = whole_number("modules", modules, 1, MOST_MODULES)
     below = (signals,) * (modules - 1) if isinstance(signals, str) else tuple(signals)
-    if len(below) != modules - 1:
-        raise ValueError(
-            f"signals has {len(below)} entries; it accepts {modules - 1}: one for each module "
-            "below the top"
-        )
+    has_entries("signals", below, modules - 1, ": one for each module below the top")
     return _chain(modules, below)
 
 
@@ -222,7 +216,7 @@ class Step:
         one_of("op", self.op, tuple(OPERATIONS))
         object.__setattr__(self, "module", whole_number("module", self.module, 1))
         if type(self.batch) is not int:
-            raise ValueError(f"batch is {self.batch!r}; it accepts a whole number")
+            refuse("batch", self.batch, "a whole number")
         true_or_false("alone", self.alone)
 
     def __str__(self) -> str:
@@ -255,9 +249,8 @@ class Program:
         for name in ("modules", "batches_per_turn"):  # plain, also where NumPy's came in
             object.__setattr__(self, name, whole_number(name, getattr(self, name), 1))
         if self.wiring is not None and self.wiring.modules != self.modules:
-            raise ValueError(
-                f"wiring is of {self.wiring.modules} modules; it accepts {self.modules}"
-            )
+            found = self.wiring.modules
+            raise ValueError(f"wiring is of {found} modules; it accepts {self.modules}")
         for step in self.steps():
             if step.module > self.modules:
                 raise ValueError(f"{step} is not among the {self.modules} modules")
@@ -450,10 +443,9 @@ def _owners(program: Program) -> dict[int, int]:
     for worker, steps in enumerate(program.workers):
         for step in steps:
             if owner.setdefault(step.module, worker) != worker:
-                raise IllegalProgram(
-                    f"{step}: worker {worker + 1} works on module {step.module}, which worker "
-                    f"{owner[step.module] + 1} owns; a module belongs to one worker"
-                )
+                module = f"module {step.module}, which worker {owner[step.module] + 1} owns"
+                said = f"{step}: worker {worker + 1} works on {module}"
+                raise IllegalProgram(f"{said}; a module belongs to one worker")
     return owner
 
 
@@ -467,14 +459,12 @@ def check(program: Program, batches: int | None = None) -> dict[int, int]:
 
     Returns the worker (from 0) that owns each module.
     """
-    if not isinstance(program, Program):
-        raise ValueError(f"program is {program!r}; it accepts a Program, as sequential(3)")
+    instance_of("program", program, Program, "a Program, as sequential(3)")
     owners = _owners(program)
     if not program.repeats and len(program.workers) > 1:
-        raise IllegalProgram(
-            f"{program.name}: its turns are drawn, and it has {len(program.workers)} workers; what "
-            "is left over from a turn is thrown away, so it accepts one worker"
-        )
+        has = f"its turns are drawn, and it has {len(program.workers)} workers"
+        why = "what is left over from a turn is thrown away, so it accepts one worker"
+        raise IllegalProgram(f"{program.name}: {has}; {why}")
     batches = program.warm_up() if batches is None else batches
     lists, wiring = unroll(program, batches), program.wires
     makers: dict[Value, Step] = {}

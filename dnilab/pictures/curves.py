@@ -22,19 +22,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 from matplotlib.transforms import offset_copy
 
 from dnilab.checks import one_of
+from dnilab.pictures import style
 from dnilab.pictures.draw import headline, legend, name_ticks, place_axes, text_width, write
-from dnilab.pictures.style import (
-    DPI,
-    LINE_WIDTH,
-    MUTED,
-    SMALL,
-    LineLook,
-    Picture,
-    capital,
-    listing,
-    look,
-    number,
-)
+from dnilab.pictures.style import look
 
 Better = Literal["higher", "lower"]
 Limits = tuple[float, float]
@@ -210,29 +200,29 @@ class Chart:
 
     def describe(self, summaries: Sequence[Summary]) -> str:
         """The picture in words: who leads at the end, by how much, and which runs diverged."""
-        parts = [f"{capital(self.ylabel)} against {self.xlabel}"]
+        parts = [f"{style.capital(self.ylabel)} against {self.xlabel}"]
         settled = [s for s in summaries if s.mean.size and not s.diverged]
         if settled:
             first, last = min(s.x[0] for s in settled), max(s.x[-1] for s in settled)
-            parts[0] += f", from {number(first)} to {number(last)}"
+            parts[0] += f", from {style.number(first)} to {style.number(last)}"
             parts.append(self._ranking(settled, last))
         for s in summaries:
             if s.diverged:
                 seeds = "" if s.seeds == 1 else f" in {s.diverged} of {s.seeds} seeds"
-                where = number(s.diverged_at or 0.0)
+                where = style.number(s.diverged_at or 0.0)
                 parts.append(f"{s.label} diverged{seeds}, first at {self.xlabel} {where}")
         note = seeds_note(summaries)
-        return ". ".join([*parts, capital(note)] if note else parts) + "."
+        return ". ".join([*parts, style.capital(note)] if note else parts) + "."
 
     def _ranking(self, settled: Sequence[Summary], last: float) -> str:
         def say(value: float) -> str:
-            return number(value, percent=self.percent)
+            return style.number(value, percent=self.percent)
 
         def value(s: Summary) -> str:
             text = say(s.end)
             if s.seeds > 1:
                 text += f" ({say(s.low[-1])} to {say(s.high[-1])})"
-            return text if s.x[-1] == last else f"{text} at {self.xlabel} {number(s.x[-1])}"
+            return text if s.x[-1] == last else f"{text} at {self.xlabel} {style.number(s.x[-1])}"
 
         order = sorted(settled, key=lambda s: s.end, reverse=self.better != "lower")
         lead = order[0]
@@ -243,7 +233,7 @@ class Chart:
             text = f"At the end {lead.label} and {runner.label} are level with {value(lead)}"
         else:
             gap = abs(lead.end - runner.end)
-            points = f"{100 * gap:.2g} percentage points" if self.percent else number(gap)
+            points = f"{100 * gap:.2g} percentage points" if self.percent else style.number(gap)
             text = (
                 f"At the end {lead.label} is {'low' if self.better == 'lower' else 'high'}est "
                 f"with {value(lead)}, by {points} from {runner.label} with {value(runner)}"
@@ -252,9 +242,9 @@ class Chart:
             if overlap and lead.seeds > 1 and runner.seeds > 1:
                 text += "; the bands of these two overlap"
         rest = [f"{s.label} with {value(s)}" for s in order[2:]]
-        return text + (f"; then {listing(rest)}" if rest else "")
+        return text + (f"; then {style.listing(rest)}" if rest else "")
 
-    def axes(self, picture: Picture, drawn: Sequence[Summary], room: float | None) -> Axes:
+    def axes(self, picture: style.Picture, drawn: Sequence[Summary], room: float | None) -> Axes:
         """Headline and empty axes; ``room``: pixels on the right, None for a legend above."""
         top = headline(picture, self.title, seeds_note(drawn))
         if room is None:
@@ -271,13 +261,13 @@ class Chart:
     def picture(
         self, series: Sequence[Series], labels: Literal["end", "legend"] = "end", *,
         log_x: bool = False, log_y: bool = False,
-    ) -> Picture:  # fmt: skip
+    ) -> style.Picture:  # fmt: skip
         """``series`` as a still picture; see :func:`curves`."""
         one_of("labels", labels, ("end", "legend"))
         drawn = summarise_all(series)
         name = self.title or f"{self.ylabel} against {self.xlabel}"
         alt = f"Line chart: {name}. Described in the text below."
-        picture = Picture(*self.size, sentence=self.describe(drawn), alt=alt)
+        picture = style.Picture(*self.size, sentence=self.describe(drawn), alt=alt)
         room = 52 + max(text_width(picture, s.name) for s in drawn)
         # Long names would leave no room for the curves.
         at_ends = labels == "end" and room <= 0.4 * self.size[0]
@@ -307,7 +297,7 @@ class Chart:
 def curves(
     series: Sequence[Series], *, labels: Literal["end", "legend"] = "end",
     log_x: bool = False, log_y: bool = False, **chart: Any,
-) -> Picture:  # fmt: skip
+) -> style.Picture:  # fmt: skip
     """Curves over training, one per setting, with a band from the lowest to the highest seed.
 
     Parameters
@@ -339,16 +329,16 @@ def curves(
     return Chart(**chart).picture(series, labels, log_x=log_x, log_y=log_y)
 
 
-def line_of(look: LineLook, x: Any = (), y: Any = (), **more: Any) -> Line2D:
+def line_of(look: style.LineLook, x: Any = (), y: Any = (), **more: Any) -> Line2D:
     """A line in its look."""
-    style: dict[str, Any] = {"color": look.color, "linestyle": look.dash, "marker": look.marker}
-    return Line2D(x, y, linewidth=LINE_WIDTH, markersize=6, **style, **more)
+    dressed: dict[str, Any] = {"color": look.color, "linestyle": look.dash, "marker": look.marker}
+    return Line2D(x, y, linewidth=style.LINE_WIDTH, markersize=6, **dressed, **more)
 
 
 class Curve:
     """The band, the line and, where it diverged, the cross of one series, on its axes."""
 
-    def __init__(self, ax: Axes, look: LineLook) -> None:
+    def __init__(self, ax: Axes, look: style.LineLook) -> None:
         self.band = PolyCollection([], facecolor=look.color, alpha=0.18, linewidth=0)
         self.line = line_of(look)
         self.cross = Line2D([], [], color=look.color, marker="x", markersize=10, mew=2.5)
@@ -393,11 +383,11 @@ def draw_marks(ax: Axes, marks: Marks, drawn: Sequence[Summary] = ()) -> None:
             itertools.product((True, False), (True, False)),
             key=lambda corner: _room(ax, level, text, drawn, *corner),
         )
-        ax.axhline(level, color=MUTED, linewidth=1.2, linestyle=(0, (2, 2)), zorder=1.5)
+        ax.axhline(level, color=style.MUTED, linewidth=1.2, linestyle=(0, (2, 2)), zorder=1.5)
         x, dx, align = (1, -4, "right") if right else (0, 4, "left")
         dy, va = (-3, "top") if below else (3, "bottom")
         beside = offset_copy(ax.get_yaxis_transform(), figure, dx, dy, "points")
-        write(ax, x, level, text, SMALL, MUTED, align, va=va, transform=beside)
+        write(ax, x, level, text, style.SMALL, style.MUTED, align, va=va, transform=beside)
 
 
 def _room(
@@ -405,7 +395,7 @@ def _room(
 ) -> float:
     """Pixels, at most 30, between a text beside the line at ``level`` and the nearest curve."""
     frame = ax.get_window_extent()
-    wide, tall = 7.5 * len(text) + 8, 1.5 * SMALL * DPI / 72
+    wide, tall = 7.5 * len(text) + 8, 1.5 * style.SMALL * style.DPI / 72
     y = float(ax.transData.transform((1.0, level))[1]) + (-tall if below else tall) / 2
     if not frame.y0 + tall / 2 <= y <= frame.y1 - tall / 2:
         return -inf  # it would stand on the axis, or above the frame
@@ -455,7 +445,7 @@ def name_x(ax: Axes, drawn: Sequence[Summary]) -> None:
     apart = all(b / a > (every[-1] / every[0]) ** 0.07 for a, b in itertools.pairwise(every))
     if 2 <= len(every) <= 9 and apart:
         ax.xaxis.set_major_locator(FixedLocator(every))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: number(v)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: style.number(v)))
         ax.xaxis.set_minor_locator(NullLocator())
 
 
@@ -477,7 +467,7 @@ def _end_labels(ax: Axes, drawn: Sequence[Summary]) -> None:
         return
     ends = ax.transData.transform([(s.x[-1], s.end) for s in shown])[:, 1] - box.y0
     ends = np.clip(np.nan_to_num(ends, nan=box.height, posinf=box.height), 0, box.height)
-    places = spread_out(list(ends), SMALL * DPI / 72 * 1.35, 0.0, float(box.height))
+    places = spread_out(list(ends), style.SMALL * style.DPI / 72 * 1.35, 0.0, float(box.height))
     beside: dict[str, Any] = {"transform": ax.transAxes, "clip_on": False}
     for s, end, place in zip(shown, ends, places, strict=True):
         y = place / box.height

@@ -18,20 +18,8 @@ from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from dnilab.pictures.style import (
-    DPI,
-    FAINT,
-    FONT,
-    FONT_SIZE,
-    GROUND,
-    INK,
-    MUTED,
-    SMALL,
-    TITLE_SIZE,
-    Fill,
-    Picture,
-    Stroke,
-)
+from dnilab.pictures import style
+from dnilab.pictures.style import INK, MUTED, SMALL, Fill, Picture
 
 Point = tuple[float, float]
 
@@ -54,7 +42,7 @@ def write(
     """
     if ground:
         more["bbox"] = {"boxstyle": "round,pad=0.12", "facecolor": ground, "edgecolor": "none"}
-    look = {"fontfamily": FONT, "math_fontfamily": "dejavusans", "va": "center"} | more
+    look = {"fontfamily": style.FONT, "math_fontfamily": "dejavusans", "va": "center"} | more
     return where.text(x, y, text, fontsize=size, color=color, ha=align, **look)
 
 
@@ -65,14 +53,14 @@ def rect(ax: Axes, at: Point, size: Point, look: Fill, *, corner: float = 0, **m
     """
     shape: Patch = Rectangle(at, *size)
     if corner:
-        style = "circle" if 2 * corner >= size[0] else f"round,rounding_size={corner}"
-        shape = FancyBboxPatch(at, *size, boxstyle=f"{style},pad=0")
+        outline = "circle" if 2 * corner >= size[0] else f"round,rounding_size={corner}"
+        shape = FancyBboxPatch(at, *size, boxstyle=f"{outline},pad=0")
     shape.set(facecolor=look.ground, edgecolor=look.frame, linestyle=look.dash, **more)
     shape.set(linewidth=look.width, hatch=look.hatch or None)
     ax.add_patch(shape)
 
 
-def arrow(ax: Axes, points: Sequence[Point], look: Stroke, **more: Any) -> None:
+def arrow(ax: Axes, points: Sequence[Point], look: style.Stroke, **more: Any) -> None:
     """An arrow through ``points``; without a head, a line."""
     head = f"-|>,head_length={look.head},head_width={look.head / 2}" if look.head else "-"
     shape = FancyArrowPatch(path=Path(points), arrowstyle=head)
@@ -108,16 +96,16 @@ def place_axes(
 
 def dress(ax: Axes, *, xlabel: str = "", ylabel: str = "") -> None:
     """Give axes the course's look: two spines, a faint grid, text a projector can carry."""
-    ax.set_facecolor(GROUND)
+    ax.set_facecolor(style.GROUND)
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set(color=MUTED, linewidth=1.0)
-    ax.grid(True, color=FAINT, linewidth=0.8, linestyle="-")
+    ax.grid(True, color=style.FAINT, linewidth=0.8, linestyle="-")
     ax.set_axisbelow(True)
     ax.tick_params(which="both", colors=MUTED, labelcolor=INK, labelsize=SMALL, width=1.0, length=4)
-    ax.tick_params(which="both", labelfontfamily=FONT)
+    ax.tick_params(which="both", labelfontfamily=style.FONT)
     ax.tick_params(which="minor", length=2.5)
-    ax.set_xlabel(xlabel, fontsize=FONT_SIZE, color=INK, fontfamily=FONT)
-    ax.set_ylabel(ylabel, fontsize=FONT_SIZE, color=INK, fontfamily=FONT)
+    ax.set_xlabel(xlabel, fontsize=style.FONT_SIZE, color=INK, fontfamily=style.FONT)
+    ax.set_ylabel(ylabel, fontsize=style.FONT_SIZE, color=INK, fontfamily=style.FONT)
 
 
 def name_ticks(axis: Axis, most: int, *, percent: bool = False, whole: bool = False) -> None:
@@ -148,10 +136,10 @@ def headline(picture: Picture, title: str | None, note: str = "", *, left: float
     """Title and, in smaller type, a note under it. Returns the pixels used at the top."""
     width, height = picture.pixels
     used = 10.0
-    for text, size, color in ((title, TITLE_SIZE, INK), (note, SMALL, MUTED)):
+    for text, size, color in ((title, style.TITLE_SIZE, INK), (note, SMALL, MUTED)):
         if text:
             write(picture, left / width, 1 - used / height, text, size, color, "left", va="top")
-            used += size * DPI / 72 * 1.35
+            used += size * style.DPI / 72 * 1.35
     return used + 4
 
 
@@ -174,6 +162,6 @@ def legend(
         columnspacing=1.6,
         handlelength=length,
         labelcolor=INK,
-        prop={"family": FONT, "size": SMALL},
+        prop={"family": style.FONT, "size": SMALL},
     )
-    return -(-len(handles) // columns) * SMALL * DPI / 72 * 1.5 + 2
+    return -(-len(handles) // columns) * SMALL * style.DPI / 72 * 1.5 + 2

@@ -32,9 +32,8 @@ class Bar:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.start) and np.isfinite(self.end) and self.start <= self.end):
-            raise ValueError(
-                f"start, end is {self.start}, {self.end}; it accepts finite seconds, start first"
-            )
+            said = f"start, end is {self.start}, {self.end}"
+            raise ValueError(f"{said}; it accepts finite seconds, start first")
 
 
 TALL = 0.7  # of a bar, in rows
@@ -108,11 +107,7 @@ def draw_bars(
 
 
 def timeline(
-    bars: Sequence[Bar],
-    *,
-    title: str | None = None,
-    measured: bool = True,
-    unit: str | None = None,
+    bars: Sequence[Bar], *, title: str | None = None, measured: bool = True, unit: str | None = None
 ) -> Picture:
     """A Gantt picture.
 

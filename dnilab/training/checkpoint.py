@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import file_path, whole_number
+from dnilab.checks import file_path, refuse, whole_number
 from dnilab.data import Dataset
 from dnilab.network import Loss, Stack
 from dnilab.orderings import Program
@@ -96,10 +96,8 @@ class Keeper:
         if checkpoint_every is not None:
             self.every = whole_number("checkpoint_every", checkpoint_every, 1)
         if executor != "one thread" and not self.apart:
-            raise ValueError(
-                f"checkpoint is {str(self.path)!r}, and executor is {executor!r}; it accepts "
-                "'one thread' or apart(client), whose workers come to rest together"
-            )
+            accepts = "'one thread' or apart(client), whose workers come to rest together"
+            refuse(f"checkpoint is {str(self.path)!r}, and executor", executor, accepts)
         check_writable(self.program)
         for worker in workers:
             worker.saving = True
@@ -130,9 +128,8 @@ class Keeper:
         try:
             yield from execute(stack, self.workers, program, owners, all_stops, **more)
         except WorkerLost as lost:
-            raise WorkerLost(
-                f"{lost.args[0].removesuffix(NOWHERE)}. {self}", lost.modules
-            ) from lost.__cause__
+            told = f"{lost.args[0].removesuffix(NOWHERE)}. {self}"
+            raise WorkerLost(told, lost.modules) from lost.__cause__
 
     def save(self, turn: int, batch: int) -> None:
         """Write the state after ``batch`` batches, if this is a turn for it; the workers rest."""
@@ -240,10 +237,8 @@ def check_fits(
             told = [f"{name} {one!r}" for one in (checkpoint.run.get(name), mine)]
             if any(len(one) > 80 for one in told):  # digests say that they differ, and no more
                 told = [f"another {name}", f"this {name}"]
-            raise ValueError(
-                f"{resume}, of a run with {told[0]}; here it accepts a checkpoint of a run with "
-                f"{told[1]}"
-            )
+            accepts = f"a checkpoint of a run with {told[1]}"
+            raise ValueError(f"{resume}, of a run with {told[0]}; here it accepts {accepts}")
     thetas, (said, _) = _form(start.thetas), stack.forward(x)
     as_made, pending = fitted_as_made(program), pending_at(program, its.turn, batches)
 
@@ -264,10 +259,8 @@ def check_fits(
         "made_with": _form(its.made_with) == noted,
     }.items():
         if not fits:
-            raise ValueError(
-                f"{resume}, whose {name} this run can't have; it accepts a checkpoint as train "
-                "writes it"
-            )
+            accepts = "a checkpoint as train writes it"
+            raise ValueError(f"{resume}, whose {name} this run can't have; it accepts {accepts}")
 
 
 # ---- on disk -------------------------------------------------------------------------------------
@@ -369,10 +362,8 @@ def load(path: Place) -> Checkpoint:
         if header["format"] != FORMAT:
             raise ValueError(header["format"])
         if header["version"] != VERSION:
-            raise _OfAnotherVersion(
-                f"{str(path)!r} is a checkpoint of version {header['version']}; this dnilab "
-                f"accepts version {VERSION}"
-            )
+            said = f"{str(path)!r} is a checkpoint of version {header['version']}"
+            raise _OfAnotherVersion(f"{said}; this dnilab accepts version {VERSION}")
         state = RunState(**_from_json(header["state"], arrays))
         whole_number("turn", state.turn, 0)
         batch = whole_number("batch", header["batch"], 0)
@@ -382,6 +373,5 @@ def load(path: Place) -> Checkpoint:
     except _OfAnotherVersion:
         raise
     except Exception as fault:  # there is no end to what damaged archives make their readers raise
-        raise ValueError(
-            f"{str(path)!r} is not a whole checkpoint of dnilab ({type(fault).__name__}: {fault})"
-        ) from fault
+        why = f"{type(fault).__name__}: {fault}"
+        raise ValueError(f"{str(path)!r} is not a whole checkpoint of dnilab ({why})") from fault

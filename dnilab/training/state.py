@@ -99,11 +99,10 @@ def check_writable(program: Program) -> None:
     pending = pending_at(program, enough // program.batches_per_turn + 1, 3 * enough)
     for kind, module, _ in sorted(pending, reverse=True):
         if kind in UNWRITABLE:
-            raise ValueError(
-                f"checkpoint can't hold the {kind} of module {module}, which program "
-                f"{program.name!r} keeps from one turn to the next; it accepts programs that pull "
-                "back and update in the turn of the forward pass"
-            )
+            kept = f"which program {program.name!r} keeps from one turn to the next"
+            accepts = "programs that pull back and update in the turn of the forward pass"
+            said = f"checkpoint can't hold the {kind} of module {module}, {kept}"
+            raise ValueError(f"{said}; it accepts {accepts}")
 
 
 class ResumableWorker(Worker):

@@ -33,10 +33,7 @@ def scores(kind: str, prediction: np.ndarray, y: np.ndarray) -> dict[str, float]
     """
     if kind == "bits":
         right = (prediction > 0.5) == (y > 0.5)
-        return {
-            "bit_accuracy": float(right.mean()),
-            "whole_sums": float(right.all(axis=1).mean()),
-        }
+        return {"bit_accuracy": float(right.mean()), "whole_sums": float(right.all(axis=1).mean())}
     wrong = prediction.argmax(axis=1) != y.argmax(axis=1)
     return {"class_error": float(wrong.mean())}
 
@@ -72,10 +69,8 @@ def _check_dtypes(stack: Stack, data: Dataset) -> None:
     for name in ("x_train", "y_train", "x_test", "y_test"):
         dtype = getattr(data, name).dtype
         if dtype != stack.dtype:
-            raise ValueError(
-                f"data has {name} of {dtype} and stack is {stack.dtype}; "
-                "train accepts equal dtypes: use data.astype(...)"
-            )
+            said = f"data has {name} of {dtype} and stack is {stack.dtype}"
+            raise ValueError(f"{said}; train accepts equal dtypes: use data.astype(...)")
 
 
 def wiring_of(stack: Stack) -> Wiring:
@@ -87,30 +82,24 @@ def check_parts(stack: Stack, program: Program) -> None:
     """Raise ValueError unless the network has what the steps of the program need."""
     wiring = program.wires
     if program.modules != len(stack):
-        raise ValueError(
-            f"program is written for {program.modules} modules; this stack has {len(stack)}"
-        )
+        said = f"program is written for {program.modules} modules"
+        raise ValueError(f"{said}; this stack has {len(stack)}")
     for k, (ears, heard) in enumerate(zip(wiring.heard, stack.heard, strict=True), start=1):
         if ears != tuple(heard):
-            raise ValueError(
-                f"program is written for a module {k} that hears {_listed(ears)}; in this stack "
-                f"it hears {_listed(heard)}"
-            )
+            said = f"program is written for a module {k} that hears {_listed(ears)}"
+            raise ValueError(f"{said}; in this stack it hears {_listed(heard)}")
+    accepts = f"program {program.name!r} accepts stacks with"
     for step in program.steps():
         k = step.module
         signal, there = wiring.signal(k), stack.signals[k - 1]
         backward = step.op == "backward" and signal == "feedback"
         if (step.op in _ASKING or backward) and signal != there:
             has = "no" if there == "truth" else f"a {there}, and no"
-            raise ValueError(
-                f"stack has {has} {signal} at module {k}; program {program.name!r} "
-                f"accepts stacks with a {signal} at every module where it asks for one"
-            )
+            wanted = f"a {signal} at every module where it asks for one"
+            raise ValueError(f"stack has {has} {signal} at module {k}; {accepts} {wanted}")
         if step.op in ("fit_input", "late_fit_input") and stack.modules[k - 1].input_model is None:
-            raise ValueError(
-                f"stack has no input model at module {k}; program {program.name!r} "
-                "accepts stacks with one at every module but the first"
-            )
+            wanted = "one at every module but the first"
+            raise ValueError(f"stack has no input model at module {k}; {accepts} {wanted}")
 
 
 def _listed(ears: Iterable[tuple[int, int]]) -> str:
@@ -138,14 +127,11 @@ def check_together(
             try:
                 module.signal(h, x, y, y)
             except ValueError as fault:
-                raise ValueError(
-                    f"stack has a {module.signal.kind} at module {k} that does not fit: {fault}"
-                ) from None
-    h = said[-1]
-    if h.shape[1] != data.outputs:
-        raise ValueError(
-            f"stack has {h.shape[1]} outputs; the labels accept {data.outputs}, the width of y"
-        )
+                said_so = f"stack has a {module.signal.kind} at module {k} that does not fit"
+                raise ValueError(f"{said_so}: {fault}") from None
+    if (width := said[-1].shape[1]) != data.outputs:
+        accepted = f"{data.outputs}, the width of y"
+        raise ValueError(f"stack has {width} outputs; the labels accept {accepted}")
 
 
 Place = str | PathLike[str]
@@ -154,10 +140,7 @@ LOSS_ROWS = 2000  # training rows on which a report measures the loss: enough, a
 
 
 def _in_words(
-    per_epoch: int,
-    optimiser: Optimiser,
-    generator_optimiser: Optimiser,
-    fault: ParametersExploded,
+    per_epoch: int, optimiser: Optimiser, generator_optimiser: Optimiser, fault: ParametersExploded
 ) -> Diverged:
     rates = (
         f"the generators' rate (now {generator_optimiser.rate:g})",
@@ -215,17 +198,14 @@ def _refuse_racing(name: str | Executor, program: Program) -> None:
     """Raise ValueError unless program and executor agree on steps that run alone."""
     new_for_each = name in ("thread per fit", "process per fit")
     called = "modules apart" if callable(name) else repr(name)
+    said = f"executor is {called}, and program is {program.name!r}"
     if program.races != new_for_each:
         accepted = "steps that run alone" if new_for_each else "programs without such steps"
-        raise ValueError(
-            f"executor is {called}, and program is {program.name!r}; this executor accepts "
-            f"{accepted}, as in the Blue Box"
-        )
+        raise ValueError(f"{said}; this executor accepts {accepted}, as in the Blue Box")
     if len(program.workers) > 1:
-        raise ValueError(
-            f"executor is {called}, and program is {program.name!r} with {len(program.workers)} "
-            "workers; this executor accepts programs with one worker, as the Blue Box"
-        )
+        accepted = "programs with one worker, as the Blue Box"
+        found = f"{said} with {len(program.workers)} workers"
+        raise ValueError(f"{found}; this executor accepts {accepted}")
     if name == "process per fit" and "fork" not in multiprocessing.get_all_start_methods():
         raise ValueError("executor is 'process per fit'; it accepts systems that can fork only")
 
@@ -423,10 +403,8 @@ def _keeper(
     from dnilab.training.state import ResumableWorker
 
     if checkpoint_every is not None and checkpoint is None:
-        raise ValueError(
-            f"checkpoint_every is {checkpoint_every}, and checkpoint is None; with it, "
-            "checkpoint accepts the path of a file"
-        )
+        said = f"checkpoint_every is {checkpoint_every}, and checkpoint is None"
+        raise ValueError(f"{said}; with it, checkpoint accepts the path of a file")
     workers = make(batches, ResumableWorker)
     return Keeper(workers, run, executor, checkpoint, checkpoint_every, resume)
 

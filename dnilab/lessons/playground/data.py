@@ -29,18 +29,13 @@ def own_arrays(
     labels, fewer than 10 rows, labels with fractions, one class only, or more than 100 classes.
     """
     x = matrix("x", _numbers_in(x)).astype(float)
+    accepts = f"an array of shape ({len(x)},) or ({len(x)}, outputs), a row for each row of x"
     try:
         labels = np.asarray(y)
     except ValueError:
-        raise ValueError(
-            f"y has rows of different lengths; it accepts an array of shape ({len(x)},) or "
-            f"({len(x)}, outputs)"
-        ) from None
+        raise ValueError(f"y has rows of different lengths; it accepts {accepts}") from None
     if labels.ndim not in (1, 2) or len(labels) != len(x):
-        raise ValueError(
-            f"y has shape {labels.shape}; it accepts ({len(x)},) or ({len(x)}, outputs), a row "
-            "for each row of x"
-        )
+        raise ValueError(f"y has shape {labels.shape}; it accepts {accepts}")
     if len(x) < FEWEST_ROWS:
         raise ValueError(f"x has {len(x)} rows; it accepts {FEWEST_ROWS} or more")
     share = real_number("test_share", test_share, 0, 0.9, above=True)
@@ -99,9 +94,8 @@ def _labels(y: np.ndarray) -> tuple[Any, np.ndarray]:
         rows = y.astype(float)
         return ("classes" if y.shape[1] > 1 and (rows.sum(axis=1) == 1).all() else "bits"), rows
     if y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == np.round(y)).all()):
-        raise ValueError(
-            "y holds numbers with fractions; it accepts classes, or columns of 0 and 1"
-        )
+        accepts = "classes, or columns of 0 and 1"
+        raise ValueError(f"y holds numbers with fractions; it accepts {accepts}")
     if y.dtype.kind not in "biufUSO":
         raise ValueError(f"y holds {y.dtype}; it accepts whole numbers or words, one a row")
     names, place = np.unique(y.astype(str) if y.dtype.kind == "O" else y, return_inverse=True)

@@ -30,10 +30,8 @@ def check_epochs_to_reach(epochs_to_reach: Function) -> Verdict:
         if answer is None and goal == FIRST_GOAL:
             raise NotYet(f"{name} is None. Replace it with your own code, then run again.")
         if shape_of(answer) != () or np.asarray(answer).dtype.kind not in "iuf":
-            raise NotYet(
-                f"{name} is {answer!r} for the goal {goal}; it should be one number, which is NaN "
-                "where the goal is never met."
-            )
+            should = "one number, which is NaN where the goal is never met"
+            raise NotYet(f"{name} is {answer!r} for the goal {goal}; it should be {should}.")
         return float(answer)
 
     got = at(FIRST_GOAL)

@@ -18,19 +18,8 @@ from matplotlib.colors import to_hex
 
 from dnilab.checks import one_of, refuse
 from dnilab.lessons.playground.experiments.records import DONE, Record, differing, setting_words
+from dnilab.pictures import style
 from dnilab.pictures.draw import headline, place_axes, rect, text_width, write
-from dnilab.pictures.style import (
-    BLACK,
-    FONT_SIZE,
-    GROUND,
-    MUTED,
-    SMALL,
-    Fill,
-    Picture,
-    capital,
-    luminance,
-    plus_minus,
-)
 from dnilab.pictures.table import Table
 
 # What the scores are called, whether they are shares, and which end is better.
@@ -83,7 +72,7 @@ def cell_of(rows: Sequence[Record], what: str, *others: str) -> Cell:
     if not SCORES[what][1]:
         factor, digits = 1.0, max(0, 2 - math.floor(math.log10(abs(mean) or 1)))
     spread = factor * float(np.std(scores, ddof=1)) if len(scores) > 1 else None
-    text = plus_minus(factor * mean, spread, digits)
+    text = style.plus_minus(factor * mean, spread, digits)
     upper, _, lower = text.partition(" ")
     if fault:
         text, lower = f"{text} ({share} {fault})", f"{share} {fault}"
@@ -102,7 +91,7 @@ class Axis:
     words: Sequence[str]
 
 
-class SweepMap(Picture):
+class SweepMap(style.Picture):
     """The picture that :func:`draw_map` draws.
 
     ``cells``: what is on it, by (number of the value across, number of that up).  ``margins``: how
@@ -140,7 +129,7 @@ def sweep_table(rows: Iterable[Record], whats: Sequence[str] = ("right", "test_l
         raise ValueError("rows is empty; it accepts one or more")
     names = differing(every)
     scores = [SCORES[one_of("what", what, SCORES)] for what in whats]
-    heads = [capital(name + " (%)" * percent) for name, percent, _ in scores]
+    heads = [style.capital(name + " (%)" * percent) for name, percent, _ in scores]
     body = tuple(
         (
             *(setting_words(same[0].asked[name]) for name in names),
@@ -149,17 +138,12 @@ def sweep_table(rows: Iterable[Record], whats: Sequence[str] = ("right", "test_l
         )
         for same in _grouped(every, names).values()
     )
-    head = (*(capital(name.replace("_", " ")) for name in names), "Seeds", *heads)
+    head = (*(style.capital(name.replace("_", " ")) for name in names), "Seeds", *heads)
     return Table(head, body, "Mean ± standard deviation over the seeds that are done.")
 
 
 def sweep_map(
-    rows: Iterable[Record],
-    x: str,
-    y: str,
-    what: str = "right",
-    *,
-    title: str | None = None,
+    rows: Iterable[Record], x: str, y: str, what: str = "right", *, title: str | None = None
 ) -> SweepMap:
     """Two settings across and up, a cell each combination: its score, mean over the seeds.
 
@@ -190,10 +174,8 @@ def sweep_map(
             refuse(argument, name, "the name of a setting, each side another one")
     others = [name for name in differing(every) if name not in (x, y)]
     if others:
-        raise ValueError(
-            f"rows differ in {', '.join(others)} too; a map accepts rows that differ in {x} and "
-            f"{y} only"
-        )
+        accepts = f"rows that differ in {x} and {y} only"
+        raise ValueError(f"rows differ in {', '.join(others)} too; a map accepts {accepts}")
     across, up = _side(every, x), _side(every, y)
     found = _grouped(every, (x, y))
     cells = {
@@ -226,22 +208,22 @@ def draw_map(
     x, y = axes
     means = {at: cell.mean for at, cell in cells.items() if not math.isnan(cell.mean)}
     ranking = sorted(means, key=lambda at: means[at], reverse=better == "higher")
-    note = capital(quantity) + " (%)" * percent
+    note = style.capital(quantity) + " (%)" * percent
     counts = sorted({cell.seeds for cell in cells.values()})
     if counts[-1] > 1:
         note += f", mean of {'-'.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
     picture = SweepMap(alt=f"Map: {title or quantity} by {x.name} and {y.name}.")
     picture.sentence = _sentence(note, axes, cells, ranking)
     note += "; lighter is better" * bool(ranking)
-    texts = {(words, SMALL) for words in x.words}
+    texts = {(words, style.SMALL) for words in x.words}
     for cell in cells.values():
-        texts |= set(zip(cell.lines, (FONT_SIZE, SMALLER), strict=True))
+        texts |= set(zip(cell.lines, (style.FONT_SIZE, SMALLER), strict=True))
     widest = max(text_width(picture, text, size) for text, size in texts if text)
     tall = CELL_HEIGHT * len(y.values)
     upwards = textwrap.fill(y.name, max(9, tall // 9))  # it stands upright beside the cells
-    left = 52 + max(text_width(picture, words, SMALL) for words in y.words)
+    left = 52 + max(text_width(picture, words, style.SMALL) for words in y.words)
     left += 18 * upwards.count("\n")
-    room = max(width, text_width(picture, note, SMALL) + 28) - left - 18
+    room = max(width, text_width(picture, note, style.SMALL) + 28) - left - 18
     wide = max(room / len(x.values), widest + 16)
     top = 66 if title else 42
     picture.margins = {"left": left, "right": 18, "top": top, "bottom": 56}
@@ -261,7 +243,7 @@ def draw_map(
             goodness = 1 - abs(best - cell.mean) / max(abs(best - worst), LEAST_SPAN[percent])
         _draw(ax, at, cell.lines, goodness)
     for i, j in ranking[:1]:
-        frame = Fill("none", BLACK, width=3)
+        frame = style.Fill("none", style.BLACK, width=3)
         rect(ax, (i - 0.5, j - 0.5), (1, 1), frame, fill=False, zorder=4, clip_on=False)
     picture.cells = cells
     return picture
@@ -270,17 +252,19 @@ def draw_map(
 def _draw(ax: Any, at: Place, lines: tuple[str, str], goodness: float) -> None:
     """One cell; ``goodness``: 0 for the worst of the map, 1 for the best, NaN without a score."""
     (i, j), (upper, lower) = at, lines
-    size = SMALL
+    size = style.SMALL
     if goodness >= 0:
-        color, size = to_hex(colormaps["cividis"](goodness)), FONT_SIZE
+        color, size = to_hex(colormaps["cividis"](goodness)), style.FONT_SIZE
         # On every colour the better of the two has a contrast of 4.5 to 1 or more.
-        look = Fill(color, GROUND, BLACK if luminance(color) > 0.179 else GROUND)
+        look = style.Fill(
+            color, style.GROUND, style.BLACK if style.luminance(color) > 0.179 else style.GROUND
+        )
     elif upper == WAITING:
-        look = Fill(GROUND, GROUND, MUTED)
+        look = style.Fill(style.GROUND, style.GROUND, style.MUTED)
     else:
-        look = Fill(GROUND, HATCH, MUTED, width=0.8, hatch="///")
+        look = style.Fill(style.GROUND, HATCH, style.MUTED, width=0.8, hatch="///")
     rect(ax, (i - 0.5, j - 0.5), (1, 1), look)
-    behind = GROUND if look.hatch else ""
+    behind = style.GROUND if look.hatch else ""
     for text, points, lift in ((upper, size, 0.16 if lower else 0.0), (lower, SMALLER, -0.2)):
         if text:
             write(ax, i, j + lift, text, points, look.text, ground=behind)
@@ -307,5 +291,5 @@ def _sentence(
             without.setdefault(cell.fault, []).append(where(at))
     for word, places in without.items():
         listed = "; ".join(places) if len(places) < 5 else f"{len(places)} cells"
-        parts.append(f"{capital(word)}: {listed}.")
+        parts.append(f"{style.capital(word)}: {listed}.")
     return " ".join(parts)

@@ -14,32 +14,11 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
+from dnilab import orderings, pictures
 from dnilab.experiments import Settings
 from dnilab.experiments.compare import stream
 from dnilab.experiments.timing import cores, medians, middle, rounds_of, runner, step_times
 from dnilab.lessons.update_orderings.pictures import BLUE_BOX, RED_BOX, ratios
-from dnilab.orderings import (
-    Program,
-    StepTimes,
-    backprop,
-    blue_box,
-    ideal_timeline,
-    instants,
-    pipeline,
-    sequential,
-    time_per_batch,
-)
-from dnilab.pictures import (
-    Picture,
-    Redrawn,
-    Series,
-    Stacked,
-    bars_of_slots,
-    bars_of_spans,
-    curves,
-    ordering,
-    timeline,
-)
 from dnilab.pictures.ordering import MOMENTS, Stages
 from dnilab.pictures.style import ratio_words
 from dnilab.training import Report, Span
@@ -69,18 +48,18 @@ class Stepper(Panel[Any]):
 def ordering_stepper() -> Stepper:
     """Four orderings of a network of three modules, moment by moment."""
     in_line, fits = ["worker"], ["main thread", "fits of 1", "fits of 2"]
-    shown: dict[str, tuple[Program, list[str], Stages | None]] = {
-        "Backpropagation": (backprop(3), in_line, None),
-        "Red Box": (sequential(3), in_line, RED_BOX),
-        "Blue Box": (blue_box(3), fits, BLUE_BOX),
-        "Pipeline, two workers": (pipeline(((1,), (2, 3))), [], None),
+    shown: dict[str, tuple[orderings.Program, list[str], Stages | None]] = {
+        "Backpropagation": (orderings.backprop(3), in_line, None),
+        "Red Box": (orderings.sequential(3), in_line, RED_BOX),
+        "Blue Box": (orderings.blue_box(3), fits, BLUE_BOX),
+        "Pipeline, two workers": (orderings.pipeline(((1,), (2, 3))), [], None),
     }
 
-    def draw(values: dict[str, Any]) -> Picture:
+    def draw(values: dict[str, Any]) -> pictures.Picture:
         name = values["ordering"]
         program, names, stage = shown[name]
-        instant = instants(program, MOMENTS)[values["step"] - 1]
-        return ordering(program, instant, title=name, names=names, stage=stage)
+        instant = orderings.instants(program, MOMENTS)[values["step"] - 1]
+        return pictures.ordering(program, instant, title=name, names=names, stage=stage)
 
     return Stepper(
         {
@@ -88,7 +67,7 @@ def ordering_stepper() -> Stepper:
             "step": Slider(1, MOMENTS, 1, 3, "Moment"),
         },
         lambda values: [values],
-        Redrawn(draw),
+        pictures.Redrawn(draw),
         title="Who works, and who waits for whom?",
         name="05-stepper",
     )
@@ -117,10 +96,10 @@ class Measured:
     """
 
     values: dict[str, Any]
-    program: Program
+    program: orderings.Program
     per_batch: dict[str, float]
     spans: list[Span]
-    times: StepTimes
+    times: orderings.StepTimes
     curves: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] = field(default_factory=dict)
 
     @property
@@ -138,8 +117,10 @@ class Measured:
 
         Relative to the Red Box's own steps one after the other.
         """
-        here = time_per_batch(self.program, self.times, cores=on)
-        return time_per_batch(sequential(self.program.modules), self.times) / here
+        here = orderings.time_per_batch(self.program, self.times, cores=on)
+        return (
+            orderings.time_per_batch(orderings.sequential(self.program.modules), self.times) / here
+        )
 
 
 def measure(
@@ -168,12 +149,12 @@ def measure(
     program = chosen.program(data)
     network = (data.inputs, *base.hidden, data.outputs), size
     contestants = {
-        RED: runner(*network, sequential(modules)),
+        RED: runner(*network, orderings.sequential(modules)),
         way: runner(*network, program, executor),
     }
     per_batch = medians(rounds_of(contestants, rounds=rounds, seconds=seconds))
-    again = pipeline((range(1, modules + 1),), guess_again=True)
-    all_steps = sequential(modules), backprop(modules), again  # of all ways
+    again = orderings.pipeline((range(1, modules + 1),), guess_again=True)
+    all_steps = orderings.sequential(modules), orderings.backprop(modules), again  # of all ways
     times = step_times(span for one in all_steps for span in runner(*network, one)(20))
     found = Measured(values, program, per_batch, middle(contestants[way](30)), times)
     yield found
@@ -219,35 +200,39 @@ def _cores(count: int) -> str:
     return f"{count} core{'s' * (count > 1)}"
 
 
-def picture_of(found: Measured) -> Picture:
+def picture_of(found: Measured) -> pictures.Picture:
     """Measured timeline, ideal timeline, speeds and convergence, one under the other."""
     program, on = found.program, found.values["cores"]
     names = ["worker"] if len(program.workers) == 1 else []
     if program.races:
         names = ["main thread", *(f"fits of {k}" for k in range(1, program.modules))]
     title = "Measured: four batches in the middle of a run"
-    measured = timeline(bars_of_spans(found.spans, names), title=title)
+    measured = pictures.timeline(pictures.bars_of_spans(found.spans, names), title=title)
     if program.races and WAYS[found.way][1] != "one thread":
         measured.sentence += " A fit's bar is the time to start it; it runs elsewhere."
-    slots = ideal_timeline(program, found.times, cores=on, batches=program.lag + 12)
+    slots = orderings.ideal_timeline(program, found.times, cores=on, batches=program.lag + 12)
     title = f"Ideal on {_cores(on)}: same steps, nothing else in the way"
-    ideal = timeline(bars_of_slots(middle(slots), names), title=title, measured=False)
+    ideal = pictures.timeline(
+        pictures.bars_of_slots(middle(slots), names), title=title, measured=False
+    )
     speeds = ratios(
         {f"measured here ({_cores(cores())})": found.speed},
         {f"ideal on {_cores(n)}": found.ideal_speed(n) for n in sorted({1, 2, 4, 8, on})},
         title=f"Speed of: {found.way}",
     )
     parts = [measured, ideal, speeds, *([_convergence(found)] if found.curves else [])]
-    return Stacked(parts, first=verdict(found, cores()), alt=f"{found.way}: timelines and curves")
+    return pictures.Stacked(
+        parts, first=verdict(found, cores()), alt=f"{found.way}: timelines and curves"
+    )
 
 
-def _convergence(found: Measured) -> Picture:
+def _convergence(found: Measured) -> pictures.Picture:
     in_seconds = found.values["over"] == "seconds"
     lines = []
     for look, (way, (batches, losses)) in enumerate(found.curves.items()):
         x = np.array(batches) * (found.per_batch[way] if in_seconds else 1)
-        lines.append(Series(way, x, np.array(losses), look=look))
-    return curves(
+        lines.append(pictures.Series(way, x, np.array(losses), look=look))
+    return pictures.curves(
         lines,
         xlabel="seconds" if in_seconds else "batches",
         ylabel="test loss",
@@ -272,7 +257,7 @@ def ordering_panel() -> Panel[Measured]:
             "cores": Slider(1, 8, 1, 2, "Cores of the ideal timeline"),
         },
         measure,
-        Redrawn(picture_of),
+        pictures.Redrawn(picture_of),
         title=f"Orderings, timed on this machine ({_cores(cores())})",
         name="05-orderings",
     )

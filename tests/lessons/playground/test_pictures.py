@@ -22,11 +22,11 @@ from dnilab.lessons.playground.pictures import (
     Cell,
     cell_of,
     draw_map,
-    luminance,
     sweep_map,
     sweep_table,
 )
 from dnilab.lessons.playground.sweeps import Job, Record, sweep_plan
+from dnilab.pictures.style import luminance
 from tests.pictures.legible import faults, is_drawn, texts
 
 GRID = {"rate": (0.001, 0.01, 0.1, -1), "hidden": ((64,), (128, 64), (64, 64, 64))}

@@ -125,9 +125,8 @@ def rows_for(settings: Settings, own: Dataset | None) -> Dataset:
     """The data of settings: the reader's own, or those drawn, which are kept for a while."""
     if settings.task == OWN:
         if own is None:
-            raise ValueError(
-                f"task is {OWN!r}, but no arrays were handed over: playground(data=(X, Y))"
-            )
+            how = "playground(data=(X, Y))"
+            raise ValueError(f"task is {OWN!r}, but no arrays were handed over: {how}")
         return own.astype(settings.dtype)
     of_data = ["task", "dtype"]
     if settings.task == "addition":

@@ -22,11 +22,7 @@ from dnilab.checks import one_of, refuse
 from dnilab.experiments.settings import Settings
 from dnilab.lessons.playground.experiments.comparison import MOST_SEEDS, Lineup, distinct
 from dnilab.lessons.playground.experiments.growing_lines import Line
-from dnilab.lessons.playground.experiments.records import (
-    Record,
-    differing,
-    setting_words,
-)
+from dnilab.lessons.playground.experiments.records import Record, differing, setting_words
 from dnilab.lessons.playground.sweeps.file import foreign, parsed, written
 
 MOST_BYTES = 20_000_000  # of a file that is loaded
@@ -174,14 +170,12 @@ def pins_in(content: bytes, name: str = "runs.jsonl") -> list[Pin]:
     Raises ValueError, in words, if it is something else, or was damaged.
     """
     if len(content) > MOST_BYTES:
-        raise ValueError(
-            f"file is {name!r}, of {len(content):,} bytes or more; it accepts {MOST_BYTES:,}"
-        )
+        said = f"file is {name!r}, of {len(content):,} bytes or more"
+        raise ValueError(f"{said}; it accepts {MOST_BYTES:,}")
     if content.startswith(b'{"format": "dnilab pins"'):
         accepts = "what a later one saved; the settings strings in it can be pasted and run again"
-        raise ValueError(
-            f"file is {name!r}, of the first edition of this course; it accepts {accepts}"
-        )
+        said = f"file is {name!r}, of the first edition of this course"
+        raise ValueError(f"{said}; it accepts {accepts}")
     found = parsed(name, content)
     if found.torn or not found.records:
         raise ValueError(foreign(name))

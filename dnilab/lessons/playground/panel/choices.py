@@ -200,10 +200,8 @@ def lineup_of(values: Mapping[str, Any]) -> Lineup:
     ordering = values["ordering"]
     if values["generator"] == "none" and ordering in DECOUPLED:
         if ordering != "sequential":
-            raise ValueError(
-                f"the generator is 'none'; the ordering {ordering!r} accepts 'linear' and "
-                "'hidden layer'"
-            )
+            accepts = f"the ordering {ordering!r} accepts 'linear' and 'hidden layer'"
+            raise ValueError(f"the generator is 'none'; {accepts}")
         found["ordering"] = "last layer only"  # nobody tells the modules below what to do
     if found.get("generator_rate") == found["rate"]:
         del found["generator_rate"]

@@ -19,14 +19,8 @@ from dnilab.checks import refuse
 from dnilab.data import Dataset
 from dnilab.experiments.settings import OWN
 from dnilab.lessons.playground.data import own_arrays
-from dnilab.lessons.playground.experiments import saved_runs
+from dnilab.lessons.playground.experiments import growing_lines, saved_runs
 from dnilab.lessons.playground.experiments.comparison import FIRST, PRESETS, Lineup
-from dnilab.lessons.playground.experiments.growing_lines import (
-    Line,
-    Progress,
-    live,
-    reports_a_round,
-)
 from dnilab.lessons.playground.experiments.saved_runs import Pin, named
 from dnilab.lessons.playground.panel import choices, parts
 from dnilab.lessons.playground.panel.choices import GROUPS, SHOWN, lineup_of, values_of
@@ -41,7 +35,7 @@ OPEN = ("Ordering", "Generator", "Beside it")
 """The groups of controls that are open at first."""
 
 
-class Playground(Panel[Progress]):
+class Playground(Panel[growing_lines.Progress]):
     """The panel behind :func:`playground`.
 
     Plain state, beside that of a panel: ``lineup``, ``text`` (the settings string), ``pins``,
@@ -175,7 +169,7 @@ class Playground(Panel[Progress]):
         """Add the pinned runs of a .json or .jsonl file, or each of the settings of a sweep's."""
         self.add(saved_runs.load(path))
 
-    def _keep(self, lines: Iterable[tuple[str, Line]]) -> None:
+    def _keep(self, lines: Iterable[tuple[str, growing_lines.Line]]) -> None:
         pins = list(self._pins)
         for name, line in lines:
             pins.append(named(name, line, pins))
@@ -214,8 +208,8 @@ class Playground(Panel[Progress]):
 
     # -- what moves what ---------------------------------------------------------------------
 
-    def _train(self, values: dict[str, Any]) -> Iterator[Progress]:
-        yield from live(lineup_of(values), self._own)
+    def _train(self, values: dict[str, Any]) -> Iterator[growing_lines.Progress]:
+        yield from growing_lines.live(lineup_of(values), self._own)
 
     def _moved(self, name: str) -> None:
         if self._linking:
@@ -273,7 +267,7 @@ class Playground(Panel[Progress]):
     def _step_size(self, job: _Job) -> int:
         """A step is one report of every run, or of one where they follow one another."""
         with suppress(ValueError):  # the run says what is wrong
-            return reports_a_round(lineup_of(job.values), first=not job.pulled)
+            return growing_lines.reports_a_round(lineup_of(job.values), first=not job.pulled)
         return 1
 
     def _finish(self, job: _Job) -> None:
@@ -291,7 +285,7 @@ class Playground(Panel[Progress]):
         super()._soon()
         self._below_budget.reset()
 
-    def _drawn(self, job: _Job, snapshot: Progress, *, last: bool) -> None:
+    def _drawn(self, job: _Job, snapshot: growing_lines.Progress, *, last: bool) -> None:
         if not (last or self._below_budget.due()):
             return
         values = {name: self.controls[name].value for name in SHOWN}

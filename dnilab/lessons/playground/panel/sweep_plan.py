@@ -55,9 +55,8 @@ def axis(name: str, low: str, high: str, count: int) -> Axis:
     spec = SWEPT[name]
     first, last = _number(spec, "from", low), _number(spec, "to", high)
     if not first < last:
-        raise ValueError(
-            f"{spec.label}: from is {first:g} and to is {last:g}; it accepts a range that rises"
-        )
+        said = f"{spec.label}: from is {first:g} and to is {last:g}"
+        raise ValueError(f"{said}; it accepts a range that rises")
     shares = [n / (count - 1) for n in range(1, count - 1)]
     if spec.log:
         between = [first * (last / first) ** share for share in shares]
@@ -108,15 +107,13 @@ class Plan:
     def __post_init__(self) -> None:
         labels = [SWEPT[name].label for name in self.names]
         if labels[0] == labels[1]:
-            raise ValueError(
-                f"{labels[0]} is chosen across and upwards; a map accepts two different controls"
-            )
+            said = f"{labels[0]} is chosen across and upwards"
+            raise ValueError(f"{said}; a map accepts two different controls")
         out = idle({**self.base, **{f"beside {name}": False for name in BESIDE}})
         for name, label in zip(self.names, labels, strict=True):
             if name in out:
-                raise ValueError(
-                    f"{label} changes nothing as the other controls stand; choose another one"
-                )
+                said = f"{label} changes nothing as the other controls stand"
+                raise ValueError(f"{said}; choose another one")
 
     @cached_property
     def cells(self) -> dict[Place, Cell]:

@@ -26,13 +26,7 @@ import numpy as np
 import dnilab
 from dnilab.checks import file_path, one_of
 from dnilab.experiments.settings import Settings
-from dnilab.lessons.playground.experiments.records import (
-    REFUSED,
-    STATUSES,
-    Job,
-    Record,
-    finite,
-)
+from dnilab.lessons.playground.experiments.records import REFUSED, STATUSES, Job, Record, finite
 
 FORMAT = "dnilab runs"
 VERSIONS = {FORMAT: 2, "dnilab sweep": 1}  # by format; a sweep's of the first edition is read, too
@@ -68,10 +62,8 @@ class SweepFile:
         self._file: IO[bytes] = open(self.path, "ab+")  # noqa: SIM115 - closed by __exit__
         try:
             if not _locked(self._file):
-                raise ValueError(
-                    f"file is {str(self.path)!r}, and another sweep is writing it; a sweep accepts "
-                    "a file of its own"
-                )
+                said = f"file is {str(self.path)!r}, and another sweep is writing it"
+                raise ValueError(f"{said}; a sweep accepts a file of its own")
             self._file.seek(0)
             found = parsed(str(self.path), self._file.read())
             if found.torn:
@@ -194,10 +186,8 @@ def parsed(name: str, content: bytes) -> Found:
         raise ValueError(foreign(name))
     version = VERSIONS[heading["format"]]
     if heading.get("version") != version:
-        raise ValueError(
-            f"file is {name!r}, of version {heading.get('version')!r}; this dnilab accepts "
-            f"version {version}"
-        )
+        said = f"file is {name!r}, of version {heading.get('version')!r}"
+        raise ValueError(f"{said}; this dnilab accepts version {version}")
     records = []
     for number, line in enumerate(lines, start=2):
         with damaged(f"file is {name!r}, and its line {number}"):
