@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dnilab.experiments import Run, Settings, run
 from dnilab.lessons.playground.sweeps import read_sweep, sweep, sweep_plan
-from dnilab.lessons.playground.sweeps.file import SweepFile, sealed
+from dnilab.lessons.playground.sweeps.file import sealed, writing
 from tests.lessons.playground.sweep_jobs import TINY, odd_seeds_fail
 from tests.lessons.playground.test_sweep import InLine, by_job
 
@@ -201,7 +201,7 @@ def test_another_file_is_left_as_it_is(content: bytes, says: str, tmp_path: Path
     for attempt in (
         lambda: sweep([TINY], InLine(), file=file, progress=False),  # at once, not at the first row
         lambda: read_sweep(file),
-        lambda: SweepFile(file),
+        lambda: writing(file).__enter__(),
     ):
         with pytest.raises(ValueError, match=says):
             attempt()

@@ -78,15 +78,15 @@ def named(name: str, line: Line, pins: Sequence[Pin]) -> Pin:
     return Pin(distinct([pin.name for pin in pins] + [wanted])[-1], line)
 
 
-SORTS: Mapping[str, tuple[Callable[[Pin], Any], bool]] = {
-    "pinned": (lambda pin: 0, False),
-    "name": (lambda pin: pin.name.casefold(), False),
-    "right, best first": (lambda pin: _last_if_nan(-pin.final("right")[0]), False),
-    "test loss, best first": (lambda pin: _last_if_nan(pin.final("test loss")[0]), False),
-    "seconds, shortest first": (lambda pin: pin.seconds, False),
-    "epochs, most first": (lambda pin: pin.epochs, True),
+SORTS: Mapping[str, Callable[[Pin], Any]] = {
+    "pinned": lambda pin: 0,
+    "name": lambda pin: pin.name.casefold(),
+    "right, best first": lambda pin: _last_if_nan(-pin.final("right")[0]),
+    "test loss, best first": lambda pin: _last_if_nan(pin.final("test loss")[0]),
+    "seconds, shortest first": lambda pin: pin.seconds,
+    "epochs, most first": lambda pin: -pin.epochs,
 }
-"""How a table may be sorted: (key, whether the largest comes first)."""
+"""How a table may be sorted."""
 
 
 def _last_if_nan(number: float) -> float:
@@ -95,8 +95,7 @@ def _last_if_nan(number: float) -> float:
 
 def in_order(pins: Sequence[Pin], by: str = "pinned") -> list[Pin]:
     """The pins sorted; equals stay in the order in which they were pinned."""
-    key, reverse = SORTS[one_of("by", by, SORTS)]
-    return sorted(pins, key=key, reverse=reverse)
+    return sorted(pins, key=SORTS[one_of("by", by, SORTS)])
 
 
 def mean_words(mean: float, spread: float, seeds: int, *, percent: bool = False) -> str:
@@ -188,10 +187,9 @@ def pins_in(content: bytes, name: str = "runs.jsonl") -> list[Pin]:
         lines.setdefault((record.name, record.settings.but(seed=0)), []).append(record)
     if len(lines) > MOST_PINS:
         raise ValueError(f"file is {name!r}, of {len(lines)} pins; it accepts {MOST_PINS}")
-    called = [name or settings.name for name, settings in lines]
     return [
-        Pin(name, Line(name, 0, tuple(records)))
-        for name, records in zip(called, lines.values(), strict=True)
+        Pin(name or settings.name, Line(name or settings.name, 0, tuple(several)))
+        for (name, settings), several in lines.items()
     ]
 
 

@@ -27,7 +27,7 @@ from dnilab.lessons.playground.panel.choices import GROUPS, SHOWN, lineup_of, va
 from dnilab.lessons.playground.panel.sweep import SweepPart
 from dnilab.lessons.playground.panel.view import Convergence, Detail
 from dnilab.widgets.controls import Choice, Control, Words
-from dnilab.widgets.panel import Budget, Panel, _Job, close_tree
+from dnilab.widgets.panel import Budget, Panel, _Job, button, close_tree
 
 STYLE = Path(__file__).with_name("playground.css").read_text("utf-8")
 YOURS = "your own mix"
@@ -329,13 +329,13 @@ class Playground(Panel[growing_lines.Progress]):
 
     def _pin_part(self) -> widgets.VBox:
         self._pin_buttons = (
-            parts.button("Pin the run", "thumb-tack", self._pin_clicked),
-            parts.button("Pin all lines", "thumb-tack", self.pin_all),
+            button("Pin the run", "thumb-tack", self._pin_clicked),
+            button("Pin all lines", "thumb-tack", self.pin_all),
         )
         self._which = widgets.Dropdown(
             description="Run", tooltip="Run", style={"description_width": "initial"}
         )
-        self._remove_button = parts.button("Remove", "trash", self._remove_clicked)
+        self._remove_button = button("Remove", "trash", self._remove_clicked)
         self._upload = widgets.FileUpload(accept=".json,.jsonl", description="Load JSON")
         self._upload.observe(self._uploaded, names="value")
         self._table, self._links = widgets.HTML(), parts.text("dnilab-links")

@@ -20,13 +20,6 @@ def row(*parts: Any) -> widgets.Box:
     return boxed("dnilab-controls", *parts)
 
 
-def button(words: str, icon: str, clicked: Callable[[], object], **more: Any) -> widgets.Button:
-    """A button that calls ``clicked()``."""
-    made = widgets.Button(description=words, icon=icon, **more)
-    made.on_click(lambda _: clicked())
-    return made
-
-
 def text(name: str) -> widgets.HTML:
     """A text that is not there yet: see :func:`say`."""
     made = widgets.HTML().add_class(name)

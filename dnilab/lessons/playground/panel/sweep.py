@@ -32,7 +32,7 @@ from dnilab.lessons.playground.sweeps.running import SweepInterrupted, beating
 from dnilab.pictures import Redrawn
 from dnilab.pictures.style import capital
 from dnilab.widgets.controls import Choice, Words
-from dnilab.widgets.panel import Panel, _Job, close_tree
+from dnilab.widgets.panel import Panel, _Job, button, button_row, close_tree
 
 if TYPE_CHECKING:
     from dnilab.lessons.playground.panel.panel import Playground
@@ -220,19 +220,16 @@ class SweepPart(Panel[Swept]):
             for several in (*names, ["seeds", "show"])
         ]
         self._line = parts.text("dnilab-sweep-line")
-        self._button = parts.button(
+        self._button = button(
             "Start", "play", lambda: self.stop() if self.playing else self.start()
         )
-        buttons = parts.boxed("dnilab-buttons", self._button)
         # On the picture lies a grid of buttons that can't be seen, one on each cell.
         self._cells = widgets.GridBox().add_class("dnilab-cells")
         frame = parts.boxed("dnilab-map-frame", parts.boxed("dnilab-map", image, self._cells))
         self._progress_box.layout.display = self._cells.layout.display = "none"
         self._news, self._links = parts.text("dnilab-sentence"), parts.text("dnilab-links")
-        under = widgets.VBox(
-            [*rows, self._line, buttons, self._progress_box, alert, frame, self._news, sentence,
-             self._links]
-        )  # fmt: skip
+        run = (button_row(self._button), self._progress_box, alert, frame)
+        under = widgets.VBox([*rows, self._line, *run, self._news, sentence, self._links])
         under.add_class("dnilab-sweep")
         self._heading = parts.heading("Sweep", under, opened=False, moved=self.follow)
         panel.children = (self._heading, under)
@@ -244,8 +241,8 @@ class SweepPart(Panel[Swept]):
             close_tree(old)
         self._buttons: dict[Place, widgets.Button] = {}
         for place in sorted(plan.cells, key=lambda place: (-place[1], place[0])):
-            button = parts.button("", "", partial(self.click, place))
-            self._buttons[place] = button.add_class("dnilab-cell")
+            self._buttons[place] = button("", "", partial(self.click, place))
+            self._buttons[place].add_class("dnilab-cell")
         self._cells.layout.grid_template_columns = f"repeat({len(plan.axes[0].values)}, 1fr)"
         self._cells.children = tuple(self._buttons.values())
         self._tell("")
@@ -267,15 +264,15 @@ class SweepPart(Panel[Swept]):
         plan, drawn, values = self.shown, self.map, self._playground.values
         if plan is None or drawn is None:
             return
-        for place, button in self._buttons.items():
+        for place, on_cell in self._buttons.items():
             cell = plan.cells[place]
             here = all(cell.values[n] == values[n] for n in sweep_plan.LOADED if n != "seeds")
             said = [row.message for row in self._rows(cell) if row.message][:1]
             words = [": ".join([cell.words, drawn.cells[place].words, *said]).rstrip(".") + "."]
             words += ["The controls stand here."] * here
             words += ["Click to load it."] * (not cell.refused)
-            button.tooltip = " ".join(words)
-            (button.add_class if here else button.remove_class)("dnilab-here")
+            on_cell.tooltip = " ".join(words)
+            (on_cell.add_class if here else on_cell.remove_class)("dnilab-here")
 
     def _finish(self, job: _Job) -> None:
         super()._finish(job)

@@ -14,7 +14,7 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,53 +47,41 @@ def read_sweep(path: PathLike) -> list[Record]:
     return list(found.by_key.values())
 
 
-class SweepFile:
-    """A file that is being written; used with ``with``.
+@contextmanager
+def writing(path: PathLike) -> Iterator[tuple[dict[str, Record], Callable[[Record], None]]]:
+    """A file that is being written: what was in it, and a function that adds a record.
 
-    ``rows``: the records that were in it, by the key of the job, of each the last.  Only one sweep
-    can have a file at a time; the system gives it back when the process ends, however it ends.
-    Where a file system has no locks, that is for the reader to see to.
+    What was in it: the records by the key of the job, of each the last.  What is added is on its
+    way to the disk when the function returns.
+
+    Only one sweep can have a file at a time; the system gives it back when the process ends,
+    however it ends.  Where a file system has no locks, that is for the reader to see to.
 
     Raises ValueError if it is no file of runs, damaged, or written to by another sweep.
     """
+    with open(path, "ab+") as file:
+        if not _locked(file):
+            raise ValueError(
+                f"file is {str(path)!r}, and another sweep is writing it; a sweep accepts a file "
+                "of its own"
+            )
 
-    def __init__(self, path: PathLike) -> None:
-        self.path = Path(path)
-        self._file: IO[bytes] = open(self.path, "ab+")  # noqa: SIM115 - closed by __exit__
+        def add(line: bytes) -> None:
+            file.write(line)
+            file.flush()
+
         try:
-            if not _locked(self._file):
-                said = f"file is {str(self.path)!r}, and another sweep is writing it"
-                raise ValueError(f"{said}; a sweep accepts a file of its own")
-            self._file.seek(0)
-            found = parsed(str(self.path), self._file.read())
+            file.seek(0)
+            found = parsed(str(path), file.read())
             if found.torn:
-                self._file.truncate(found.whole)
+                file.truncate(found.whole)
             if found.whole == 0:
-                self._write(_heading_line())
-            self.rows = found.by_key
+                add(_heading_line())
             found.tell_if_torn()
             found.tell_if_made_elsewhere()
-        except BaseException:
-            self._close()
-            raise
-
-    def append(self, record: Record) -> None:
-        """Add a record; it is on its way to the disk when this returns."""
-        self._write(_line(record))
-
-    def _write(self, line: bytes) -> None:
-        self._file.write(line)
-        self._file.flush()
-
-    def __enter__(self) -> SweepFile:
-        return self
-
-    def __exit__(self, *fault: object) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        _unlock(self._file)  # by name: a process that was forked meanwhile has the file open, too
-        self._file.close()
+            yield found.by_key, lambda record: add(_line(record))
+        finally:
+            _unlock(file)  # by name: a process that was forked meanwhile has the file open, too
 
 
 def check_file(path: PathLike) -> None:
@@ -190,20 +178,13 @@ def parsed(name: str, content: bytes) -> Found:
         raise ValueError(f"{said}; this dnilab accepts version {version}")
     records = []
     for number, line in enumerate(lines, start=2):
-        with damaged(f"file is {name!r}, and its line {number}"):
+        try:
             records.append(_record(line, must_be_sealed=version > 1))
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
+                RecursionError) as fault:  # fmt: skip
+            why = f"{fault} is missing" if isinstance(fault, KeyError) else str(fault)
+            raise ValueError(f"file is {name!r}, and its line {number} is damaged: {why}") from None
     return Found(name, records, heading, whole, whole < len(content))
-
-
-@contextmanager
-def damaged(what: str) -> Iterator[None]:
-    """Whatever goes wrong while ``what`` is read is a ValueError that says so."""
-    try:
-        yield
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
-            RecursionError) as fault:  # fmt: skip
-        why = f"{fault} is missing" if isinstance(fault, KeyError) else str(fault)
-        raise ValueError(f"{what} is damaged: {why}") from None
 
 
 def foreign(name: str) -> str:

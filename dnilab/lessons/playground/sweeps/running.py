@@ -18,10 +18,11 @@ from dnilab.experiments.compare import Run, run
 from dnilab.experiments.settings import Settings
 from dnilab.lessons.playground.experiments.records import DONE, FAILED, REFUSED, Job, Record
 from dnilab.lessons.playground.sweeps.executors import OnDask, on_dask, process_pool, workers_here
-from dnilab.lessons.playground.sweeps.file import PathLike, SweepFile, check_file
+from dnilab.lessons.playground.sweeps.file import PathLike, check_file, writing
 from dnilab.training.one_thread import one_blas_thread
 
 Runner = Callable[[Settings], Run]
+BEAT = 0.05  # seconds after which a sweep with a beat gives a sign, while no row comes
 LOOK = 1.0  # seconds after which Dask's futures are looked at, while none comes in
 
 
@@ -112,53 +113,48 @@ def sweep(
     executor broke, as when one of its processes was killed: rows that were finished are kept.
     A Dask cluster runs the jobs of a worker that was killed on another one.
     """
-    plan = _checked(jobs, executor, file)
-    progress = true_or_false("progress", progress)
-    rows = _rows(plan, on_dask(executor), file, progress, runner, None)
-    return cast(Iterator[Record], rows)  # without a beat there is nothing else
-
-
-def beating(
-    jobs: Iterable[Job | Settings], executor: Executor, *, runner: Runner = run, beat: float = 0.05
-) -> Generator[Record | None]:
-    """The rows of a sweep, and None after every ``beat`` seconds in which none came.
-
-    So that who takes the rows can close it at any time, and look after something else meanwhile.
-    """
-    return _rows(_checked(jobs, executor, None), executor, None, False, runner, beat)
-
-
-def _checked(
-    jobs: Iterable[Job | Settings], executor: Any, file: PathLike | None
-) -> dict[str, Job]:
-    """The jobs by their keys.  Raises ValueError, naming the argument."""
     instance_of("jobs", jobs, Iterable, "what sweep_plan made, in a list")
+    every = [job if isinstance(job, Job) else Job.of(job) for job in jobs]
     if executor is not None and not hasattr(executor, "submit"):
         accepts = "a concurrent.futures.Executor, such as ThreadPoolExecutor(2) or a Dask client's "
         refuse("executor", executor, accepts + "get_executor(), or None")
     if file is not None:
         check_file(file)
-    every = [job if isinstance(job, Job) else Job.of(job) for job in jobs]
-    return {job.key: job for job in every}
+    progress = true_or_false("progress", progress)
+    rows = _rows(every, on_dask(executor), file, progress, runner)
+    return cast(Iterator[Record], rows)  # without a beat there is nothing else
+
+
+def beating(
+    jobs: Iterable[Job], executor: Executor, *, runner: Runner = run
+) -> Generator[Record | None]:
+    """The rows of a sweep, and None now and then while none comes.
+
+    So that who takes the rows can close it at any time, and look after something else meanwhile.
+    """
+    return _rows(jobs, executor, None, False, runner, BEAT)
 
 
 def _rows(
-    plan: dict[str, Job],
+    jobs: Iterable[Job],
     executor: Executor | None,
     file: PathLike | None,
     progress: bool,
     runner: Runner,
-    beat: float | None,
+    beat: float | None = None,
 ) -> Generator[Record | None]:
+    plan = {job.key: job for job in jobs}
     with ExitStack() as ending:
-        kept = ending.enter_context(SweepFile(file)) if file is not None else None
-        before = kept.rows if kept is not None else {}
+        before: dict[str, Record] = {}
+        keep: Callable[[Record], None] = _forget
+        if file is not None:
+            before, keep = ending.enter_context(writing(file))
         bar = ending.enter_context(_bar(len(plan), progress))
         rows: list[Record] = []
 
         def hand_out(row: Record, *, new: bool = True) -> Record:
-            if new and kept is not None:
-                kept.append(row)
+            if new:
+                keep(row)
             rows.append(row)
             if failed := sum(row.status == FAILED for row in rows):
                 bar.set_postfix_str(f"{failed} failed", refresh=False)
@@ -205,12 +201,16 @@ def _rows(
         finally:
             for future in futures:
                 # Nobody takes its row any more, but it need not be run again.
-                if kept is not None and _has_row(future):
-                    kept.append(future.result())
+                if _has_row(future):
+                    keep(future.result())
                 future.cancel()
         if missing:
             bar.close()
             raise SweepInterrupted(_in_words(why, rows, missing, file), rows, missing) from why
+
+
+def _forget(row: Record) -> None:
+    """What is done with a row where there is no file for it."""
 
 
 def _as_they_end(
