@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import instance_of, one_of, real_number, refuse
+from dnilab.checks import instance_of, one_of, real_number
 
 Updater = Callable[[Sequence[np.ndarray], int], None]
 Memory = dict[str, Any]
@@ -52,7 +52,10 @@ def memory_of(updater: Updater) -> Memory:
     """
     recall = getattr(updater, "recall", None)
     if recall is None:
-        refuse("updater", updater, f"one that tells its memory, of {', '.join(OPTIMISERS)}")
+        known = ", ".join(OPTIMISERS)
+        raise ValueError(
+            f"updater {updater!r} does not tell its memory; a checkpoint accepts the optimisers {known}"
+        )
     memory: Memory = recall()
     return memory
 

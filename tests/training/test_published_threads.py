@@ -124,7 +124,7 @@ def test_nothing_is_kept_of_a_fit_that_is_done(executor: str) -> None:
     with nothing_left():
         for _ in EXECUTORS[executor](stack, workers, program, owners, [5, 12]):
             assert workers[0].store == {}
-            assert workers[0].feed._x == {}
+            assert workers[0].feed._kept == {}
 
 
 def test_on_one_thread_the_blue_box_is_the_red_box() -> None:
