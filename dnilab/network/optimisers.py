@@ -54,7 +54,8 @@ def memory_of(updater: Updater) -> Memory:
     if recall is None:
         known = ", ".join(OPTIMISERS)
         raise ValueError(
-            f"updater {updater!r} does not tell its memory; a checkpoint accepts the optimisers {known}"
+            f"updater {updater!r} does not tell its memory; a checkpoint accepts the optimisers "
+            f"{known}"
         )
     memory: Memory = recall()
     return memory
