@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import count
 from typing import Any, Literal, NamedTuple
 
@@ -104,15 +103,21 @@ class _Gathered:
     """
 
     def __init__(self, data: Dataset, rows: np.ndarray) -> None:
-        self.data, self.rows = data, rows
+        self._data, self._rows = data, rows
+        self._x: np.ndarray | None = None  # plain: a cached_property takes a lock
+        self._y: np.ndarray | None = None
 
-    @cached_property
+    @property
     def x(self) -> np.ndarray:
-        return self.data.x_train.take(self.rows, axis=0)
+        if self._x is None:
+            self._x = self._data.x_train.take(self._rows, axis=0)
+        return self._x
 
-    @cached_property
+    @property
     def y(self) -> np.ndarray:
-        return self.data.y_train.take(self.rows, axis=0)
+        if self._y is None:
+            self._y = self._data.y_train.take(self._rows, axis=0)
+        return self._y
 
 
 class Stream:

@@ -267,21 +267,23 @@ class Chain(Layer):
         return [theta for layer in self.layers for theta in layer.thetas]
 
     def __call__(self, *heard: Any) -> tuple[np.ndarray, Pullback]:
-        first, *others = self.layers
-        y, first_pullback = first(*heard)
+        layers = self.layers
+        y, first_pullback = layers[0](*heard)
+        if len(layers) == 1:
+            return y, first_pullback
         pullbacks = []
-        for layer in others:
+        for layer in layers[1:]:
             y, layer_pullback = layer(y)
             pullbacks.append(layer_pullback)
-        pullbacks.reverse()
 
         def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, ...]:
             grads: list[np.ndarray] = []
-            for layer_pullback in pullbacks:  # all of these need dx, to hand it on
+            for layer_pullback in reversed(pullbacks):  # all of these need dx, to hand it on
                 dy, grad = layer_pullback(dy, True)
-                grads = grad + grads
-            *down, grad = first_pullback(dy, want_dx)
-            return *down, grad + grads
+                grads[:0] = grad
+            down = first_pullback(dy, want_dx)
+            grads[:0] = down[-1]
+            return *down[:-1], grads
 
         return y, pullback
 

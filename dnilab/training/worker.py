@@ -177,10 +177,10 @@ def forward_update(k: int, tools: Tools) -> Action:
         if say:
             say(t, h)  # first of all: somebody may be waiting for it
         g, learn = ask(h, t)
-        *down, grads = pullback(g, want_dx)
+        down = pullback(g, want_dx)  # and, as the last of them, the gradients of the parameters
         if tell:
             tell(t, down)
-        update(grads, len(h))
+        update(down[-1], len(h))
         if keep_guess:
             keep_guess(t, (g, learn, h))
         if keep_error:
@@ -349,10 +349,10 @@ def unlocked_update(k: int, tools: Tools) -> Action:
         if say:
             say(t, h)
         g, learn = ask(h, t)
-        *down, grads = pullback(g, want_dx)
+        down = pullback(g, want_dx)  # and, as the last of them, the gradients of the parameters
         if tell:
             tell(t, down)
-        update(grads, len(h))
+        update(down[-1], len(h))
         if keep_guess:
             keep_guess(t, (g, learn, h))
         if keep_prediction:
