@@ -135,9 +135,8 @@ def runner(
     whole_number("blas_threads", blas_threads, 1)
 
     def run(n: int) -> tuple[Span, ...]:
-        optimiser = SGD(RATE)
         workers = make_workers(
-            stack, lambda: Feed(data, batch, 0), program, optimiser, optimiser, n
+            stack, lambda: Feed(data, batch, 0), program, *(SGD(RATE),) * 2, n, owners=owners
         )
         spans: tuple[Span, ...] = ()
         with held_at(blas_threads):

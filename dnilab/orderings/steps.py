@@ -377,7 +377,8 @@ def _impossible(step: Step, wiring: Wiring) -> str:
     return ""
 
 
-def _needs_and_makes(op: str, module: int, wiring: Wiring) -> Needs:
+def flow_of(op: str, module: int, wiring: Wiring) -> Needs:
+    """``needs_and_makes`` of an operation on batch 0 of a module."""
     # kept by the wiring: to look a long one up would take as long as it is
     if (op, module) not in wiring.known:
         wiring.known[op, module] = needs_and_makes(Step(op, module), wiring)
@@ -386,7 +387,7 @@ def _needs_and_makes(op: str, module: int, wiring: Wiring) -> Needs:
 
 def in_a_run(step: Step, wiring: Wiring) -> Needs:
     """``needs_and_makes`` in a run, where nothing comes from before its first batch."""
-    needs, makes = _needs_and_makes(step.op, step.module, wiring)
+    needs, makes = flow_of(step.op, step.module, wiring)
     t = step.batch
     return (
         tuple(Value(kind, k, b + t) for kind, k, b in needs if b + t >= 0),
@@ -396,7 +397,7 @@ def in_a_run(step: Step, wiring: Wiring) -> Needs:
 
 def reach(step: Step, wiring: Wiring) -> int:
     """How many batches after its own a step has to wait for."""
-    needs, _ = _needs_and_makes(step.op, step.module, wiring)
+    needs, _ = flow_of(step.op, step.module, wiring)
     return max((0, *(value.batch for value in needs)))
 
 

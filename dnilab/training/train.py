@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from importlib import import_module
@@ -247,12 +247,14 @@ def make_workers(
     generator_optimiser: Optimiser,
     batches: int,
     kind: type[Worker] = Worker,
+    owners: Mapping[int, int] | None = None,
 ) -> list[Any]:
     """One worker for each list of steps, each with a source of batches of its own.
 
+    ``owners``: which of them owns each module, if ``check`` has told already: it takes a while.
     Raises IllegalProgram unless the program can run.
     """
-    owners = check(program)
+    owners = check(program) if owners is None else owners
     keep_freed_memory()
     return [
         kind(
@@ -350,7 +352,7 @@ def train(
     make = partial(make_workers, stack, partial(Feed, data, batch_size, seed), program, *both)
     keeper = None
     if checkpoint is None and checkpoint_every is None and resume is None:
-        workers = make(batches)
+        workers = make(batches, owners=owners)
     else:
         run = {"stack": stack, "data": data, "program": program, "optimiser": both[0],
                "generator_optimiser": both[1], "batch_size": batch_size, "epochs": epochs,

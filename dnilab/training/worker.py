@@ -25,7 +25,7 @@ from dnilab.network import Loss, Module, Optimiser, Signal
 from dnilab.network.layers import add_up
 from dnilab.network.optimisers import Updater
 from dnilab.orderings import Program, Step, Wiring, needs_and_makes
-from dnilab.orderings.steps import numbered, reach
+from dnilab.orderings.steps import flow_of, numbered, reach
 from dnilab.training.events import Span
 
 Part = tuple[int, str]  # module, and "body", "generator", "readout" or "input model"
@@ -427,7 +427,7 @@ def users_of_values(program: Program, owners: Mapping[int, int]) -> dict[tuple[s
     return {
         (value.kind, value.module): owners[step.module]
         for step in program.steps()
-        for value in needs_and_makes(step, program.wires)[0]
+        for value in flow_of(step.op, step.module, program.wires)[0]
     }
 
 

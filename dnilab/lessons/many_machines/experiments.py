@@ -89,7 +89,7 @@ def _laps(
     optimiser = SGD(RATE)
     batches = laps * turns * program.batches_per_turn
     workers = make_workers(
-        stack, lambda: Feed(data, batch, 0), program, optimiser, optimiser, batches
+        stack, lambda: Feed(data, batch, 0), program, optimiser, optimiser, batches, owners=owners
     )
     stops = [lap * turns for lap in range(1, laps + 1)]
     return (yield from executor(stack, workers, program, owners, stops))
