@@ -12,6 +12,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from dnilab.experiments import timing
+from dnilab.lessons.update_orderings.experiments import machine
 from dnilab.orderings import blue_box, multiplications, pipeline, sequential
 from dnilab.training import Span
 from dnilab.training.published_threads import processes_can_fork
@@ -136,7 +137,7 @@ def test_groups_of_is_the_most_even_by_the_cost_model():
 
 
 class TestTwoAtOnce:
-    @pytest.mark.parametrize("how", [timing.together, timing.in_turn])
+    @pytest.mark.parametrize("how", [machine.together, machine.in_turn])
     def test_each_does_its_work(self, how):
         done = []
         how(lambda n: done.append(("a", n)), lambda n: done.append(("b", n)))(3)
@@ -144,17 +145,17 @@ class TestTwoAtOnce:
 
     def test_together_is_on_other_threads(self):
         here = []
-        timing.together(lambda n: here.append(threading.current_thread()))(1)
-        timing.in_turn(lambda n: here.append(threading.current_thread()))(1)
+        machine.together(lambda n: here.append(threading.current_thread()))(1)
+        machine.in_turn(lambda n: here.append(threading.current_thread()))(1)
         assert here[0] is not threading.main_thread()
         assert here[1] is threading.current_thread()
 
 
 def test_what_does_nothing_leaves_nothing():
     before = threading.active_count()
-    timing.start_threads(3)
-    timing.counting(1)
-    timing.products(4, 3)(2)
+    machine.start_threads(3)
+    machine.counting(1)
+    machine.products(4, 3)(2)
     assert threading.active_count() == before
 
 
@@ -162,14 +163,14 @@ def test_what_does_nothing_leaves_nothing():
 def test_processes_end():
     import multiprocessing
 
-    timing.start_processes(2)
+    machine.start_processes(2)
     assert multiprocessing.active_children() == []
 
 
 def test_without_fork(monkeypatch):
-    monkeypatch.setattr(timing, "processes_can_fork", lambda: False)
+    monkeypatch.setattr(machine, "processes_can_fork", lambda: False)
     with pytest.raises(ValueError, match="can fork"):
-        timing.start_processes(1)
+        machine.start_processes(1)
 
 
 def test_the_machine():
