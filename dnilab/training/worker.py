@@ -166,9 +166,9 @@ def _error_keeper(k: int, tools: Tools) -> Keep | None:
     return _several([tools.keeper(numbered("error", place), k) for place in places])
 
 
-def forward_update(k: int, tools: Tools) -> Action:
-    """Forward and update by the module's own signal: does not wait for any module above."""
-    forward, ask, update = _forward(k, tools), asker(k, tools), tools.updates[k, "body"]
+def _update_at_once(k: int, tools: Tools, forward: Callable[[int], Any]) -> Action:
+    """``forward``, and an update by the module's own signal."""
+    ask, update = asker(k, tools), tools.updates[k, "body"]
     say, tell, keep_guess = _say(k, tools), _tell(k, tools), tools.keeper("guess", k)
     keep_error, want_dx = _error_keeper(k, tools), tell is not None
 
@@ -187,6 +187,11 @@ def forward_update(k: int, tools: Tools) -> Action:
             keep_error(t, g)
 
     return act
+
+
+def forward_update(k: int, tools: Tools) -> Action:
+    """Forward and update by the module's own signal: does not wait for any module above."""
+    return _update_at_once(k, tools, _forward(k, tools))
 
 
 def fit(k: int, tools: Tools) -> Action:
@@ -338,27 +343,16 @@ def _predict(k: int, tools: Tools) -> Callable[[int], tuple[np.ndarray, Any]]:
 
 def unlocked_update(k: int, tools: Tools) -> Action:
     """Forward from a predicted input, guess, pull back and update: waits for nobody at all."""
-    body, update, predict = tools.modules[k].body, tools.updates[k, "body"], _predict(k, tools)
-    ask, say, tell = asker(k, tools), _say(k, tools), _tell(k, tools)
-    keep_guess, keep_prediction = tools.keeper("guess", k), tools.keeper("prediction", k)
-    want_dx = tell is not None
+    body, predict = tools.modules[k].body, _predict(k, tools)
+    keep_prediction = tools.keeper("prediction", k)
 
-    def act(t: int) -> None:
+    def forward(t: int) -> Any:
         prediction = predict(t)
-        h, pullback = body(prediction[0])
-        if say:
-            say(t, h)
-        g, learn = ask(h, t)
-        down = pullback(g, want_dx)  # and, as the last of them, the gradients of the parameters
-        if tell:
-            tell(t, down)
-        update(down[-1], len(h))
-        if keep_guess:
-            keep_guess(t, (g, learn, h))
         if keep_prediction:
             keep_prediction(t, prediction)
+        return body(prediction[0])
 
-    return act
+    return _update_at_once(k, tools, forward)
 
 
 def fit_input(k: int, tools: Tools, again: bool = False) -> Action:

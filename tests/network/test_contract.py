@@ -14,6 +14,7 @@ from dnilab.lessons.any_graph.network.joins import Add, Concatenate
 from dnilab.network import BatchNorm, Chain, Dense, ReLU, Sigmoid, Tanh
 from tests.network import cases, contract
 from tests.network.contract import Case
+from tests.network.spoilt import Spoilt
 
 
 @pytest.mark.parametrize("clause", contract.CLAUSES, ids=lambda clause: clause.__name__)
@@ -76,21 +77,8 @@ def test_the_clauses_hold_at_any_size(
 # ---- planted mistakes: the same clauses must catch each of them ----------------------------------
 
 
-class Planted(Dense):
-    """A square dense layer whose pullback passes through ``spoil(x, dy, dx, grad)``."""
-
-    def spoil(self, x: Any, dy: Any, dx: Any, grad: Any) -> tuple[Any, Any]:
-        return dx, grad
-
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Any]:
-        y, sound = super().__call__(x)
-
-        def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, Any]:
-            dx, (grad,) = sound(dy)
-            dx, grad = self.spoil(x, dy, dx, grad)
-            return (dx if want_dx else None), [grad]
-
-        return y, pullback
+class Planted(Spoilt, Dense):
+    """A square dense layer to spoil."""
 
 
 class SignOfInput(Planted):

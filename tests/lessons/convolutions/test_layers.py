@@ -14,6 +14,7 @@ from dnilab.lessons.convolutions.network.pooling import Flatten, MaxPool2D, Mean
 from dnilab.network import BatchNorm, Chain, Dense, relative_error
 from dnilab.network.layers import Pullback
 from tests.network import cases, contract
+from tests.network.spoilt import Spoilt
 
 
 def by_hand(x: np.ndarray, W: np.ndarray, b: np.ndarray, stride: int, padding: int) -> np.ndarray:
@@ -191,21 +192,8 @@ def test_inputs(layer: Any, shape: tuple[int, ...], says: str) -> None:
 # ---- planted mistakes --------------------------------------------------------------------------
 
 
-class Planted(Conv2D):
-    """A convolution whose pullback is spoilt."""
-
-    def spoil(self, x: Any, dy: Any, dx: Any, grad: Any) -> tuple[Any, Any]:
-        return dx, grad
-
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]:
-        y, sound = super().__call__(x)
-
-        def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, Any]:
-            dx, (grad,) = sound(dy)
-            dx, grad = self.spoil(x, dy, dx, grad)
-            return (dx if want_dx else None), [grad]
-
-        return y, pullback
+class Planted(Spoilt, Conv2D):
+    """A convolution to spoil."""
 
 
 class Overwrites(Planted):
