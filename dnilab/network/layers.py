@@ -25,6 +25,9 @@ class Layer:
     out).  ``dx, grads = pullback(dy)``: dx like x; grads has one flat gradient, summed over the
     batch, for each entry of ``thetas``.  With ``want_dx=False``, dx is None and costs nothing.
 
+    ``puts_off``: whether it takes ``pullback(dy, want_dx, later=True)`` too.  Then an entry of
+    grads may be a function that finds the gradient when it is called: dx is there sooner.
+
     Chains, modules, generators and whole graphs keep it too.  Where several things are heard, as
     many gradients come down: ``y, pullback = node(*heard)``; ``*down, grads = pullback(dy)``.
 
@@ -35,6 +38,7 @@ class Layer:
     """
 
     theta: np.ndarray = np.empty(0)
+    puts_off = False
 
     @property
     def thetas(self) -> list[np.ndarray]:
@@ -75,6 +79,8 @@ class Dense(Layer):
     Raises ValueError for a size below 1, and at the call for an x of another width.
     """
 
+    puts_off = True
+
     def __init__(
         self,
         n_in: int,
@@ -103,12 +109,16 @@ class Dense(Layer):
         theta, W, back = self.theta, self.W, self._back()
         y = self.predict(x)
 
-        def pullback(dy: np.ndarray, want_dx: bool = True) -> Back:
-            grad = np.empty(theta.size, dy.dtype)
-            cut = W.size
-            np.dot(x.T, dy, out=grad[:cut].reshape(W.shape))  # dL/dW = x^T dy
-            np.add.reduce(dy, axis=0, out=grad[cut:])  # dL/db: the sum over the batch
-            return (dy.dot(back) if want_dx else None), [grad]  # dL/dx = dy W^T
+        def pullback(dy: np.ndarray, want_dx: bool = True, later: bool = False) -> Any:
+            def own() -> np.ndarray:
+                grad = np.empty(theta.size, dy.dtype)
+                cut = W.size
+                np.dot(x.T, dy, out=grad[:cut].reshape(W.shape))  # dL/dW = x^T dy
+                np.add.reduce(dy, axis=0, out=grad[cut:])  # dL/db: the sum over the batch
+                return grad
+
+            dx = dy.dot(back) if want_dx else None  # dL/dx = dy W^T
+            return dx, [own if later else own()]
 
         return y, pullback
 
@@ -256,6 +266,8 @@ class Chain(Layer):
     layer hears several things, so does the chain.
     """
 
+    puts_off = True
+
     def __init__(self, layers: Sequence[Any]) -> None:
         if not layers:
             raise ValueError("layers is empty; it accepts one layer or more")
@@ -269,21 +281,20 @@ class Chain(Layer):
     def __call__(self, *heard: Any) -> tuple[np.ndarray, Pullback]:
         layers = self.layers
         y, first_pullback = layers[0](*heard)
-        if len(layers) == 1:
-            return y, first_pullback
-        pullbacks = []
+        pullbacks = [first_pullback]
         for layer in layers[1:]:
             y, layer_pullback = layer(y)
             pullbacks.append(layer_pullback)
 
-        def pullback(dy: np.ndarray, want_dx: bool = True) -> tuple[Any, ...]:
-            grads: list[np.ndarray] = []
-            for layer_pullback in reversed(pullbacks):  # all of these need dx, to hand it on
-                dy, grad = layer_pullback(dy, True)
+        def pullback(dy: np.ndarray, want_dx: bool = True, later: bool = False) -> tuple[Any, ...]:
+            grads: list[Any] = []
+            for i in range(len(layers) - 1, -1, -1):
+                puts_off = (True,) if later and getattr(layers[i], "puts_off", False) else ()
+                # all but the first need dx, to hand it on
+                *down, grad = pullbacks[i](dy, want_dx or i > 0, *puts_off)
+                dy = down[0]
                 grads[:0] = grad
-            down = first_pullback(dy, want_dx)
-            grads[:0] = down[-1]
-            return *down[:-1], grads
+            return *down, grads
 
         return y, pullback
 

@@ -43,10 +43,12 @@ def multiplications(
     for k, (a, b) in enumerate(pairwise(edges), start=1):
         n_in, n_out = widths[a], widths[b]
         product = _products(widths[a : b + 1])
-        costs["forward", k] = product
+        costs["forward", k] = costs["forward_keep", k] = product
         # dW and dx of each layer; but dx of the first only where somebody below is told it
         told_nobody = k == 1 or signal in ("readout", "feedback")
         costs["backward", k] = 2 * product - told_nobody * n_in * widths[a + 1]
+        costs["backward_weights", k] = product
+        costs["backward_input", k] = costs["backward", k] - product
         costs["pull", k] = costs["backward", k]
         costs["update", k] = 0
         guess = 0
@@ -61,6 +63,7 @@ def multiplications(
             costs["fit", k] = 0  # the gradient is there already
         elif b < last and signal == "feedback":
             costs["backward", k] += outputs * n_out
+            costs["backward_input", k] += outputs * n_out
         costs["forward_guess", k] = product + guess
         costs["forward_update", k] = product + guess + costs["backward", k]
         costs["unlocked_update", k] = costs["forward_update", k]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dnilab.orderings.groups import StepTimes
 from dnilab.orderings.steps import Program, Step, Value, check, in_a_run, steps_of, writes
 
-FORWARDS = {"forward", "forward_update", "forward_guess", "unlocked_update"}
+FORWARDS = {"forward", "forward_keep", "forward_update", "forward_guess", "unlocked_update"}
 
 
 def all_that_it_can_need(program: Program) -> Program:

@@ -15,7 +15,10 @@ OPERATIONS = {
     "fit": "update the signal by what it learns from: a generator by what came from above",
     "late_fit": "let the generator of today guess again, and update it by that guess's error",
     "forward": "forward alone",
+    "forward_keep": "forward alone, and keep the parameters of now for the way back",
     "backward": "pull the gradient that came from above (or the loss) back through the module",
+    "backward_input": "pull it back to what the module heard, and leave its own for later",
+    "backward_weights": "find the module's own gradients, which backward_input has left",
     "update": "update the module with the gradients that were found",
     "forward_guess": "forward, and guess the gradient at the output, without an update",
     "pull": "pull the module's own guess back through it",
@@ -46,8 +49,8 @@ class Value(NamedTuple):
 
     ``kind`` is "h" (activation of the module), "message" (gradient with respect to what the
     module has heard, sent down), "guess" (g_hat with its pullback, and h), "pullback" (of the
-    module), "grads", "error" (of the top, for those who have nothing but feedback), or
-    "prediction" (of the module's input, with its pullback).
+    module), "grads", "owed" (gradients that are still to be found), "error" (of the top, for those
+    who have nothing but feedback), or "prediction" (of the module's input, with its pullback).
 
     Where a module is heard by several, each gets an "h" of its own, and where it has heard
     several, each gets a "message": the second is "h 2", and so on.
@@ -145,7 +148,7 @@ class Wiring:
         return tuple(tuple(users) for users in found)
 
     @cached_property
-    def known(self) -> dict[tuple[str, int], Needs]:
+    def known(self) -> dict[tuple[str, int, int], Needs]:
         """What the operations on its modules need and make, at batch 0, as far as asked for."""
         return {}
 
@@ -205,12 +208,15 @@ class Step:
 
     ``alone``: run on a new thread, started for this step and forgotten, as the published
     threaded code does it.  Such a step races with the steps after it.
+
+    ``over``: of an update, over how many batches it adds up, this one and those before it.
     """
 
     op: str
     module: int
     batch: int = 0
     alone: bool = False
+    over: int = 1
 
     def __post_init__(self) -> None:
         one_of("op", self.op, tuple(OPERATIONS))
@@ -218,9 +224,11 @@ class Step:
         if type(self.batch) is not int:
             refuse("batch", self.batch, "a whole number")
         true_or_false("alone", self.alone)
+        whole_number("over", self.over, 1, None if self.op == "update" else 1)
 
     def __str__(self) -> str:
-        return f"{self.op} of module {self.module}, batch {self.batch}"
+        since = f"es {self.batch - self.over + 1} to" if self.over > 1 else ""
+        return f"{self.op} of module {self.module}, batch{since} {self.batch}"
 
 
 @dataclass(frozen=True)
@@ -300,8 +308,11 @@ FLOW = {
     "fit": ("told guess", ""),
     "late_fit": ("told guess", ""),
     "forward": ("hears", "output pullback"),
+    "forward_keep": ("hears", "output pullback"),
     "backward": ("above pullback", "down grads errors"),
-    "update": ("grads", ""),
+    "backward_input": ("above pullback", "down owed errors"),
+    "backward_weights": ("owed", "grads"),
+    "update": ("sum", ""),
     "forward_guess": ("hears", "says guess pullback"),
     "pull": ("pullback", "down grads"),
     "unlocked_update": ("", "down says guess prediction"),
@@ -322,15 +333,16 @@ def needs_and_makes(step: Step, modules: int | Wiring) -> Needs:
     why_not = _impossible(step, wiring)
     if why_not:
         raise IllegalProgram(f"{step}: {why_not}")
-    around = _values_around(step.module, step.batch, wiring)
+    around = _values_around(step, wiring)
     needs, makes = (
         tuple(value for name in names.split() for value in around[name]) for names in FLOW[step.op]
     )
     return needs, makes
 
 
-def _values_around(k: int, t: int, wiring: Wiring) -> dict[str, Sequence[Value]]:
-    """All that goes in and out of module k on batch t, by what it is to the module."""
+def _values_around(step: Step, wiring: Wiring) -> dict[str, Sequence[Value]]:
+    """All that goes in and out of the step's module on its batch, by what it is to the module."""
+    k, t = step.module, step.batch
     users, signal, top = wiring.users[k - 1], wiring.signal(k), wiring.modules
     below = [(ear, User(k, place, ear.late)) for place, ear in wiring.sources(k)]
     says = [Value(numbered("h", place), k, t) for place in range(len(users))]
@@ -354,7 +366,9 @@ def _values_around(k: int, t: int, wiring: Wiring) -> dict[str, Sequence[Value]]
         "guess": [Value("guess", k, t)] * (bool(users) or signal == "readout"),
         "prediction": [Value("prediction", k, t)] * bool(below),
         "pullback": [Value("pullback", k, t)],
+        "owed": [Value("owed", k, t)],
         "grads": [Value("grads", k, t)],
+        "sum": [Value("grads", k, t - back) for back in reversed(range(step.over))],
     }
 
 
@@ -370,24 +384,25 @@ def _impossible(step: Step, wiring: Wiring) -> str:
     if op in ("fit", "late_fit") and signal not in ("generator", "readout"):
         what = "the top module has" if is_top else f"the module has {signal!r}, and"
         return f"{what} no generator to fit"
-    if op == "backward" and signal == "readout" and not wiring.users[k - 1]:
+    if op in ("backward", "backward_input") and signal == "readout" and not wiring.users[k - 1]:
         return "nobody hears the module, so nothing comes down"
     if op in ("fit_input", "late_fit_input") and not wiring.sources(k):
         return f"module {k} sees x itself and predicts no input"
     return ""
 
 
-def flow_of(op: str, module: int, wiring: Wiring) -> Needs:
-    """``needs_and_makes`` of an operation on batch 0 of a module."""
+def flow_of(step: Step, wiring: Wiring) -> Needs:
+    """``needs_and_makes`` of a step, as if it were on batch 0."""
     # kept by the wiring: to look a long one up would take as long as it is
-    if (op, module) not in wiring.known:
-        wiring.known[op, module] = needs_and_makes(Step(op, module), wiring)
-    return wiring.known[op, module]
+    key = step.op, step.module, step.over
+    if key not in wiring.known:
+        wiring.known[key] = needs_and_makes(replace(step, batch=0), wiring)
+    return wiring.known[key]
 
 
 def in_a_run(step: Step, wiring: Wiring) -> Needs:
     """``needs_and_makes`` in a run, where nothing comes from before its first batch."""
-    needs, makes = flow_of(step.op, step.module, wiring)
+    needs, makes = flow_of(step, wiring)
     t = step.batch
     return (
         tuple(Value(kind, k, b + t) for kind, k, b in needs if b + t >= 0),
@@ -397,7 +412,7 @@ def in_a_run(step: Step, wiring: Wiring) -> Needs:
 
 def reach(step: Step, wiring: Wiring) -> int:
     """How many batches after its own a step has to wait for."""
-    needs, _ = flow_of(step.op, step.module, wiring)
+    needs, _ = flow_of(step, wiring)
     return max((0, *(value.batch for value in needs)))
 
 

@@ -20,7 +20,7 @@ from dnilab.training.one_thread import one_blas_thread
 from dnilab.training.worker import Keep, Key, Part, Worker, asker
 
 # Closures, or made of them: they can't be written down.
-UNWRITABLE = ("pullback", "grads")
+UNWRITABLE = ("pullback", "grads", "owed")
 
 
 @dataclass(frozen=True)

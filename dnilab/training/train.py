@@ -92,11 +92,16 @@ def check_parts(stack: Stack, program: Program) -> None:
     for step in program.steps():
         k = step.module
         signal, there = wiring.signal(k), stack.signals[k - 1]
-        backward = step.op == "backward" and signal == "feedback"
+        backward = step.op in ("backward", "backward_input") and signal == "feedback"
         if (step.op in _ASKING or backward) and signal != there:
             has = "no" if there == "truth" else f"a {there}, and no"
             wanted = f"a {signal} at every module where it asks for one"
             raise ValueError(f"stack has {has} {signal} at module {k}; {accepts} {wanted}")
+        if step.op == "backward_input" and not getattr(
+            stack.modules[k - 1].body, "puts_off", False
+        ):
+            wanted = "bodies that can put off their own gradients, as chains and dense layers can"
+            raise ValueError(f"stack has another kind of body at module {k}; {accepts} {wanted}")
         if step.op in ("fit_input", "late_fit_input") and stack.modules[k - 1].input_model is None:
             wanted = "one at every module but the first"
             raise ValueError(f"stack has no input model at module {k}; {accepts} {wanted}")

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
@@ -52,12 +53,13 @@ class Tools:
     updates: Mapping[Part, Updater]
 
 
-def _forward(k: int, tools: Tools) -> Callable[[int], tuple[np.ndarray, Any]]:
+def _forward(k: int, tools: Tools, keep: bool = False) -> Callable[[int], tuple[np.ndarray, Any]]:
     """Module k on batch t: it hears x, and what others have said of this batch or an earlier one.
 
-    From before the first batch it hears None.
+    From before the first batch it hears None.  ``keep``: the pullback has parameters of its own.
     """
-    take, body = tools.store.pop, tools.modules[k].body
+    take, live = tools.store.pop, tools.modules[k].body
+    body: Callable[..., Any] = (lambda *heard: live.copy()(*heard)) if keep else live
     ears: list[Callable[[int], Any]] = []
     for place, (module, late) in enumerate(tools.wiring.heard[k - 1]):
         if module == 0:
@@ -237,9 +239,9 @@ def late_fit(k: int, tools: Tools) -> Action:
     return act
 
 
-def forward(k: int, tools: Tools) -> Action:
+def forward(k: int, tools: Tools, keep: bool = False) -> Action:
     """Forward alone."""
-    go, say, keep_pullback = _forward(k, tools), _say(k, tools), tools.keeper("pullback", k)
+    go, say, keep_pullback = _forward(k, tools, keep), _say(k, tools), tools.keeper("pullback", k)
 
     def act(t: int) -> None:
         h, pullback = go(t)
@@ -249,6 +251,11 @@ def forward(k: int, tools: Tools) -> Action:
             keep_pullback(t, pullback)
 
     return act
+
+
+def forward_keep(k: int, tools: Tools) -> Action:
+    """Forward with a copy of the parameters: the way back will be that of today."""
+    return forward(k, tools, keep=True)
 
 
 def _loss_gradient(k: int, tools: Tools) -> Callable[[int], Any]:
@@ -264,10 +271,10 @@ def _fed_back(k: int, signal: Signal, tools: Tools) -> Callable[[int], Any]:
     return lambda t: signal(None, error=take((kind, top, t)))[0]
 
 
-def backward(k: int, tools: Tools) -> Action:
+def backward(k: int, tools: Tools, kind: str = "grads", *later: bool) -> Action:
     """Pull the gradient from above, or from the loss, back through module k."""
     take, tell, signal = tools.store.pop, _tell(k, tools), tools.modules[k].signal
-    keep_grads, keep_error = tools.keeper("grads", k), _error_keeper(k, tools)
+    keep_grads, keep_error = tools.keeper(kind, k), _error_keeper(k, tools)
     want_dx = tell is not None
     if _is_top(k, tools):
         find = _loss_gradient(k, tools)
@@ -278,13 +285,31 @@ def backward(k: int, tools: Tools) -> Action:
 
     def act(t: int) -> None:
         g = find(t)
-        *down, grads = take(("pullback", k, t))(g, want_dx)
+        *down, grads = take(("pullback", k, t))(g, want_dx, *later)
         if tell:
             tell(t, down)
         if keep_grads:
             keep_grads(t, (grads, len(g)))
         if keep_error:
             keep_error(t, g)
+
+    return act
+
+
+def backward_input(k: int, tools: Tools) -> Action:
+    """The half of ``backward`` that others wait for: what goes down."""
+    return backward(k, tools, "owed", True)
+
+
+def backward_weights(k: int, tools: Tools) -> Action:
+    """The other half: the gradients of the module's own parameters."""
+    take, keep_grads = tools.store.pop, tools.keeper("grads", k)
+
+    def act(t: int) -> None:
+        owed, rows = take(("owed", k, t))
+        grads = [grad() if callable(grad) else grad for grad in owed]
+        if keep_grads:
+            keep_grads(t, (grads, rows))
 
     return act
 
@@ -329,6 +354,18 @@ def update(k: int, tools: Tools) -> Action:
 
     def act(t: int) -> None:
         apply(*take(("grads", k, t)))
+
+    return act
+
+
+def update_over(k: int, tools: Tools, over: int) -> Action:
+    """Update module k with the mean gradient of several batches, added up in their order."""
+    take, apply = tools.store.pop, tools.updates[k, "body"]
+
+    def act(t: int) -> None:
+        found = [take(("grads", k, t - back)) for back in reversed(range(over))]
+        sums = [add_up(of) for of in zip(*(grads for grads, _ in found), strict=True)]
+        apply(sums, sum(rows for _, rows in found))
 
     return act
 
@@ -379,7 +416,10 @@ ACTIONS: dict[str, Callable[[int, Tools], Action]] = {
     "fit": fit,
     "late_fit": late_fit,
     "forward": forward,
+    "forward_keep": forward_keep,
     "backward": backward,
+    "backward_input": backward_input,
+    "backward_weights": backward_weights,
     "update": update,
     "forward_guess": forward_guess,
     "pull": pull,
@@ -421,7 +461,7 @@ def users_of_values(program: Program, owners: Mapping[int, int]) -> dict[tuple[s
     return {
         (value.kind, value.module): owners[step.module]
         for step in program.steps()
-        for value in flow_of(step.op, step.module, program.wires)[0]
+        for value in flow_of(step, program.wires)[0]
     }
 
 
@@ -464,7 +504,7 @@ class Worker:
         self.start_alone: Callable[[Action, str, int], Action] = lambda action, op, k: action
         self._spans: deque[tuple[str, int, int, int, int]] = deque(maxlen=SPANS_KEPT)
         self._steps: list[Prepared] | None = None
-        self._actions: dict[tuple[str, int, bool], tuple[Action, Waits]] = {}
+        self._actions: dict[tuple[str, int, bool, int], tuple[Action, Waits]] = {}
         both = self.optimiser, self.generator_optimiser
         updates = {of: both[of[1] != "body"].start(thetas) for of, thetas in self.thetas().items()}
         self._tools = Tools(
@@ -496,9 +536,11 @@ class Worker:
         """The steps of a turn: action, operation, module, batch, how far it looks ahead, waits."""
         prepared, wiring = [], self.program.wires
         for step in steps:
-            known = (step.op, step.module, step.alone)
+            known = (step.op, step.module, step.alone, step.over)
             if known not in self._actions:
-                action = ACTIONS[step.op](step.module, self._tools)
+                several = partial(update_over, over=step.over)
+                make = ACTIONS[step.op] if step.over == 1 else several
+                action = make(step.module, self._tools)
                 if step.alone:
                     action = self.start_alone(action, step.op, step.module)
                 waits = tuple(
