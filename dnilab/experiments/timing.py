@@ -20,12 +20,13 @@ from dnilab import orderings
 from dnilab.checks import real_number, whole_number
 from dnilab.data import Dataset
 from dnilab.data.dataset import Feed
-from dnilab.network import SGD, BinaryCrossEntropy, Stack
+from dnilab.network import SGD, BinaryCrossEntropy, Optimiser, Stack
 from dnilab.training import Span
 from dnilab.training.one_thread import blas_threads as held_at
 from dnilab.training.train import EXECUTORS, make_workers
 
 RATE = 1e-3  # slow enough that noise never diverges
+SLOW = SGD(RATE)
 Placed = TypeVar("Placed", Span, orderings.Slot)
 Contestant = Callable[[int], object]
 """``contestant(n)`` does its work n times."""
@@ -111,12 +112,14 @@ def runner(
     *,
     dtype: str = "float64",
     blas_threads: int = 1,
+    stack: Stack | None = None,
+    optimiser: Optimiser = SLOW,
 ) -> Callable[[int], tuple[Span, ...]]:
     """``run(n)``: n batches by this program and executor, threads started and joined.
 
-    It returns the steps as they ran (the latest few thousand of each worker).  The network has
-    the given widths, tanh units and linear generators that see h, where the program needs them.
-    Nothing but training is in it: no report, no accuracy.
+    It returns the steps as they ran (the latest few thousand of each worker).  ``stack``: a network
+    of the given widths; None: one with tanh units and linear generators that see h, where the
+    program needs them.  Nothing but training is in it: no report, no accuracy.
 
     ``blas_threads``: how many threads one matrix product may use.  1 is what training always
     has; more only shows what that would cost.
@@ -124,18 +127,18 @@ def runner(
     widths = tuple(widths)
     data = noise(widths, 4 * batch, dtype)
     guessing = any(step.op in ("forward_update", "forward_guess") for step in program.steps())
-    stack = timed_network(widths, dtype, guessing=guessing)
+    network = timed_network(widths, dtype, guessing=guessing) if stack is None else stack
     owners = orderings.check(program)
     execute = EXECUTORS[executor]
     whole_number("blas_threads", blas_threads, 1)
 
     def run(n: int) -> tuple[Span, ...]:
         workers = make_workers(
-            stack, lambda: Feed(data, batch, 0), program, *(SGD(RATE),) * 2, n, owners=owners
+            network, lambda: Feed(data, batch, 0), program, *(optimiser,) * 2, n, owners=owners
         )
         spans: tuple[Span, ...] = ()
         with held_at(blas_threads):
-            for at in execute(stack, workers, program, owners, [program.turns(n)]):
+            for at in execute(network, workers, program, owners, [program.turns(n)]):
                 spans = at.spans
         return spans
 

@@ -26,6 +26,14 @@ from dnilab.orderings.programs import (
     sparse,
     sparse_backprop,
 )
+from dnilab.orderings.rivals import (
+    gpipe,
+    late_feedback,
+    late_truth,
+    micro_batched,
+    one_forward_one_backward,
+    zero_bubble,
+)
 from dnilab.orderings.steps import (
     OPERATIONS,
     SIGNALS,

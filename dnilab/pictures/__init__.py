@@ -9,7 +9,8 @@ Results
     :class:`Results` (settings by conditions by seeds), as :func:`table` or as :func:`dots`.
 Time
     :func:`timeline` of :class:`Bar`, made of steps by :func:`bars_of_spans` (measured) and
-    :func:`bars_of_slots` (ideal); :func:`ordering`, one moment of a program.
+    :func:`bars_of_slots` (ideal); :func:`ordering`, one moment of a program; :func:`ratios`, how
+    many times as fast each is.
 For panels
     :class:`Redrawn` makes a view out of any function that returns a picture; :class:`Stacked`
     puts pictures one under the other.
@@ -23,6 +24,7 @@ from dnilab.pictures.curves import Series, curves
 from dnilab.pictures.dots import dots
 from dnilab.pictures.live import LiveCurves, Redrawn
 from dnilab.pictures.ordering import bars_of_slots, bars_of_spans, ordering
+from dnilab.pictures.ratios import ratios
 from dnilab.pictures.style import Picture, Stacked, show
 from dnilab.pictures.table import Results, Table, table
 from dnilab.pictures.timeline import Bar, timeline

@@ -1,184 +1,103 @@
-"""The rivals of decoupling as programs: backpropagation that waits, but cleverly.
+"""How much an ordering has to keep at once: activations on their way, and weights of earlier days.
 
-Micro-batches are the batches of these programs, and a turn has ``micro_batches`` of them and one
-update at its end.  So every schedule finds the same mean gradient, added up in the same order, and
-ends with the same weights, to the last bit.
+What a step makes is kept until the step that takes it has ended; the ideal timeline says when.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
-from dnilab.checks import true_or_false, whole_number
-from dnilab.orderings import Groups, Program, Step, Wiring, chain
-from dnilab.orderings.groups import check_groups
+from dnilab.checks import whole_number
+from dnilab.orderings import Program, StepTimes, ideal_timeline
+from dnilab.orderings.steps import in_a_run
 
-MOST_MICRO_BATCHES = 1000
+WITHIN = ("forward_update", "unlocked_update")  # these go forward and come down in one step
 
 
-def micro_batched(modules: int, micro_batches: int) -> Program:
-    """Backpropagation in line over micro-batches: gradients are added up, then one update.
+@dataclass(frozen=True)
+class Memory:
+    """The most that is kept at once.
 
-    ``modules``: how many.  Raises ValueError for less than one module or micro-batch.
+    ``activations``: numbers, for one row of a (micro-)batch.  ``weights``: copies of parameters
+    that are kept beside those of today, in numbers.
     """
-    modules = whole_number("modules", modules, 1)
-    everything = (tuple(range(1, modules + 1)),)
-    return replace(one_forward_one_backward(everything, micro_batches), name="micro-batches")
+
+    activations: float
+    weights: float
 
 
-def gpipe(groups: Sequence[Sequence[int]], micro_batches: int) -> Program:
-    """GPipe: all micro-batches go up, then all come down, last first (Huang et al. 2019,
-    arXiv 1811.06965).
+def kept_sizes(
+    widths: Sequence[int], cuts: Sequence[int]
+) -> tuple[dict[tuple[str, int], float], dict[int, float]]:
+    """What is kept of one row by (kind of value, module), and the parameters of each module.
 
-    A worker for each group of modules.  Each keeps the pullbacks of all micro-batches.
-    Raises ValueError if ``groups`` are not modules 1 to K in order, or for no micro-batch.
+    A pullback keeps the outputs of its module's layers.  Half of a backward that is still owed
+    keeps their gradients as well.  A guess keeps h, and so does an h on its way; a message is as
+    wide as what its module has heard.
     """
-    checked, count = _checked(groups, micro_batches)
-    workers = [
-        [
-            *(step for m in range(count) for step in _up(group, m)),
-            *(step for m in reversed(range(count)) for step in _down(group, m)),
-            *_updates(group, count),
-        ]
-        for group in checked
-    ]
-    return _flushed("GPipe", workers, checked, count)
+    edges = [0, *cuts, len(widths) - 1]
+    sizes: dict[tuple[str, int], float] = {}
+    parameters: dict[int, float] = {}
+    for k, (a, b) in enumerate(pairwise(edges), start=1):
+        inside = sum(widths[a + 1 : b + 1])
+        sizes["pullback", k] = inside
+        sizes["owed", k] = 2 * inside
+        sizes["guess", k] = sizes["h", k] = widths[b]
+        sizes["message", k] = widths[a]
+        layers = pairwise(widths[a : b + 1])
+        parameters[k] = sum(n_in * n_out + n_out for n_in, n_out in layers)
+    return sizes, parameters
 
 
-def one_forward_one_backward(groups: Sequence[Sequence[int]], micro_batches: int) -> Program:
-    """1F1B: as soon as a micro-batch can come down it does (Narayanan et al. 2019, PipeDream;
-    with a flush: 2021, arXiv 2006.09503).
+def memory(
+    program: Program,
+    times: StepTimes,
+    sizes: Mapping[tuple[str, int], float],
+    parameters: Mapping[int, float],
+    *,
+    cores: int | None = None,
+) -> Memory:
+    """The most that a program keeps at once, played out on ``cores`` cores.
 
-    Worker w of W takes W - w + 1 micro-batches up before the first comes down, and then one up
-    and one down by turns: it keeps that many pullbacks, however many micro-batches there are.
-    Raises ValueError as ``gpipe``.
+    ``times`` as for ``ideal_timeline``; ``sizes`` and ``parameters`` as of ``kept_sizes``.
+    Raises ValueError for a step without a time.
     """
-    checked, count = _checked(groups, micro_batches)
-    workers = []
-    for place, group in enumerate(checked):
-        ahead = min(len(checked) - place, count)
-        steps = [step for m in range(ahead) for step in _up(group, m)]
-        for m in range(count):
-            steps += _down(group, m)
-            if m + ahead < count:
-                steps += _up(group, m + ahead)
-        workers.append([*steps, *_updates(group, count)])
-    return _flushed("1F1B", workers, checked, count)
+    if cores is not None:
+        whole_number("cores", cores, 1)
+    batches = program.warm_up() + 4 * program.batches_per_turn
+    slots = ideal_timeline(program, times, cores=cores, batches=batches)
+    taken = {value: s.end for s in slots for value in in_a_run(s.step, program.wires)[0]}
+    changes: dict[str, defaultdict[float, float]] = {
+        "activations": defaultdict(float),
+        "weights": defaultdict(float),
+    }
+
+    def keep(what: str, since: float, until: float, size: float) -> None:
+        changes[what][since] += size
+        changes[what][until] -= size
+
+    for slot in slots:
+        k = slot.step.module
+        if slot.step.op in WITHIN:
+            keep("activations", slot.start, slot.end, sizes["pullback", k])
+        for value in in_a_run(slot.step, program.wires)[1]:
+            until = taken.get(value)
+            if until is None:
+                continue
+            since = slot.start if value.kind == "pullback" else slot.end
+            keep("activations", since, until, sizes.get((value.kind, k), 0.0))
+            if value.kind == "pullback" and slot.step.op == "forward_keep":
+                keep("weights", since, until, parameters[k])
+    return Memory(_peak(changes["activations"]), _peak(changes["weights"]))
 
 
-def zero_bubble(groups: Sequence[Sequence[int]], micro_batches: int) -> Program:
-    """Zero bubble, ZB-H1: what goes down is found first, a worker's own gradients when it would
-    wait (Qi et al. 2023, arXiv 2401.10241, section 2).
-
-    The order of each worker is that of 1F1B, with backward in two halves.  The second half is put
-    off until the worker has nothing else to do; all halves are taken to be of equal length.
-    Raises ValueError as ``gpipe``.
-    """
-    checked, count = _checked(groups, micro_batches)
-    last = len(checked) - 1
-    up: list[deque[int]] = [deque(range(count)) for _ in checked]  # micro-batches still to go up
-    down = [deque(range(count)) for _ in checked]
-    owed: list[deque[int]] = [deque() for _ in checked]
-    gone_up = [set(range(count)), *(set[int]() for _ in checked)]  # to each, from below
-    come_down = [*(set[int]() for _ in checked), set(range(count))]  # to each, from above
-    workers: list[list[Step]] = [[] for _ in checked]
-    while any(down) or any(owed):
-        made: list[tuple[set[int], int]] = []  # by those who work at this moment, for the next
-        for place, group in enumerate(checked):
-            steps = workers[place]
-            in_flight = len(down[place]) - len(up[place])
-            ready = place == last or (down[place] and down[place][0] in come_down[place + 1])
-            if down[place] and in_flight and ready:
-                m = down[place].popleft()
-                steps += [Step("backward_input", k, m) for k in reversed(group)]
-                owed[place].append(m)
-                made.append((come_down[place], m))
-            elif (
-                up[place] and in_flight < len(checked) - place and up[place][0] in gone_up[place]
-            ):
-                m = up[place].popleft()
-                steps += _up(group, m)
-                made.append((gone_up[place + 1], m))
-            elif owed[place]:
-                m = owed[place].popleft()
-                steps += [Step("backward_weights", k, m) for k in reversed(group)]
-        for known, m in made:
-            known.add(m)
-    complete = [
-        [*steps, *_updates(group, count)] for steps, group in zip(workers, checked, strict=True)
-    ]
-    return _flushed("zero bubble", complete, checked, count)
-
-
-def late_truth(
-    groups: Sequence[Sequence[int]], *, staleness: int = 1, keep_weights: bool = True
-) -> Program:
-    """True gradients that come late: nobody waits for the batch that is on its way.
-
-    A worker for each group of modules.  Each takes a batch up, and pulls an earlier one back:
-    ``staleness`` batches earlier for the worker below the last, twice that for the one below, and
-    so on; the last one is prompt.  Every batch has its update.
-
-    ``keep_weights``: pull back with the parameters that went up, kept for so long (Narayanan et
-    al. 2019, PipeDream's weight stashing).  Else with those of today (delayed gradients).
-
-    Raises ValueError if ``groups`` are not modules 1 to K in order, or ``staleness`` is below 0.
-    """
-    checked, _ = _checked(groups, 1)
-    late = whole_number("staleness", staleness, 0)
-    kept = true_or_false("keep_weights", keep_weights)
-    workers = []
-    for place, group in enumerate(checked):
-        behind = late * (len(checked) - 1 - place)
-        up = "forward_keep" if kept and behind else "forward"
-        workers.append([*(Step(up, k) for k in group), *_down_and_update(group, -behind)])
-    name = "late truth" if kept else "late truth, weights of today"
-    return _program(name, workers, checked)
-
-
-def late_feedback(groups: Sequence[Sequence[int]], *, staleness: int = 1) -> Program:
-    """Direct feedback alignment with a worker for each group: the top's error comes late.
-
-    All below the last worker take a batch up, and then pull an earlier one back, ``staleness``
-    batches earlier for each worker between them and the last.
-
-    Raises ValueError if ``groups`` are not modules 1 to K in order, or ``staleness`` is below 0.
-    """
-    return replace(
-        late_truth(groups, staleness=staleness, keep_weights=False),
-        name="direct feedback",
-        wiring=chain(sum(len(group) for group in groups), "feedback"),
-    )
-
-
-def _checked(groups: Sequence[Sequence[int]], micro_batches: int) -> tuple[Groups, int]:
-    checked = check_groups(groups, sum(len(group) for group in groups))
-    return checked, whole_number("micro_batches", micro_batches, 1, MOST_MICRO_BATCHES)
-
-
-def _up(group: Sequence[int], batch: int) -> list[Step]:
-    return [Step("forward", k, batch) for k in group]
-
-
-def _down(group: Sequence[int], batch: int) -> list[Step]:
-    return [Step("backward", k, batch) for k in reversed(group)]
-
-
-def _down_and_update(group: Sequence[int], batch: int) -> list[Step]:
-    return [Step(op, k, batch) for k in reversed(group) for op in ("backward", "update")]
-
-
-def _updates(group: Sequence[int], count: int) -> list[Step]:
-    """One update of each module, by the gradients of all micro-batches of the turn."""
-    return [Step("update", k, count - 1, over=count) for k in reversed(group)]
-
-
-def _flushed(name: str, workers: list[list[Step]], groups: Groups, count: int) -> Program:
-    return replace(_program(name, workers, groups), batches_per_turn=count)
-
-
-def _program(name: str, workers: list[list[Step]], groups: Groups) -> Program:
-    wiring: Wiring = chain(sum(map(len, groups)), "truth")
-    return Program(name, wiring.modules, tuple(map(tuple, workers)), wiring=wiring)
+def _peak(changes: Mapping[float, float]) -> float:
+    """The highest level, where the level changes by so much at each moment."""
+    level = highest = 0.0
+    for _, change in sorted(changes.items()):
+        level += change
+        highest = max(highest, level)
+    return highest

@@ -18,8 +18,9 @@ from dnilab import orderings, pictures
 from dnilab.experiments import Settings
 from dnilab.experiments.compare import stream
 from dnilab.experiments.timing import cores, medians, middle, rounds_of, runner, step_times
-from dnilab.lessons.update_orderings.pictures import BLUE_BOX, RED_BOX, ratios
+from dnilab.lessons.update_orderings.pictures import BLUE_BOX, RED_BOX
 from dnilab.pictures.ordering import MOMENTS, Stages
+from dnilab.pictures.ratios import ratios
 from dnilab.pictures.style import ratio_words
 from dnilab.training import Report, Span
 from dnilab.training.published_threads import processes_can_fork

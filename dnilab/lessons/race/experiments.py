@@ -1,0 +1,287 @@
+"""The contestants of the race, what the cost model allows them, and how fast they are here.
+
+A contestant is a network cut in its own way, a program, and an executor.  All are compared with
+backpropagation in line, on one thread, of the same layers: how many times as fast a batch is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+
+from dnilab import orderings
+from dnilab.checks import one_of, whole_number, whole_numbers
+from dnilab.experiments.timing import SLOW, cores, runner, step_times, take_turns
+from dnilab.lessons.race.orderings import kept_sizes, memory
+from dnilab.network import BinaryCrossEntropy, Loss, Optimiser, Stack
+from dnilab.orderings import Delays, Groups, Program, StepTimes
+
+IN_LINE = "backpropagation in line"
+MICRO_BATCHES = 4  # of those that flush their pipeline
+BOTTLENECK = 16  # width of the hidden layer of a poor but cheap generator
+
+
+@dataclass(frozen=True)
+class Network:
+    """The layers that all contestants train: widths, and what belongs to each layer.
+
+    ``widths``: (24, 128, 64, 12) is three dense layers.  The others as ``Stack.build`` takes them.
+    """
+
+    widths: tuple[int, ...]
+    loss: Loss = field(default_factory=BinaryCrossEntropy)
+    activation: str = "tanh"
+    batch_norm: bool = False
+    dtype: str = "float64"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", whole_numbers("widths", self.widths, 1))
+
+    @property
+    def name(self) -> str:
+        """The widths in one word: 64-128x8-10 has eight hidden layers."""
+        first, *hidden, last = self.widths
+        if len(hidden) > 2 and len(set(hidden)) == 1:
+            return f"{first}-{hidden[0]}x{len(hidden)}-{last}"
+        return "-".join(map(str, self.widths))
+
+    @property
+    def costs(self) -> StepTimes:
+        """Multiplications of each step for one row, where all layers are one module."""
+        return orderings.multiplications(self.widths, cuts=(), signal="truth")
+
+    @property
+    def work(self) -> float:
+        """Multiplications of backpropagation in line, for one row."""
+        return self.costs["forward", 1] + self.costs["backward", 1]
+
+    @property
+    def parameters(self) -> int:
+        """How many weights and biases the layers have."""
+        return sum(n_in * n_out + n_out for n_in, n_out in pairwise(self.widths))
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to train a network, and who runs it.
+
+    ``family``: which answer it gives to "does a layer have to wait?": "wait", "ask nobody" or
+    "guess".  ``cuts``: the layers above which the network is cut.  ``signal``, ``context``,
+    ``generator_hidden``: what tells each module below the top its gradient, see ``Stack.build``.
+    """
+
+    name: str
+    family: str
+    program: Program
+    cuts: tuple[int, ...] = ()
+    signal: str = "truth"
+    context: tuple[str, ...] = ("h", "y")
+    generator_hidden: tuple[int, ...] = ()
+    executor: str = "threads"
+    blas_threads: int = 1
+
+    @property
+    def micro_batches(self) -> int:
+        """Into how many pieces it cuts a batch."""
+        return self.program.batches_per_turn
+
+    def stack(self, network: Network, rng: np.random.Generator) -> Stack:
+        """The network with its cuts and signals; equal seeds give equal layers to all."""
+        return Stack.build(
+            network.widths,
+            network.loss,
+            rng,
+            activation=network.activation,
+            batch_norm=network.batch_norm,
+            cuts=self.cuts,
+            signals=self.signal,
+            context=self.context,
+            generator_hidden=self.generator_hidden,
+            dtype=np.dtype(network.dtype),
+        )
+
+    def costs(self, network: Network) -> StepTimes:
+        """Multiplications of each step for one row, by the cost model."""
+        return orderings.multiplications(
+            network.widths,
+            self.context,
+            self.generator_hidden,
+            cuts=self.cuts,
+            signal=self.signal,
+        )
+
+    def shares(self, network: Network) -> list[float]:
+        """Multiplications of each module in a turn, for one row."""
+        return orderings.module_times(self.program, self.costs(network))
+
+    def limit(self, network: Network, on: int, delays: Delays | None = None) -> float:
+        """What the cost model allows on ``on`` cores: speed relative to backpropagation in line.
+
+        ``delays``: how long values are on their way, in multiplications of a row.
+        """
+        if self.executor == "one thread":
+            on = min(self.blas_threads, on)  # the products of a step share the cores
+            return on * network.work / orderings.time_per_batch(self.program, self.costs(network))
+        time = orderings.time_per_batch(self.program, self.costs(network), cores=on, delays=delays)
+        return network.work / time
+
+    def runner(
+        self, network: Network, batch: int, optimiser: Optimiser = SLOW
+    ) -> Callable[[int], Any]:
+        """``run(n)``: n batches of that size, on noise."""
+        run = runner(
+            network.widths,
+            batch // self.micro_batches,
+            self.program,
+            self.executor,
+            dtype=network.dtype,
+            blas_threads=self.blas_threads,
+            stack=self.stack(network, np.random.default_rng(1)),
+            optimiser=optimiser,
+        )
+        return lambda n: run(n * self.micro_batches)
+
+
+def contestants(
+    network: Network,
+    *,
+    modules: int = 2,
+    micro_batches: int = MICRO_BATCHES,
+    staleness: int = 1,
+    blas_threads: int | None = None,
+) -> dict[str, Contestant]:
+    """Everyone in the race, by name; backpropagation in line comes first.
+
+    ``modules``: into how many the network is cut, evenly by the cost model of each way; each has
+    a worker.  ``blas_threads``: of the second reference; None: as many as there are cores.
+
+    Raises ValueError, naming the argument, for what the network has not the layers for.
+    """
+    widths = network.widths
+    layers = len(widths) - 1
+    modules = whole_number("modules", modules, 2, layers)
+    blas = whole_number("blas_threads", cores() if blas_threads is None else blas_threads, 1)
+    groups: Groups = tuple((k,) for k in range(1, modules + 1))
+
+    def cut(name: str, family: str, program: Program, **signal: Any) -> Contestant:
+        """Cut where the slowest worker has least to do; of equals, the lowest cuts."""
+        everywhere = (
+            Contestant(name, family, program, cuts, **signal)
+            for cuts in combinations(range(1, layers), modules - 1)
+        )
+        return min(everywhere, key=lambda one: max(one.shares(network)))
+
+    whole = orderings.backprop(1)
+    guess: dict[str, Any] = {"signal": "generator"}
+    poor = {**guess, "generator_hidden": (BOTTLENECK,)}
+    again = orderings.pipeline(groups, staleness=staleness, guess_again=True)
+    old = orderings.pipeline(groups, staleness=staleness, guess_again=False)
+    every = tuple(range(1, layers))  # a cut above every layer
+    red = orderings.sequential(layers)
+    costs = orderings.multiplications(widths, ("h", "y"))
+    shared = orderings.even_groups(orderings.module_times(red, costs), modules)
+    found = [
+        Contestant(IN_LINE, "wait", whole, executor="one thread"),
+        Contestant(
+            f"backpropagation, {blas} BLAS threads", "wait", whole,
+            executor="one thread", blas_threads=blas,
+        ),
+        cut("GPipe", "wait", orderings.gpipe(groups, micro_batches)),
+        cut("1F1B", "wait", orderings.one_forward_one_backward(groups, micro_batches)),
+        cut("zero bubble", "wait", orderings.zero_bubble(groups, micro_batches)),
+        cut("late truth", "wait", orderings.late_truth(groups, staleness=staleness)),
+        cut(
+            "late truth, weights of today", "wait",
+            orderings.late_truth(groups, staleness=staleness, keep_weights=False),
+        ),
+        cut("local loss", "ask nobody", orderings.local_loss(groups), signal="readout"),
+        cut(
+            "direct feedback", "ask nobody",
+            orderings.late_feedback(groups, staleness=staleness), signal="feedback",
+        ),
+        cut("generator", "guess", again, **guess),
+        cut("generator, old errors", "guess", old, **guess),
+        cut("generator, prompt", "guess", orderings.pipeline(groups, staleness=0), **guess),
+        cut("bottleneck generator", "guess", again, **poor),
+        Contestant("Red Box", "guess", red, every, "generator", executor="one thread"),
+        Contestant(
+            "generator a layer", "guess",
+            orderings.pipeline(shared, staleness=staleness), every, "generator",
+        ),
+    ]  # fmt: skip
+    return {one.name: one for one in found}
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What a contestant costs a batch: see ``ledger``."""
+
+    name: str
+    locks: tuple[str, ...]
+    work: float
+    messages: float
+    activations: float
+    weights: float
+
+
+def ledger(one: Contestant, network: Network) -> Ledger:
+    """The price of a way: locks held, and what it takes relative to backpropagation in line.
+
+    ``work``: multiplications a batch over those of backpropagation.  ``messages``: values a batch
+    that one module hands another; of micro-batches each is a piece.  ``activations``: the most
+    that is kept at once, over what backpropagation keeps.  ``weights``: copies of all parameters
+    that are kept beside those of today.  Readouts, generators and optimisers are not counted.
+    """
+    costs = one.costs(network)
+    price = orderings.price(one.program, costs, network.work)
+    whole = orderings.backprop(1)
+    of_one = memory(whole, network.costs, *kept_sizes(network.widths, ()))
+    peak = memory(one.program, costs, *kept_sizes(network.widths, one.cuts))
+    alone = one.program.modules == 1  # one module waits for no other, but its layers do
+    return Ledger(
+        one.name,
+        ("forward", "update", "backward") if alone else price.locks,
+        price.work,
+        price.messages * one.micro_batches,
+        peak.activations / one.micro_batches / of_one.activations,
+        peak.weights / network.parameters,
+    )
+
+
+def speeds(
+    network: Network,
+    batch: int,
+    among: Mapping[str, Contestant],
+    *,
+    rounds: int = 9,
+    seconds: float = 0.25,
+    optimiser: Optimiser = SLOW,
+) -> dict[str, float]:
+    """How many times as fast each is as backpropagation in line, by turns: ratios of medians.
+
+    Raises ValueError if backpropagation in line is not ``among`` them, or a batch can't be cut.
+    """
+    one_of("among", IN_LINE, tuple(among))
+    for one in among.values():
+        if batch % one.micro_batches:
+            accepts = f"multiples of {one.micro_batches}, for {one.name}"
+            raise ValueError(f"batch is {batch}; it accepts {accepts}")
+    runs = {name: one.runner(network, batch, optimiser) for name, one in among.items()}
+    medians = take_turns(runs, rounds=rounds, seconds=seconds)
+    return {name: medians[IN_LINE] / median for name, median in medians.items()}
+
+
+def measured_limit(one: Contestant, network: Network, batch: int, in_line: float, on: int) -> float:
+    """What its steps allow on ``on`` cores, measured one after the other on one thread.
+
+    ``in_line``: seconds of a batch of backpropagation in line, measured the same way.
+    """
+    alone = Contestant(**{**vars(one), "executor": "one thread"})
+    alone.runner(network, batch)(3)
+    times = step_times(alone.runner(network, batch)(30))
+    time = orderings.time_per_batch(one.program, times, cores=on) * one.micro_batches
+    return in_line / time
