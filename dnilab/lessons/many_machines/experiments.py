@@ -81,17 +81,17 @@ class Trial:
         return sum(getattr(cost, name) for cost in self.costs)
 
 
-def _laps(
-    stack: Stack, data: Any, program: Program, executor: Any, batch: int, turns: int, laps: int
+def laps(
+    stack: Stack, data: Any, program: Program, executor: Any, batch: int, turns: int, count: int
 ) -> Generator[Snapshot, None, None]:
     """A run that comes to rest after every so many turns."""
     owners = check(program)
     optimiser = SGD(RATE)
-    batches = laps * turns * program.batches_per_turn
+    batches = count * turns * program.batches_per_turn
     workers = make_workers(
         stack, lambda: Feed(data, batch, 0), program, optimiser, optimiser, batches, owners=owners
     )
-    stops = [lap * turns for lap in range(1, laps + 1)]
+    stops = [lap * turns for lap in range(1, count + 1)]
     return (yield from executor(stack, workers, program, owners, stops))
 
 
@@ -139,8 +139,8 @@ def trial(
         running = {}
         for name, (what, how) in ways.items():
             each = turns * (1 if name != "in line" else program.batches_per_turn)
-            laps = _laps(stacks[name], data, what, how, batch, each, rounds + 1)
-            running[name] = runs.enter_context(closing(laps))
+            run = laps(stacks[name], data, what, how, batch, each, rounds + 1)
+            running[name] = runs.enter_context(closing(run))
         for _ in range(rounds + 1):  # the first to warm up
             for name in ways:
                 at = next(running[name])
@@ -166,10 +166,10 @@ def trial(
 
 def _turns(stack: Stack, data: Any, program: Program, batch: int, seconds: float) -> int:
     """How many turns on one thread take about so long; ten at least, so that few are the first."""
-    with closing(_laps(stack, data, program, one_thread, batch, 3, 2)) as laps:
-        next(laps)
+    with closing(laps(stack, data, program, one_thread, batch, 3, 2)) as run:
+        next(run)
         began = perf_counter()
-        next(laps)
+        next(run)
     return max(10, round(seconds / ((perf_counter() - began) / 3)))
 
 

@@ -7,6 +7,7 @@ backpropagation in line, on one thread, of the same layers: how many times as fa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from typing import Any
@@ -15,10 +16,13 @@ import numpy as np
 
 from dnilab import orderings
 from dnilab.checks import one_of, whole_number, whole_numbers
+from dnilab.data import Dataset
+from dnilab.experiments import Settings
 from dnilab.experiments.timing import SLOW, cores, runner, step_times, take_turns
 from dnilab.lessons.race.orderings import kept_sizes, memory
 from dnilab.network import BinaryCrossEntropy, Loss, Optimiser, Stack
 from dnilab.orderings import Delays, Groups, Program, StepTimes
+from dnilab.training import Report, train
 
 IN_LINE = "backpropagation in line"
 MICRO_BATCHES = 4  # of those that flush their pipeline
@@ -214,6 +218,57 @@ def contestants(
         ),
     ]  # fmt: skip
     return {one.name: one for one in found}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """An accuracy to reach: the task and network of ``settings``, and how good is good enough.
+
+    ``score``: of a report, "class_error" or "bit_accuracy"; ``at``: the value to reach.
+    """
+
+    settings: Settings
+    score: str
+    at: float
+
+    def network(self, data: Dataset) -> Network:
+        """The layers, for this data."""
+        made = self.settings.stack(data)
+        widths = (data.inputs, *self.settings.hidden, data.outputs)
+        of = self.settings
+        return Network(widths, made.loss, of.activation, of.batch_norm, of.dtype)
+
+    def reached(self, report: Report) -> bool:
+        """Whether that is good enough."""
+        found = report.scores[self.score]
+        return found <= self.at if self.score == "class_error" else found >= self.at
+
+
+def batches_to(
+    goal: Goal, one: Contestant, *, rate: float, seed: int, every: int = 1
+) -> float | None:
+    """After how many batches of the settings' size a contestant first reaches the goal.
+
+    The executor changes no bit, so this runs on one thread.  ``rate``: of modules and signals.
+    ``every``: batches between two looks.  None: not in the settings' epochs, or it diverged.
+    """
+    settings = goal.settings.but(seed=seed, rate=rate)
+    data = settings.data()
+    events = train(
+        one.stack(goal.network(data), np.random.default_rng([seed, 2])),
+        data,
+        one.program,
+        optimiser=settings.optimisers()[0],
+        batch_size=settings.batch_size // one.micro_batches,
+        epochs=settings.epochs,
+        seed=seed,
+        report_every=every * one.micro_batches,
+    )
+    with closing(events):  # type: ignore[type-var]  # an iterator that can be closed
+        for event in events:
+            if isinstance(event, Report) and goal.reached(event):
+                return event.batch / one.micro_batches
+    return None
 
 
 @dataclass(frozen=True)

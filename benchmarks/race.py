@@ -1,0 +1,346 @@
+"""A fair race: does decoupling save time, beside backpropagation in line on one thread?
+
+    python -m benchmarks.race [--json] [--only PART ...]
+
+Parts:
+batch     time of a batch by every contestant, relative to backpropagation in line, with the limit
+          that the cost model allows on the cores that are here, and the limit by measured steps
+ledger    what each costs: locks, work, messages, memory; nothing is timed
+accuracy  batches until an accuracy, by every contestant, with rates chosen on other seeds; the time
+          relative to backpropagation in line is that of the batches times that of one
+apart     two workers in processes of their own, where messages cost
+bits      random programs of all contestants' steps, on threads against one thread, to the last bit
+
+Contestants take turns in one process; ratios are of medians.  Run it on a quiet machine.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Mapping
+from itertools import pairwise
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import finish_parts, options
+from dnilab.experiments import Settings
+from dnilab.experiments.timing import cores, noise, step_times
+from dnilab.lessons.many_machines.experiments import laps
+from dnilab.lessons.many_machines.training import apart as apart_on
+from dnilab.lessons.many_machines.training import cluster
+from dnilab.lessons.race.experiments import (
+    IN_LINE,
+    Contestant,
+    Goal,
+    Network,
+    batches_to,
+    contestants,
+    ledger,
+    measured_limit,
+    speeds,
+)
+from dnilab.network import Adam, BinaryCrossEntropy, Stack
+from dnilab.orderings import (
+    Program,
+    gpipe,
+    late_feedback,
+    late_truth,
+    local_loss,
+    one_forward_one_backward,
+    pipeline,
+    zero_bubble,
+)
+from dnilab.training import train
+from dnilab.training.one_thread import one_thread
+
+SIZES: tuple[tuple[tuple[int, ...], int], ...] = (
+    ((24, 128, 64, 12), 100),
+    ((24, 128, 64, 12), 1000),
+    ((784, 256, 256, 256, 256, 10), 256),
+    ((64, *(128,) * 8, 10), 64),
+    ((64, *(128,) * 8, 10), 256),
+    ((64, *(256,) * 8, 10), 256),
+)
+RATES = (1e-3, 3e-3, 1e-2, 3e-2)
+CHOSEN_ON = (100, 101, 102)  # seeds for the rates, none of which is raced
+# Those that end with the bits of another one need no runs of their own.
+SAME_BITS = {"GPipe": "1F1B", "zero bubble": "1F1B"}
+
+
+def digits(width: int) -> Goal:
+    deep = Settings(
+        task="digits",
+        hidden=(width,) * 8,
+        activation="relu",
+        batch_norm=True,
+        dtype="float32",
+        batch_size=256,
+        epochs=40,
+    )
+    return Goal(deep, "class_error", 0.03)
+
+
+GOALS = {
+    "addition, 99 % of bits": Goal(Settings(batch_size=100, epochs=30), "bit_accuracy", 0.99),
+    "digits, 3 % error, 128 wide": digits(128),
+    "digits, 3 % error, 256 wide": digits(256),
+}
+
+
+def batch(rounds: int, seconds: float) -> list[dict[str, Any]]:
+    rows = []
+    for widths, size in SIZES:
+        for dtype in ("float64", "float32"):
+            network = Network(widths, dtype=dtype)
+            for modules in (2, 4):
+                if modules < len(widths):
+                    rows += _batch(network, size, modules, rounds, seconds)
+    return rows
+
+
+def _batch(
+    network: Network, size: int, modules: int, rounds: int, seconds: float
+) -> list[dict[str, Any]]:
+    among = contestants(network, modules=modules)
+    found = speeds(network, size, among, rounds=rounds, seconds=seconds)
+    in_line = _seconds_of_steps(among[IN_LINE], network, size)
+    rows = []
+    for name, speed in found.items():
+        one = among[name]
+        limit = one.limit(network, cores())
+        by_steps = measured_limit(one, network, size, in_line, cores())
+        rows.append(
+            {
+                "network": network.name,
+                "batch": size,
+                "dtype": network.dtype,
+                "modules": modules,
+                "way": name,
+                "speed": speed,
+                "limit": limit,
+                "of limit": speed / limit,
+                "limit by steps": by_steps,
+                "cuts": " ".join(map(str, one.cuts)),
+            }
+        )
+    return rows
+
+
+def _seconds_of_steps(one: Contestant, network: Network, size: int) -> float:
+    """Seconds of a batch: the sum of its steps, measured in line."""
+    run = one.runner(network, size)
+    run(3)
+    return sum(step_times(run(30)).values())
+
+
+def prices() -> list[dict[str, Any]]:
+    network = Network(SIZES[4][0])
+    rows = []
+    for modules in (2, 4):
+        for one in contestants(network, modules=modules).values():
+            of = ledger(one, network)
+            rows.append(
+                {
+                    "network": network.name,
+                    "modules": modules,
+                    "way": of.name,
+                    "locks": ", ".join(of.locks) or "none",
+                    "work": of.work,
+                    "messages": of.messages,
+                    "activations": of.activations,
+                    "weights": of.weights,
+                }
+            )
+    return rows
+
+
+def accuracy(seeds: range, rounds: int, seconds: float) -> list[dict[str, Any]]:
+    rows = []
+    for task, goal in GOALS.items():
+        network = goal.network(goal.settings.data())
+        size = goal.settings.batch_size
+        among = contestants(network)
+        speed = speeds(network, size, among, rounds=rounds, seconds=seconds, optimiser=Adam(1e-3))
+        needs: dict[str, tuple[float, list[float | None]]] = {}
+        for name, one in among.items():
+            if one.blas_threads > 1:
+                needs[name] = needs[IN_LINE]
+            elif name not in SAME_BITS:
+                rate = chosen_rate(goal, one)
+                needs[name] = rate, [batches_to(goal, one, rate=rate, seed=s) for s in seeds]
+        for name in among:
+            rate, took = needs[SAME_BITS.get(name, name)]
+            rows.append(
+                {
+                    "task": task,
+                    "way": name,
+                    "rate": rate,
+                    "batches": " ".join("never" if n is None else f"{n:g}" for n in took),
+                    "speed of a batch": speed[name],
+                    "time to accuracy, speed": _to_accuracy(needs[IN_LINE][1], took, speed[name]),
+                }
+            )
+    return rows
+
+
+def _to_accuracy(
+    in_line: list[float | None], took: list[float | None], speed: float
+) -> float | str:
+    """How many times as fast as backpropagation in line it is there; means over seeds."""
+    if None in took or None in in_line:
+        return "not on all seeds"
+    return speed * fmean(n for n in in_line if n) / fmean(n for n in took if n)
+
+
+def chosen_rate(goal: Goal, one: Contestant) -> float:
+    """The rate that needs the fewest batches on seeds that are not raced."""
+
+    def batches(rate: float) -> float:
+        took = [batches_to(goal, one, rate=rate, seed=seed) for seed in CHOSEN_ON]
+        return fmean(float("inf") if n is None else n for n in took)
+
+    return min(RATES, key=batches)
+
+
+APART = ("1F1B", "late truth", "local loss", "direct feedback", "generator")
+
+
+def apart(rounds: int, turns: int) -> list[dict[str, Any]]:
+    """By turns: backpropagation in line in this process, and each contestant in two."""
+    rows = []
+    with cluster(workers=2) as client:
+        for widths, size in (SIZES[3], SIZES[5], ((784, 1024, 1024, 1024, 10), 512)):
+            network = Network(widths)
+            among = contestants(network)
+            for name in APART:
+                one = among[name]
+                took = _apart(client, network, size, {IN_LINE: among[IN_LINE], name: one},
+                              rounds, turns)  # fmt: skip
+                rows.append(
+                    {
+                        "network": network.name,
+                        "batch": size,
+                        "way": name,
+                        "speed": took[IN_LINE] / took[name],
+                        "limit without messages": one.limit(network, cores()),
+                    }
+                )
+    return rows
+
+
+def _apart(
+    client: Any,
+    network: Network,
+    size: int,
+    among: Mapping[str, Contestant],
+    rounds: int,
+    turns: int,
+) -> dict[str, float]:
+    """Median seconds of a batch by each."""
+    executor = apart_on(client)
+    executor.ahead = False  # one way at a time
+    runs, times = {}, {name: [0.0] for name in among}
+    for name, one in among.items():
+        rows = size // one.micro_batches
+        stack = one.stack(network, np.random.default_rng(1))
+        how = one_thread if name == IN_LINE else executor
+        data = noise(network.widths, 4 * rows, network.dtype)
+        runs[name] = laps(stack, data, one.program, how, rows, turns, rounds + 1)
+    for _ in range(rounds + 1):  # the first to warm up
+        for name, run in runs.items():
+            times[name].append(next(run).seconds)  # since the run began
+    for run in runs.values():
+        run.close()
+    return {name: median(b - a for a, b in pairwise(of[1:])) / turns for name, of in times.items()}
+
+
+def random_case(seed: int) -> tuple[Program, Stack, Any, int]:
+    """A random small stack, cut and divided at random, and one of the contestants' programs."""
+    draw, rng = random.Random(seed), np.random.default_rng(seed)
+    layers = draw.randint(2, 6)
+    widths = [draw.randint(2, 12) for _ in range(layers + 1)]
+    cuts = sorted(draw.sample(range(1, layers), draw.randint(1, layers - 1)))
+    modules = len(cuts) + 1
+    ends = sorted(draw.sample(range(1, modules), draw.randint(0, modules - 1)))
+    groups = [tuple(range(a + 1, b + 1)) for a, b in pairwise([0, *ends, modules])]
+    micro, late = draw.randint(1, 6), draw.randint(0, 4)
+    signal, program = draw.choice(
+        [
+            ("truth", gpipe(groups, micro)),
+            ("truth", one_forward_one_backward(groups, micro)),
+            ("truth", zero_bubble(groups, micro)),
+            ("truth", late_truth(groups, staleness=late, keep_weights=draw.random() < 0.5)),
+            ("readout", local_loss(groups)),
+            ("feedback", late_feedback(groups, staleness=late)),
+            ("generator", pipeline(groups, staleness=late, guess_again=draw.random() < 0.5)),
+        ]
+    )
+    stack = Stack.build(
+        widths,
+        BinaryCrossEntropy(),
+        rng,
+        activation=draw.choice(["tanh", "relu"]),
+        batch_norm=draw.random() < 0.3,
+        cuts=cuts,
+        signals=signal,
+        context=draw.choice([("h",), ("h", "y"), ("h", "x", "y")]),
+        generator_hidden=draw.choice([(), (5,)]),
+        dtype=np.dtype(draw.choice(["float32", "float64"])),
+    )
+    return program, stack, noise(widths, 40, stack.dtype.name), draw.randint(2, 9)
+
+
+def bits(count: int) -> dict[str, Any]:
+    """Run each random program on one thread and on threads; count what differs."""
+    before, equal = threading.active_count(), 0
+    of: dict[str, int] = {}
+    for seed in range(count):
+        program, stack, data, size = random_case(seed)
+        of[program.name] = of.get(program.name, 0) + 1
+        other = stack.copy()
+        for network, name in ((stack, "one thread"), (other, "threads")):
+            for _ in train(
+                network, data, program, optimiser=Adam(1e-2), batch_size=size, epochs=2,
+                executor=name,
+            ):  # fmt: skip
+                pass
+        equal += all(map(np.array_equal, stack.thetas, other.thetas))
+    return {
+        "programs": count,
+        "equal_to_the_last_bit": equal,
+        "threads_left": threading.active_count() - before,
+        **of,
+    }
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parts = ("batch", "ledger", "accuracy", "apart", "bits")
+    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=0.25, help="of each way in each round")
+    parser.add_argument("--programs", type=int, default=2000)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
+    arguments = parser.parse_args()
+    timed = arguments.rounds, arguments.seconds
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    result: dict[str, Any] = {}
+    if "batch" in arguments.only:
+        result["batch"] = batch(*timed)
+    if "ledger" in arguments.only:
+        result["ledger"] = prices()
+    if "accuracy" in arguments.only:
+        result["accuracy"] = accuracy(seeds, *timed)
+    if "apart" in arguments.only:
+        result["apart"] = apart(arguments.rounds, 20)
+    if "bits" in arguments.only:
+        result["bits"] = bits(arguments.programs)
+    finish_parts(arguments, result)
+
+
+if __name__ == "__main__":
+    main()
