@@ -120,10 +120,13 @@ def even_groups(times: Sequence[float], workers: int) -> Groups:
     return tuple(tuple(range(a + 1, b + 1)) for a, b in pairwise(edges))
 
 
-def even_cuts(widths: Sequence[int], modules: int, **of_signal: Any) -> tuple[int, ...]:
+def even_cuts(
+    widths: Sequence[int], modules: int, *, guess_again: bool = False, **of_signal: Any
+) -> tuple[int, ...]:
     """Cut dense layers into ``modules``, the slowest as quick as possible; the layers cut above.
 
-    ``of_signal``: what ``multiplications`` takes, for what the signal at each cut costs.
+    ``guess_again``: whether late fits do.  ``of_signal``: what ``multiplications`` takes, for what
+    the signal at each cut costs.
     Raises ValueError unless 1 <= modules <= the number of layers.
     """
     layers = len(widths) - 1
@@ -134,7 +137,8 @@ def even_cuts(widths: Sequence[int], modules: int, **of_signal: Any) -> tuple[in
         cuts = [cut for cut in (first, end) if 0 < cut < layers]
         costs = multiplications(widths, cuts=cuts, **of_signal)
         k = 1 if first == 0 else 2
-        return costs["forward_update", k] + costs.get(("fit", k), 0.0)
+        fit = "late_fit" if guess_again else "fit"
+        return costs["forward_update", k] + costs.get((fit, k), 0.0)
 
     return _evenly(layers, modules, cost)[1:-1]
 

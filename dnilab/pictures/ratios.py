@@ -6,23 +6,36 @@ from collections.abc import Mapping
 
 from dnilab.checks import real_number
 from dnilab.pictures.draw import headline, name_rows, place_axes, rect, text_width, write
-from dnilab.pictures.style import BLUE, GROUND, INK, MUTED, Fill, Picture, listing, ratio_words
+from dnilab.pictures.style import (
+    BLUE,
+    GROUND,
+    INK,
+    MUTED,
+    VERMILLION,
+    Fill,
+    Picture,
+    listing,
+    ratio_words,
+)
 
 MEASURED = Fill("#8FC3E3", BLUE, width=1.0)
 IDEAL = Fill(GROUND, MUTED, width=1.0, hatch="///")
+LIMIT = Fill(VERMILLION, VERMILLION, width=0.0)
 
 
 def ratios(
     measured: Mapping[str, float],
     ideal: Mapping[str, float] | None = None,
     *,
+    limits: Mapping[str, float] | None = None,
     reference: str = "the Red Box in line",
     title: str | None = None,
     note: str = "",
 ) -> Picture:
     """Speeds relative to ``reference``, measured (filled) and ideal (hatched), as bars.
 
-    1 is as fast, 2 twice as fast.  The sentence says all of it; the names say which are ideal.
+    1 is as fast, 2 twice as fast.  ``limits``: what a bar could reach, by its name: a stroke across
+    it.  The sentence says all of it; the names say which are ideal.
 
     Raises ValueError for no bar, and for a ratio that is not above 0.
     """
@@ -33,7 +46,12 @@ def ratios(
     names, values, _ = zip(*bars, strict=True)
     for name, value in zip(names, values, strict=True):
         real_number(repr(name), value, 0, above=True)
-    told = [f"{name}: {ratio_words(value)}" for name, value, _ in bars]
+    limits = dict(limits or {})
+    told = [
+        f"{name}: {ratio_words(value)}"
+        + (f" (limit {ratio_words(limits[name])})" if name in limits else "")
+        for name, value, _ in bars
+    ]
     picture = Picture(
         700,
         29 * len(bars) + 82 + (22 if title else 0) + (18 if note else 0),
@@ -44,11 +62,17 @@ def ratios(
     left = 24 + max(text_width(picture, name) for name in names)
     ax = place_axes(picture, left, 56, top, 50, xlabel=f"speed ({reference} = 1)")
     name_rows(ax, names)
-    limit = 1.05 * max(1.0, *values)
-    ax.set_xlim(0, limit)
-    pixel = limit / ax.get_window_extent().width
-    for row, (_, value, look) in enumerate(bars):
+    furthest = 1.05 * max(1.0, *values, *limits.values())
+    ax.set_xlim(0, furthest)
+    pixel = furthest / ax.get_window_extent().width
+    for row, (name, value, look) in enumerate(bars):
         rect(ax, (0, row - 0.31), (value, 0.62), look)
-        write(ax, value + 7 * pixel, row, ratio_words(value), align="left", ground=GROUND, zorder=5)
+        end = value
+        if name in limits:
+            rect(ax, (limits[name] - pixel, row - 0.42), (2 * pixel, 0.84), LIMIT)
+            # the number must not stand on the stroke
+            near = value < limits[name] < value + 50 * pixel
+            end = limits[name] if near else value
+        write(ax, end + 7 * pixel, row, ratio_words(value), align="left", ground=GROUND, zorder=5)
     ax.axvline(1, color=INK, linestyle=(0, (4, 3)), linewidth=1.2)
     return picture

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from dnilab.experiments.timing import SLOW, cores, runner, step_times, take_turn
 from dnilab.lessons.race.orderings import kept_sizes, memory
 from dnilab.network import BinaryCrossEntropy, Loss, Optimiser, Stack
 from dnilab.orderings import Delays, Groups, Program, StepTimes
+from dnilab.orderings.steps import numbered
 from dnilab.training import Report, train
 
 IN_LINE = "backpropagation in line"
@@ -118,10 +119,6 @@ class Contestant:
             signal=self.signal,
         )
 
-    def shares(self, network: Network) -> list[float]:
-        """Multiplications of each module in a turn, for one row."""
-        return orderings.module_times(self.program, self.costs(network))
-
     def limit(self, network: Network, on: int, delays: Delays | None = None) -> float:
         """What the cost model allows on ``on`` cores: speed relative to backpropagation in line.
 
@@ -172,12 +169,11 @@ def contestants(
     groups: Groups = tuple((k,) for k in range(1, modules + 1))
 
     def cut(name: str, family: str, program: Program, **signal: Any) -> Contestant:
-        """Cut where the slowest worker has least to do; of equals, the lowest cuts."""
-        everywhere = (
-            Contestant(name, family, program, cuts, **signal)
-            for cuts in combinations(range(1, layers), modules - 1)
-        )
-        return min(everywhere, key=lambda one: max(one.shares(network)))
+        """Cut where the slowest worker has least to do."""
+        again = any(step.op == "late_fit" for step in program.steps())
+        told = {"signal": "truth", "context": ("h", "y"), **signal}
+        at = orderings.even_cuts(widths, modules, guess_again=again, **told)
+        return Contestant(name, family, program, at, **signal)
 
     whole = orderings.backprop(1)
     guess: dict[str, Any] = {"signal": "generator"}
@@ -305,6 +301,33 @@ def ledger(one: Contestant, network: Network) -> Ledger:
         peak.activations / one.micro_batches / of_one.activations,
         peak.weights / network.parameters,
     )
+
+
+def on_the_way(
+    one: Contestant,
+    network: Network,
+    batch: int,
+    *,
+    products: float,
+    latency: float,
+    a_byte: float = 0.0,
+) -> Delays:
+    """How long values are on their way from worker to worker, in multiplications of a row.
+
+    ``products``: multiplications that a worker does in a second.  ``latency``: seconds until a
+    message is there, however short; ``a_byte``: seconds more for each byte.  So the unit is that
+    of ``Contestant.costs``, and ``limit`` can have both.
+    """
+    rows, item = batch // one.micro_batches, np.dtype(network.dtype).itemsize
+    found: dict[tuple[str, int], float] = {}
+    for k, cut in enumerate(one.cuts, start=1):
+        size = rows * network.widths[cut] * item
+        found["h", k] = found["message", k + 1] = (latency + a_byte * size) * products / rows
+    top, size = len(one.cuts) + 1, rows * network.widths[-1] * item
+    for place in range(len(one.cuts)):  # the error at the top, to each that is told by feedback
+        kind = numbered("error", place)
+        found[kind, top] = (latency + a_byte * size) * products / rows
+    return found
 
 
 def speeds(

@@ -1,0 +1,194 @@
+"""Notebook 12: who wins?  Any depth, width, cuts, signal, cores and latency, by the cost model.
+
+Only how many multiplications this machine does in a second is measured; all else is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from dnilab.lessons.race.experiments import (
+    Contestant,
+    Network,
+    contestants,
+    on_the_way,
+)
+from dnilab.pictures import Picture, Redrawn, Series, Stacked, curves, ratios
+from dnilab.pictures.style import capital, ratio_words
+from dnilab.training.one_thread import one_blas_thread
+from dnilab.widgets.controls import Choice, Slider
+from dnilab.widgets.panel import Panel
+
+SIGNALS = {
+    "a loss of its own": "local loss",
+    "random feedback": "direct feedback",
+    "a linear generator": "generator",
+    "a bottleneck generator": "bottleneck generator",
+}
+"""What may stand at the cuts, and which contestant that is."""
+
+WAITING = ("1F1B", "zero bubble", "late truth")
+LATENCIES = np.logspace(-3, 3, 13)  # ms
+INPUTS, OUTPUTS = 64, 10
+
+
+@dataclass(frozen=True)
+class Bet:
+    """Who would be how fast, with the values of the controls.
+
+    ``speeds``: of a batch, relative to backpropagation in line.  ``by_latency``: the same for
+    each latency of ``LATENCIES``, for some of them.
+    """
+
+    values: Mapping[str, Any]
+    speeds: Mapping[str, float]
+    by_latency: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def chosen(self) -> str:
+        """The contestant that does not wait."""
+        return str(self.values["signal"])
+
+    @property
+    def to_accuracy(self) -> dict[str, float]:
+        """Speed on the way to an accuracy: the chosen one needs ``more`` times the batches."""
+        return {
+            name: speed / (self.values["more"] if name == self.chosen else 1.0)
+            for name, speed in self.speeds.items()
+        }
+
+    @property
+    def winner(self) -> str:
+        """The quickest of all."""
+        to_accuracy = self.to_accuracy
+        return max(to_accuracy, key=lambda name: to_accuracy[name])
+
+
+@cache
+def products_a_second(width: int, batch: int) -> float:
+    """Multiplications that a layer of this width does in a second here, on one core."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((batch, width)), rng.standard_normal((width, width))
+    count = max(3, round(2e7 / (batch * width**2)))
+    times = []
+    with one_blas_thread():
+        for _ in range(5):
+            start = perf_counter()
+            for _ in range(count):
+                x.dot(w)
+            times.append((perf_counter() - start) / count)
+    return batch * width**2 / min(times)
+
+
+def bets(values: dict[str, Any]) -> Iterator[Bet]:
+    """The speeds with this latency at once, and then those with all others."""
+    network = Network((INPUTS, *(values["width"],) * (values["layers"] - 1), OUTPUTS))
+    modules = min(values["modules"], values["layers"])
+    among = contestants(network, modules=modules, staleness=values["staleness"])
+    chosen = among[values["signal"]]
+    raced = [*(among[name] for name in WAITING), chosen]
+    products = products_a_second(values["width"], values["batch"])
+
+    def speed(one: Contestant, latency: float) -> float:
+        delays = on_the_way(one, network, values["batch"], products=products, latency=latency / 1e3)
+        return one.limit(network, values["cores"], delays)
+
+    found = Bet(values, {one.name: speed(one, values["latency"]) for one in raced})
+    yield found
+    lines: dict[str, tuple[float, ...]] = {}
+    for one in (among["1F1B"], among["late truth"], chosen):
+        of_one: list[float] = []
+        for latency in LATENCIES:
+            of_one.append(speed(one, float(latency)))
+            yield found
+        lines[one.name] = tuple(of_one)
+    yield Bet(values, found.speeds, lines)
+
+
+def verdict(found: Bet) -> str:
+    """Who wins, and by how much, in words."""
+    values, to_accuracy = found.values, found.to_accuracy
+    best, chosen = found.winner, found.chosen
+    if to_accuracy[best] <= 1:
+        text = "Backpropagation in line wins: nobody else would be faster. "
+    else:
+        faster = f"{ratio_words(to_accuracy[best])} times as fast as backpropagation in line"
+        text = f"{capital(best)} wins: {faster}. "
+    waiting = max((name for name in WAITING), key=lambda name: to_accuracy[name])
+    if best != chosen:
+        text += f"The {chosen} would be {ratio_words(to_accuracy[chosen])} times as fast. "
+        if found.speeds[chosen] > to_accuracy[best]:
+            need = found.speeds[chosen] / to_accuracy[best]
+            text += f"It would win if it needed at most {need:.2g} times the batches. "
+        else:
+            text += "Even with as few batches as backpropagation it would not win. "
+    else:
+        text += f"Of those that wait, {waiting} is best: {ratio_words(to_accuracy[waiting])}. "
+    if values["modules"] > values["layers"]:
+        text += f"There are {values['layers']} layers, so {values['layers']} modules at most. "
+    return text + "BLAS threads are not in it: what they lose has to be measured, as above."
+
+
+def picture_of(found: Bet) -> Picture:
+    """The speeds as bars, and how they change with the latency."""
+    more = found.values["more"]
+    speeds = {
+        name
+        + (f", {more:g} times the batches" if name == found.chosen and more != 1 else ""): speed
+        for name, speed in found.to_accuracy.items()
+    }
+    parts = [
+        ratios(
+            {},
+            speeds,
+            reference="backpropagation in line",
+            title="What the cost model allows, to the same accuracy",
+        )
+    ]
+    if found.by_latency:
+        parts.append(
+            curves(
+                [
+                    Series(
+                        name, LATENCIES, np.array(line) / (more if name == found.chosen else 1.0)
+                    )
+                    for name, line in found.by_latency.items()
+                ],
+                xlabel="latency of a message, ms",
+                ylabel="speed (backprop = 1)",
+                title="And with every latency",
+                log_x=True,
+                better="higher",
+                labels="legend",
+                marks=[(1, "in line")],
+                size=(700, 320),
+            )
+        )
+    return Stacked(parts, first=verdict(found), alt="Bars of speed, and speed by latency")
+
+
+def race_panel() -> Panel[Bet]:
+    """Depth, width, cuts, signal, cores and latency: who wins?"""
+    return Panel(
+        {
+            "layers": Slider(2, 16, 1, 9, "Layers"),
+            "width": Choice([64, 128, 256, 512, 1024], 256, "Width"),
+            "batch": Choice([64, 256, 1024], 256, "Batch size"),
+            "modules": Slider(2, 8, 1, 2, "Modules, a worker each"),
+            "cores": Slider(1, 8, 1, 2, "Cores"),
+            "signal": Choice(SIGNALS, "local loss", "At the cuts"),
+            "more": Slider(0.5, 5.0, 0.1, 1.0, "Batches it needs", unit="times backprop's"),
+            "staleness": Slider(1, 16, 1, 1, "Staleness", unit="batches"),
+            "latency": Slider(0.001, 1000.0, 0.001, 0.01, "Latency", unit="ms", log=True),
+        },
+        bets,
+        Redrawn(picture_of),
+        title="Who wins the race?",
+        name="12-race",
+    )
