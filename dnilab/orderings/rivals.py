@@ -72,13 +72,14 @@ def zero_bubble(groups: Sequence[Sequence[int]], micro_batches: int) -> Program:
     wait (Qi et al. 2023, arXiv 2401.10241, section 2).
 
     As 1F1B, with backward in two halves.  The second half is put off while there is something
-    that others wait for, but a worker keeps no more than W + 1 micro-batches.  The order of each
+    that others wait for, but a worker keeps no more than 3 W / 2 micro-batches.  The order of each
     worker is what comes out when forward and both halves take equally long.
 
     Raises ValueError as ``gpipe``.
     """
     checked, count = _checked(groups, micro_batches)
     most = len(checked)
+    keep = most + most // 2
     done = [dict.fromkeys(("up", "down", "own"), 0) for _ in checked]  # micro-batches, by worker
     workers: list[list[Step]] = [[] for _ in checked]
     while any(now["own"] < count for now in done):
@@ -86,7 +87,7 @@ def zero_bubble(groups: Sequence[Sequence[int]], micro_batches: int) -> Program:
         for place, (group, now) in enumerate(zip(checked, done, strict=True)):
             above = before[place + 1]["down"] if place + 1 < most else now["up"]
             below = before[place - 1]["up"] if place else count
-            can_go_up = now["up"] - now["down"] < most - place and now["up"] - now["own"] <= most
+            can_go_up = now["up"] - now["down"] < most - place and now["up"] - now["own"] < keep
             if now["down"] < min(now["up"], above):
                 what, steps = "down", _each("backward_input", group[::-1], now["down"])
             elif now["up"] < below and can_go_up:

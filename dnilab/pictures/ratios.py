@@ -67,12 +67,13 @@ def ratios(
     pixel = furthest / ax.get_window_extent().width
     for row, (name, value, look) in enumerate(bars):
         rect(ax, (0, row - 0.31), (value, 0.62), look)
-        end = value
-        if name in limits:
-            rect(ax, (limits[name] - pixel, row - 0.42), (2 * pixel, 0.84), LIMIT)
-            # the number must not stand on the stroke
-            near = value < limits[name] < value + 50 * pixel
-            end = limits[name] if near else value
-        write(ax, end + 7 * pixel, row, ratio_words(value), align="left", ground=GROUND, zorder=5)
+        stroke = limits.get(name, 0.0)
+        if stroke:
+            rect(ax, (stroke - pixel, row - 0.42), (2 * pixel, 0.84), LIMIT)
+        # the number must not stand on the stroke: then it stands in the bar
+        inside = value < stroke < value + 50 * pixel and value > 60 * pixel
+        at, align = (value - 7 * pixel, "right") if inside else (value + 7 * pixel, "left")
+        ground = look.face if inside else GROUND
+        write(ax, at, row, ratio_words(value), align=align, ground=ground, zorder=5)
     ax.axvline(1, color=INK, linestyle=(0, (4, 3)), linewidth=1.2)
     return picture

@@ -330,6 +330,29 @@ def on_the_way(
     return found
 
 
+def far_limit(
+    one: Contestant,
+    network: Network,
+    batch: int,
+    on: int,
+    *,
+    products: float,
+    latency: float,
+    a_byte: float = 0.0,
+) -> float:
+    """``Contestant.limit`` where values are on their way: see ``on_the_way``.
+
+    A line carries one message at a time in each direction, so no batch is quicker than the widest
+    message of it.
+    """
+    delays = on_the_way(one, network, batch, products=products, latency=latency, a_byte=a_byte)
+    limit = one.limit(network, on, delays)
+    item = np.dtype(network.dtype).itemsize
+    widest = max((network.widths[cut] for cut in one.cuts), default=0)
+    busy = a_byte * products * item * widest  # multiplications of a row
+    return min(limit, network.work / busy) if busy else limit
+
+
 def speeds(
     network: Network,
     batch: int,

@@ -17,7 +17,7 @@ from dnilab.lessons.race.experiments import (
     Contestant,
     Network,
     contestants,
-    on_the_way,
+    far_limit,
 )
 from dnilab.pictures import Picture, Redrawn, Series, Stacked, curves, ratios
 from dnilab.pictures.style import capital, ratio_words
@@ -96,8 +96,8 @@ def bets(values: dict[str, Any]) -> Iterator[Bet]:
     products = products_a_second(values["width"], values["batch"])
 
     def speed(one: Contestant, latency: float) -> float:
-        delays = on_the_way(one, network, values["batch"], products=products, latency=latency / 1e3)
-        return one.limit(network, values["cores"], delays)
+        far = {"products": products, "latency": latency / 1e3}
+        return far_limit(one, network, values["batch"], values["cores"], **far)
 
     found = Bet(values, {one.name: speed(one, values["latency"]) for one in raced})
     yield found
