@@ -73,7 +73,7 @@ def ratios(
         # the number must not stand on the stroke: then it stands in the bar
         inside = value < stroke < value + 50 * pixel and value > 60 * pixel
         at, align = (value - 7 * pixel, "right") if inside else (value + 7 * pixel, "left")
-        ground = look.face if inside else GROUND
+        ground = look.ground if inside else GROUND
         write(ax, at, row, ratio_words(value), align=align, ground=ground, zorder=5)
     ax.axvline(1, color=INK, linestyle=(0, (4, 3)), linewidth=1.2)
     return picture

@@ -64,7 +64,7 @@ def check_most_batches(most_batches: Function) -> Verdict:
             "it compares with backpropagation in line. 1F1B has W workers as well.": 1 / guesses,
             "it forgets the signal, which every batch pays for.": waits * w,
             "it forgets the bubble of 1F1B.": 1 / w / guesses,
-            "the signal is given as a share of all the work, but a worker has only 1 / W of that.": (
+            "the signal is a share of all the work, and a worker does only 1 / W of that.": (
                 waits / ((1 + s) / w)
             ),
             "it is how many times as fast a batch is, less one. How many batches may it need?": (
