@@ -21,6 +21,17 @@ class TestRatios:
         assert ax.patches[1].get_hatch()
         assert not ax.patches[0].get_hatch()
 
+    @pytest.mark.parametrize("limit", [1.65, 1.9, 3.0, 1.2])
+    def test_a_limit_is_a_stroke_that_covers_no_number(self, limit):
+        picture = ratios({"threads": 1.6, "in line": 1.0}, limits={"threads": limit})
+        assert f"threads: 1.60 (limit {limit:.2f}) and in line: 1.00." in picture.sentence
+        assert faults(picture) == []
+        (ax,) = picture.axes
+        stroke = ax.patches[1]
+        assert stroke.get_x() + stroke.get_width() / 2 == pytest.approx(limit)
+        words = next(text for text in ax.texts if text.get_text() == "1.60")
+        assert not words.get_window_extent().overlaps(stroke.get_window_extent())
+
     @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
     def test_bad(self, value):
         with pytest.raises(ValueError, match="'a'"):

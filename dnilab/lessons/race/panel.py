@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dnilab.lessons.race.experiments import (
+    IN_LINE,
     Contestant,
     Network,
     contestants,
@@ -58,16 +59,12 @@ class Bet:
     @property
     def to_accuracy(self) -> dict[str, float]:
         """Speed on the way to an accuracy: the chosen one needs ``more`` times the batches."""
-        return {
-            name: speed / (self.values["more"] if name == self.chosen else 1.0)
-            for name, speed in self.speeds.items()
-        }
+        return {**self.speeds, self.chosen: self.speeds[self.chosen] / self.values["more"]}
 
     @property
-    def winner(self) -> str:
-        """The quickest of all."""
-        to_accuracy = self.to_accuracy
-        return max(to_accuracy, key=lambda name: to_accuracy[name])
+    def winner(self) -> tuple[str, float]:
+        """The quickest of all, backpropagation in line among them, and its speed."""
+        return max({IN_LINE: 1.0, **self.to_accuracy}.items(), key=lambda one: one[1])
 
 
 @cache
@@ -113,23 +110,22 @@ def bets(values: dict[str, Any]) -> Iterator[Bet]:
 
 def verdict(found: Bet) -> str:
     """Who wins, and by how much, in words."""
-    values, to_accuracy = found.values, found.to_accuracy
-    best, chosen = found.winner, found.chosen
-    if to_accuracy[best] <= 1:
-        text = "Backpropagation in line wins: nobody else would be faster. "
-    else:
-        faster = f"{ratio_words(to_accuracy[best])} times as fast as backpropagation in line"
-        text = f"{capital(best)} wins: {faster}. "
-    waiting = max((name for name in WAITING), key=lambda name: to_accuracy[name])
-    if best != chosen:
-        text += f"The {chosen} would be {ratio_words(to_accuracy[chosen])} times as fast. "
-        if found.speeds[chosen] > to_accuracy[best]:
-            need = found.speeds[chosen] / to_accuracy[best]
-            text += f"It would win if it needed at most {need:.2g} times the batches. "
-        else:
-            text += "Even with as few batches as backpropagation it would not win. "
-    else:
+    values, to_accuracy, chosen = found.values, found.to_accuracy, found.chosen
+    best, speed = found.winner
+    faster = f"{ratio_words(speed)} times as fast as {IN_LINE}"
+    faster = "nobody else would be faster" if best == IN_LINE else faster
+    text = f"{capital(best)} wins: {faster}. "
+    if best == chosen:
+        waiting = max(WAITING, key=lambda name: to_accuracy[name])
         text += f"Of those that wait, {waiting} is best: {ratio_words(to_accuracy[waiting])}. "
+    else:
+        text += f"The {chosen} would be {ratio_words(to_accuracy[chosen])} times as fast. "
+        may = found.speeds[chosen] / speed
+        text += (
+            f"It would win if it needed at most {may:.2g} times the batches. "
+            if may > 1
+            else "Even with as few batches as backpropagation it would not win. "
+        )
     if values["modules"] > values["layers"]:
         text += f"There are {values['layers']} layers, so {values['layers']} modules at most. "
     return text + "BLAS threads are not in it: what they lose has to be measured, as above."
