@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -381,8 +381,8 @@ def measured_limit(one: Contestant, network: Network, batch: int, in_line: float
 
     ``in_line``: seconds of a batch of backpropagation in line, measured the same way.
     """
-    alone = Contestant(**{**vars(one), "executor": "one thread"})
-    alone.runner(network, batch)(3)
-    times = step_times(alone.runner(network, batch)(30))
+    run = replace(one, executor="one thread").runner(network, batch)
+    run(3)  # warm up
+    times = step_times(run(30))
     time = orderings.time_per_batch(one.program, times, cores=on) * one.micro_batches
     return in_line / time
