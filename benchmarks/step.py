@@ -25,7 +25,7 @@ from benchmarks.harness import finish, options
 from dnilab.data.dataset import Feed
 from dnilab.experiments.timing import RATE, noise, take_turns
 from dnilab.network import SGD, BinaryCrossEntropy, Stack
-from dnilab.orderings import sequential
+from dnilab.orderings import check, sequential
 from dnilab.training.train import make_workers
 
 CASES = [
@@ -43,7 +43,7 @@ def ours(widths: tuple[int, ...], batch: int, dtype: str) -> Callable[[int], Non
     stack = Stack.build(widths, BinaryCrossEntropy(), rng, context=("h",), dtype=np.dtype(dtype))
     program = sequential(len(stack))
     (worker,) = make_workers(
-        stack, lambda: Feed(data, batch, 0), program, SGD(RATE), SGD(RATE), 10**9
+        stack, lambda: Feed(data, batch, 0), program, check(program), *(SGD(RATE),) * 2, 10**9
     )
 
     def run(n: int) -> None:

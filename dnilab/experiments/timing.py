@@ -134,7 +134,7 @@ def runner(
 
     def run(n: int) -> tuple[Span, ...]:
         workers = make_workers(
-            network, lambda: Feed(data, batch, 0), program, *(optimiser,) * 2, n, owners=owners
+            network, lambda: Feed(data, batch, 0), program, owners, *(optimiser,) * 2, n
         )
         spans: tuple[Span, ...] = ()
         with held_at(blas_threads):

@@ -5,9 +5,7 @@ updater, which keeps whatever memory the method needs, one for each network that
 ``updater(grads, batch_size)`` changes the parameters in place.  Gradients are those of the
 summed loss; here they are divided by the batch size, and nowhere else.
 
-``memory_of(updater)`` tells what an updater has kept so far, as plain data, and
-``remember(updater, memory)`` gives it to another one, which then goes on in its place: that is
-what a checkpoint needs.
+``updater.memory`` is what it keeps, as plain data, for whoever wants to write it down.
 """
 
 from __future__ import annotations
@@ -23,54 +21,17 @@ from dnilab.checks import instance_of, one_of, real_number
 
 Updater = Callable[[Sequence[np.ndarray], int], None]
 Memory = dict[str, Any]
-"""What an updater keeps: numbers, and lists with an array for each parameter vector."""
+"""What an updater keeps: plain numbers, and lists with an array for each parameter vector."""
 
 
-def _remembering(
-    update: Updater, recall: Callable[[], Memory], remember: Callable[[Memory], None]
-) -> Updater:
+def _remembering(update: Updater, memory: Memory) -> Updater:
     """``update``, with its memory within reach.
 
     A function may carry attributes, and they cost its calls nothing; an object with a __call__
     would cost every step of a small network a little.
     """
-    update.recall = recall  # type: ignore[attr-defined]
-    update.remember = remember  # type: ignore[attr-defined]
+    update.memory = memory  # type: ignore[attr-defined]
     return update
-
-
-def copy_into(kept: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> None:
-    """Give each array in ``kept`` the numbers of the one in ``arrays``, where it stands."""
-    for mine, given in zip(kept, arrays, strict=True):
-        mine[...] = given
-
-
-def memory_of(updater: Updater) -> Memory:
-    """What ``updater`` has kept so far; its arrays change with the next update.
-
-    Raises ValueError for an updater that does not tell: one of an optimiser that is not ours.
-    """
-    recall = getattr(updater, "recall", None)
-    if recall is None:
-        known = ", ".join(OPTIMISERS)
-        raise ValueError(
-            f"updater {updater!r} does not tell its memory; a checkpoint accepts the optimisers "
-            f"{known}"
-        )
-    memory: Memory = recall()
-    return memory
-
-
-def remember(updater: Updater, memory: Memory) -> None:
-    """Let ``updater`` go on from what another one of the same optimiser has kept.
-
-    Raises ValueError as ``memory_of``, and where ``memory`` is another optimiser's.
-    """
-    mine = memory_of(updater)
-    if mine.keys() != memory.keys():
-        has, accepts = sorted(memory), sorted(mine)
-        raise ValueError(f"memory has {has}; this optimiser accepts one with {accepts}")
-    updater.remember(memory)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -104,7 +65,7 @@ class SGD(Optimiser):
             for theta, grad in zip(thetas, grads, strict=True):
                 theta -= grad * (rate / batch_size)
 
-        return _remembering(update, dict, lambda memory: None)
+        return _remembering(update, {})
 
 
 @dataclass(frozen=True)
@@ -127,11 +88,7 @@ class Momentum(Optimiser):
                 velocity += grad / batch_size
                 theta -= self.rate * velocity
 
-        return _remembering(
-            update,
-            lambda: {"velocities": velocities},
-            lambda memory: copy_into(velocities, memory["velocities"]),
-        )
+        return _remembering(update, {"velocities": velocities})
 
 
 @dataclass(frozen=True)
@@ -153,11 +110,10 @@ class Adam(Optimiser):
         firsts = [np.zeros_like(theta) for theta in thetas]
         seconds = [np.zeros_like(theta) for theta in thetas]
         scratch = [np.empty_like(theta) for theta in thetas]
-        step = 0
+        memory: Memory = {"step": 0, "firsts": firsts, "seconds": seconds}
 
         def update(grads: Sequence[np.ndarray], batch_size: int) -> None:
-            nonlocal step
-            step += 1
+            memory["step"] = step = memory["step"] + 1  # plain: NumPy's would change last bits
             # Both moments start at zero; these factors take that bias out again.
             unbias = (1 - self.beta2**step) ** 0.5
             rate = self.rate * unbias / (1 - self.beta1**step)
@@ -178,17 +134,7 @@ class Adam(Optimiser):
                 work *= rate
                 theta -= work
 
-        def recall() -> Memory:
-            return {"step": step, "firsts": firsts, "seconds": seconds}
-
-        def remember(memory: Memory) -> None:
-            nonlocal step
-            # a NumPy integer here would change the last bits of float32 arithmetic
-            step = int(memory["step"])
-            copy_into(firsts, memory["firsts"])
-            copy_into(seconds, memory["seconds"])
-
-        return _remembering(update, recall, remember)
+        return _remembering(update, memory)
 
 
 OPTIMISERS = {"sgd": SGD, "momentum": Momentum, "adam": Adam}

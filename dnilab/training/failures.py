@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from dnilab.training.worker import ParametersExploded
-
-NOWHERE = "There is no checkpoint; train(..., checkpoint=path) writes them"
 
 
 class WorkerFailed(RuntimeError):
@@ -19,17 +17,6 @@ class WorkerFailed(RuntimeError):
         failed = cls(f"worker {worker + 1} failed at {doing}: {kind}: {cause}")
         failed.__cause__ = cause
         return failed
-
-
-class WorkerLost(WorkerFailed):
-    """The process that held some modules is gone, or silent.
-
-    ``modules``: which they were.  ``where``: where the run can go on from.
-    """
-
-    def __init__(self, what: str, modules: Sequence[int] = (), where: str = NOWHERE) -> None:
-        super().__init__(f"{what}. {where}")
-        self.what, self.modules = what, tuple(modules)
 
 
 def first_of(faults: Iterable[ParametersExploded]) -> ParametersExploded:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from importlib import import_module
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -139,8 +138,6 @@ def check_together(
         raise ValueError(f"stack has {width} outputs; the labels accept {accepted}")
 
 
-Place = str | PathLike[str]
-
 LOSS_ROWS = 2000  # training rows on which a report measures the loss: enough, and quick
 
 
@@ -165,8 +162,8 @@ def _in_words(
 Executor = Callable[..., Generator[Snapshot, None, None]]
 """``execute(stack, workers, program, owners, stops)``: runs workers up to each turn in ``stops``.
 
-It hands out a snapshot at each.  One that is no name in ``EXECUTORS``, as ``apart(client)``, has to
-bring all workers to rest at its stops; it is told which of them are ``saves``, if any are.
+It hands out a snapshot at each.  One that is no name in ``EXECUTORS``, as ``apart(client)`` of
+notebook 11, refuses for itself what it can't run, as it is called.
 """
 
 
@@ -188,30 +185,32 @@ EXECUTORS: dict[str, Executor] = {
 }
 
 
-def _executor_for(name: str | Executor, program: Program) -> Executor:
+def executor_for(name: str | Executor, program: Program) -> Executor:
     """The executor, if it can run this program; else ValueError."""
-    execute: Executor = (
-        name if callable(name) else EXECUTORS[one_of("executor", name, tuple(EXECUTORS))]
-    )
-    new_for_each = name in ("thread per fit", "process per fit")
-    if name != "one thread" and (program.races != new_for_each or new_for_each):
-        _refuse_racing(name, program)
+    if callable(name):
+        return name
+    execute = EXECUTORS[one_of("executor", name, tuple(EXECUTORS))]
+    if name != "one thread":
+        refuse_racing(repr(name), program, name in ("thread per fit", "process per fit"))
     return execute
 
 
-def _refuse_racing(name: str | Executor, program: Program) -> None:
-    """Raise ValueError unless program and executor agree on steps that run alone."""
-    new_for_each = name in ("thread per fit", "process per fit")
-    called = "modules apart" if callable(name) else repr(name)
-    said = f"executor is {called}, and program is {program.name!r}"
+def refuse_racing(executor: str, program: Program, new_for_each: bool = False) -> None:
+    """Raise ValueError unless program and executor agree on steps that run alone.
+
+    ``new_for_each``: whether the executor starts something new for each of them.
+    """
+    said = f"executor is {executor}, and program is {program.name!r}"
     if program.races != new_for_each:
         accepted = "steps that run alone" if new_for_each else "programs without such steps"
         raise ValueError(f"{said}; this executor accepts {accepted}, as in the Blue Box")
+    if not new_for_each:
+        return
     if len(program.workers) > 1:
         accepted = "programs with one worker, as the Blue Box"
         found = f"{said} with {len(program.workers)} workers"
         raise ValueError(f"{found}; this executor accepts {accepted}")
-    if name == "process per fit" and "fork" not in multiprocessing.get_all_start_methods():
+    if "process" in executor and "fork" not in multiprocessing.get_all_start_methods():
         raise ValueError("executor is 'process per fit'; it accepts systems that can fork only")
 
 
@@ -248,21 +247,18 @@ def make_workers(
     stack: Stack,
     source: Callable[[], Stream],
     program: Program,
+    owners: Mapping[int, int],
     optimiser: Optimiser,
     generator_optimiser: Optimiser,
     batches: int,
-    kind: type[Worker] = Worker,
-    owners: Mapping[int, int] | None = None,
-) -> list[Any]:
+) -> list[Worker]:
     """One worker for each list of steps, each with a source of batches of its own.
 
-    ``owners``: which of them owns each module, if ``check`` has told already: it takes a while.
-    Raises IllegalProgram unless the program can run.
+    ``owners``: which of them owns each module, as ``check`` has told.
     """
-    owners = check(program) if owners is None else owners
     keep_freed_memory()
     return [
-        kind(
+        Worker(
             index,
             program,
             owners,
@@ -279,10 +275,10 @@ def make_workers(
 
 def follow(
     snapshots: Generator[Snapshot, None, None],
-    judge: Callable[[Snapshot], Report | None],
+    judge: Callable[[Snapshot], Report],
     in_words: Callable[[ParametersExploded], Diverged],
 ) -> Iterator[Event]:
-    """A report of each snapshot, unless ``judge`` has none; if parameters explode, a ``Diverged``.
+    """A report of each snapshot, by ``judge``; if parameters explode, a ``Diverged``.
 
     However it ends, the workers are at rest afterwards.
     """
@@ -291,8 +287,7 @@ def follow(
             for at in snapshots:
                 with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
                     report = judge(at)
-                if report is not None:
-                    yield report
+                yield report
     except ParametersExploded as fault:
         yield in_words(fault)
 
@@ -310,9 +305,6 @@ def train(
     report_every: int | None = None,
     probe_rows: int = 0,
     executor: str | Executor = "one thread",
-    checkpoint: Place | None = None,
-    checkpoint_every: int | None = None,
-    resume: Place | None = None,
 ) -> Iterator[Event]:
     """Train ``stack`` in place and yield an event now and then.
 
@@ -324,28 +316,20 @@ def train(
 
     ``executor``: "one thread"; "threads", one for each worker of the program; and for the Blue
     Box as published "thread per fit" or "process per fit".  All but these last two give the same
-    numbers to the last bit, and so does ``apart(client)``, with every worker in a process of its
-    own: see there.  They tell the same divergence too, but the weights that it leaves may differ.
+    numbers to the last bit.  They tell the same divergence too, but the weights that it leaves may
+    differ.  Or any other function like those: in notebook 11's room, ``apart(client)`` has every
+    worker in a process of its own, and ``Checkpointed(...)`` writes down how far the run has come.
 
     ``seed`` shuffles the batches.  ``generator_optimiser`` is ``optimiser`` if None.  With
     ``probe_rows`` above 0 and a decoupled stack, each report compares the synthetic gradients
     with the true ones on that many training rows.
 
-    ``checkpoint``: a file to which the whole state of the run is written now and then, every
-    ``checkpoint_every`` batches (None: with each report) and at the end; it always holds the last
-    one that is whole.  On one thread or with modules apart.
-    ``resume``: such a file, from which the run goes on, by any executor and however its modules
-    are divided among workers.  It ends with the weights of a run that was never interrupted, to
-    the last bit.  It reports from there on; ``seconds`` begin anew.
-
     Raises ValueError at once, naming the argument, if something is out of range or does not go
-    together, as a checkpoint of another run.  While it runs, an exception in a worker comes out
-    as it is on one thread, and elsewhere as ``WorkerFailed``, with the step that raised it; a
-    process that is gone, or frozen, as ``WorkerLost``; a checkpoint that can't be written as
-    OSError.
+    together.  While it runs, an exception in a worker comes out as it is on one thread, and
+    elsewhere as ``WorkerFailed``, with the step that raised it.
     """
     owners = check(program)
-    execute = _executor_for(executor, program)
+    execute = executor_for(executor, program)
     batch_size = check_batch_size(batch_size, len(data.x_train))
     per_epoch = len(data.x_train) // batch_size
     batches = whole_number("epochs", epochs, 1) * per_epoch
@@ -354,34 +338,19 @@ def train(
     probe_rows = whole_number("probe_rows", probe_rows, 0, len(data.x_train))
     both = check_optimisers(optimiser, generator_optimiser)
     check_together(stack, data, program, batch_size, probe_rows)
-    make = partial(make_workers, stack, partial(Feed, data, batch_size, seed), program, *both)
-    keeper = None
-    if checkpoint is None and checkpoint_every is None and resume is None:
-        workers = make(batches, owners=owners)
-    else:
-        run = {"stack": stack, "data": data, "program": program, "optimiser": both[0],
-               "generator_optimiser": both[1], "batch_size": batch_size, "epochs": epochs,
-               "seed": seed}  # fmt: skip
-        keeper = _keeper(make, batches, run, executor, checkpoint, checkpoint_every, resume)
-        workers = keeper.workers
-    reporter = _Reporter(stack, data, per_epoch, probe_rows)
+    source = partial(Feed, data, batch_size, seed)
+    workers = make_workers(stack, source, program, owners, *both, batches)
     stops = stops_every(every, program, batches)
+    snapshots = execute(stack, workers, program, owners, stops)
+    reporter = _Reporter(stack, data, per_epoch, probe_rows)
 
-    def judge(at: Snapshot) -> Report | None:
+    def judge(at: Snapshot) -> Report:
         # every worker has had this many batches, and finished the run at the last stop
-        batch = min(at.turn * program.batches_per_turn, batches)
-        if keeper is not None:
-            keeper.save(at.turn, batch)
-        return reporter.report(batch, at) if at.turn in stops else None
+        return reporter.report(min(at.turn * program.batches_per_turn, batches), at)
 
     def events() -> Iterator[Event]:
-        in_words = partial(_in_words, per_epoch, *both)
         try:
-            if keeper is None:
-                snapshots = execute(stack, workers, program, owners, stops)
-            else:
-                snapshots = keeper.watch(execute, stack, program, owners, stops)
-            yield from follow(snapshots, judge, in_words)
+            yield from follow(snapshots, judge, partial(_in_words, per_epoch, *both))
         finally:
             with np.errstate(over="ignore", invalid="ignore"):
                 stack.calibrate(data.x_train)
@@ -393,27 +362,6 @@ def stops_every(number: int, program: Program, batches: int) -> list[int]:
     """The turns before the first batch, after every ``number`` batches or so, and at the end."""
     span = program.batches_per_turn
     return sorted({*(-(-b // span) for b in range(0, batches, number)), program.turns(batches)})
-
-
-def _keeper(
-    make: Callable[..., list[Any]],
-    batches: int,
-    run: dict[str, Any],
-    executor: str | Executor,
-    checkpoint: Place | None,
-    checkpoint_every: int | None,
-    resume: Place | None,
-) -> Any:
-    """What takes the run up, and writes it down: see ``checkpoint.Keeper``."""
-    # not loaded unless it is asked for: it is no part of the method
-    from dnilab.training.checkpoint import Keeper
-    from dnilab.training.state import ResumableWorker
-
-    if checkpoint_every is not None and checkpoint is None:
-        said = f"checkpoint_every is {checkpoint_every}, and checkpoint is None"
-        raise ValueError(f"{said}; with it, checkpoint accepts the path of a file")
-    workers = make(batches, ResumableWorker)
-    return Keeper(workers, run, executor, checkpoint, checkpoint_every, resume)
 
 
 class Trainer:
@@ -439,8 +387,9 @@ class Trainer:
         self.stack, self.program = stack, program
         self._sources = [Stream() for _ in program.workers]  # each forgets what it is done with
         both = check_optimisers(optimiser, generator_optimiser)
-        self._workers = make_workers(stack, iter(self._sources).__next__, program, *both, 10**9)
-        connect(self._workers, program, check(program))
+        owners, source = check(program), iter(self._sources).__next__
+        self._workers = make_workers(stack, source, program, owners, *both, 10**9)
+        connect(self._workers, program, owners)
 
     def turn(self, x: Any, y: np.ndarray) -> None:
         """Train on one batch.  Raises ParametersExploded if that was the end of it."""

@@ -120,7 +120,7 @@ def test_a_process_per_fit_leaves_the_generators_where_they_were() -> None:
 def test_nothing_is_kept_of_a_fit_that_is_done(executor: str) -> None:
     stack, program, rate = network(), blue_box(3), SGD(1e-3)
     owners = check(program)
-    workers = make_workers(stack, lambda: Feed(DATA, 4, 0), program, rate, rate, 12)
+    workers = make_workers(stack, lambda: Feed(DATA, 4, 0), program, owners, rate, rate, 12)
     with nothing_left():
         for _ in EXECUTORS[executor](stack, workers, program, owners, [5, 12]):
             assert workers[0].store == {}

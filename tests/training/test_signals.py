@@ -46,7 +46,8 @@ from dnilab.orderings import (
     pipeline,
     sequential,
 )
-from dnilab.training import Diverged, Report, train, wiring_of
+from dnilab.training import Diverged, Report, wiring_of
+from tests.lessons.many_machines.kept import train
 from tests.training.by_hand import bits, small_data
 from tests.training.planted import nothing_left
 from tests.training.test_threads import divisions, numbers

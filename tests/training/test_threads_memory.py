@@ -44,7 +44,7 @@ def largest(program: Program, slow: int) -> dict[str, list[int]]:
     stack = hooked(network(), slow, look, tried=False)
     owners = check(program)
     rate = SGD(1e-4)
-    workers += make_workers(stack, lambda: Feed(DATA, 4, 0), program, rate, rate, BATCHES)
+    workers += make_workers(stack, lambda: Feed(DATA, 4, 0), program, owners, rate, rate, BATCHES)
 
     def run() -> None:
         for _ in threads(stack, workers, program, owners, [program.turns(BATCHES)]):

@@ -142,17 +142,19 @@ def train_clocks(
     stack = two_clocks(watcher, counter, generator)
     program = clock_program(stack, channel, lag)
     seen = next(task.windows(np.random.default_rng(0), unseen, unseen=True))
+    owners = check(program)
     workers = make_workers(
         stack,
         lambda: Stream(Batch(w, w.count) for w in task.windows(copy.deepcopy(rng), batch_size)),
         program,
+        owners,
         *check_optimisers(optimiser),
         windows + lag,
     )
     stops = sorted({*range(0, windows, report_every), windows})
     execute = EXECUTORS[one_of("executor", executor, ("one thread", "threads"))]
     return follow(
-        execute(stack, workers, program, check(program), stops),
+        execute(stack, workers, program, owners, stops),
         lambda at: judged(at.stack, at, seen),
         lambda fault: _named(fault, optimiser.rate),
     )

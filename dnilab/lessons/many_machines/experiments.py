@@ -89,7 +89,7 @@ def laps(
     optimiser = SGD(RATE)
     batches = count * turns * program.batches_per_turn
     workers = make_workers(
-        stack, lambda: Feed(data, batch, 0), program, optimiser, optimiser, batches, owners=owners
+        stack, lambda: Feed(data, batch, 0), program, owners, optimiser, optimiser, batches
     )
     stops = [lap * turns for lap in range(1, count + 1)]
     return (yield from executor(stack, workers, program, owners, stops))

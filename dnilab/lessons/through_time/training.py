@@ -199,9 +199,10 @@ def train_sequences(
         scores = {"bits": bits, "step": step, "delay": delay, "solved": solved}
         return Report(at.turn, seconds=at.seconds, scores=scores)
 
-    workers = make_workers(stack, lambda: source, program, optimiser, for_generator, ENDLESS)
+    owners, both = check(program), (optimiser, for_generator)
+    workers = make_workers(stack, lambda: source, program, owners, *both, ENDLESS)
     return follow(
-        one_thread(stack, workers, program, check(program), stops()),
+        one_thread(stack, workers, program, owners, stops()),
         judge,
         lambda fault: _in_words(fault, workers[0].turn, optimiser.rate, for_generator.rate),
     )

@@ -18,12 +18,13 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.orderings import random_case
-from dnilab.lessons.many_machines.training import apart, cluster
-from dnilab.lessons.many_machines.training.apart import WorkerLost, looked_at
+from dnilab.lessons.many_machines.training import Checkpointed, apart, cluster
+from dnilab.lessons.many_machines.training.apart import looked_at
+from dnilab.lessons.many_machines.training.checkpoint import load
+from dnilab.lessons.many_machines.training.messages import WorkerLost
 from dnilab.network import SGD, Adam, BinaryCrossEntropy, Stack
 from dnilab.orderings import Program, Step, blue_box, complete_unlock, pipeline, sequential
 from dnilab.training import Diverged, Report, WorkerFailed, train, wiring_of
-from dnilab.training.checkpoint import load
 from tests.training.by_hand import bits
 from tests.training.planted import (
     DATA,
@@ -329,7 +330,8 @@ def test_a_lost_process_is_named_and_the_run_goes_on_elsewhere(
     wanted = numbers(train(whole, DATA, program, **how))
     doomed.wait_for_workers(PROCESSES)
     executor = apart(doomed)
-    events = train(stack, DATA, program, **how, executor=executor, checkpoint=path)
+    kept = Checkpointed(executor, checkpoint=path)
+    events = train(stack, DATA, program, **how, executor=kept)
     reports = [next(events) for _ in range(4)]
     pid = doomed.run(os.getpid, workers=[executor.places[2]])[executor.places[2]]
     os.kill(pid, signal.SIGKILL)
@@ -338,10 +340,13 @@ def test_a_lost_process_is_named_and_the_run_goes_on_elsewhere(
     said = str(lost.value)
     assert lost.value.modules == (2, 3)
     assert said.startswith("the process that held modules (2, 3) (worker 2, at tcp://127.0.0.1:")
-    assert f"The last checkpoint is {str(path)!r}, at batch {load(path).batch}" in said
+    last = f"The last checkpoint is {str(path)!r}, at batch {load(path).batch}: Checkpointed(execut"
+    assert f" is gone. {last}" in said
+    assert said.endswith("goes on from there")
     assert load(path).batch >= reports[-1].batch
     again = network()
-    more = numbers(train(again, DATA, program, **how, executor=apart(client), resume=path))
+    rest = Checkpointed(apart(client), resume=path)
+    more = numbers(train(again, DATA, program, **how, executor=rest))
     assert bits(again) == bits(whole)
     for _, row in [*more, *wanted]:
         row.pop("spans")
@@ -394,13 +399,15 @@ def test_a_checkpoint_of_one_is_taken_up_by_the_other(
         start = network(input_hidden=(4,), generator_hidden=(3,), batch_norm=True)
         whole, stack, again = start.copy(), start.copy(), start.copy()
         list(train(whole, DATA, program, **how))
-        events = train(stack, DATA, program, **how, executor=executors[first], checkpoint=path)
+        kept = Checkpointed(executors[first], checkpoint=path)
+        events = train(stack, DATA, program, **how, executor=kept)
         for _ in range(5):
             report = next(events)
         in_time(events.close)  # type: ignore[attr-defined]
         assert isinstance(report, Report)
         assert load(path).batch == report.batch
-        list(train(again, DATA, divided, **how, executor=executors[second], resume=path))
+        rest = Checkpointed(executors[second], resume=path)
+        list(train(again, DATA, divided, **how, executor=rest))
         assert bits(again) == bits(whole)
 
 

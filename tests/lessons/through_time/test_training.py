@@ -10,6 +10,11 @@ import numpy as np
 import pytest
 
 from dnilab.data.dataset import Stream
+from dnilab.lessons.many_machines.training.state import (
+    ResumableWorker,
+    arguments_of,
+    check_writable,
+)
 from dnilab.lessons.through_time.data import Copy, Echo, Recall
 from dnilab.lessons.through_time.network.cells import LSTM, TanhCell
 from dnilab.lessons.through_time.network.recurrent import Foresee, RecurrentNet
@@ -28,7 +33,6 @@ from dnilab.network.cells import GRU
 from dnilab.orderings import IllegalProgram, Wiring, backprop, check, locks, sequential
 from dnilab.training import Diverged, Report, Trainer, wiring_of
 from dnilab.training.one_thread import one_thread
-from dnilab.training.state import ResumableWorker, check_writable
 from dnilab.training.threads import threads
 from dnilab.training.train import make_workers
 
@@ -284,8 +288,9 @@ def test_the_locks_of_a_loop():
 
 def after(stack, program, stream, execute, turns, optimiser=None):
     """The bits of the network after so many turns by this executor."""
-    workers = make_workers(stack, stream, program, Adam(1e-2), optimiser or SGD(0.1), 10**6)
-    for _ in execute(stack, workers, program, check(program), turns):
+    owners, both = check(program), (Adam(1e-2), optimiser or SGD(0.1))
+    workers = make_workers(stack, stream, program, owners, *both, 10**6)
+    for _ in execute(stack, workers, program, owners, turns):
         pass
     return [theta.tobytes() for theta in stack.thetas]
 
@@ -333,9 +338,14 @@ def test_a_loop_goes_on_from_where_it_stood(guesses, optimiser):
         for _ in one_thread(stack, [worker], program, check(program), stops):
             pass
 
+    def resumable(stack, stream, program):
+        both = optimiser, optimiser
+        (worker,) = make_workers(stack, stream, program, check(program), *both, 10**6)
+        return ResumableWorker(**arguments_of(worker))
+
     stack, program, stream = made()
     check_writable(program)
-    (worker,) = make_workers(stack, stream, program, optimiser, optimiser, 10**6, ResumableWorker)
+    worker = resumable(stack, stream, program)
     worker.saving = True
     run(worker, stack, program, [7])
     state = copy.deepcopy(worker.state())
@@ -344,7 +354,7 @@ def test_a_loop_goes_on_from_where_it_stood(guesses, optimiser):
     run(worker, stack, program, [15])
 
     again, _, stream = made()
-    (other,) = make_workers(again, stream, program, optimiser, optimiser, 10**6, ResumableWorker)
+    other = resumable(again, stream, program)
     other.restore(state)
     run(other, again, program, [15])
     assert [t.tobytes() for t in again.thetas] == [t.tobytes() for t in stack.thetas]

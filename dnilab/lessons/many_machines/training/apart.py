@@ -12,7 +12,6 @@ import time
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from inspect import signature
 from math import inf
 from typing import Any
 
@@ -22,14 +21,19 @@ from dnilab.checks import real_number
 from dnilab.data import Dataset
 from dnilab.data.dataset import Feed
 from dnilab.lessons.many_machines.training.cluster import dask, hush
-from dnilab.lessons.many_machines.training.messages import Assignment, Cost, Fault
+from dnilab.lessons.many_machines.training.messages import Assignment, Cost, Fault, WorkerLost
 from dnilab.lessons.many_machines.training.remote_worker import Actor
+from dnilab.lessons.many_machines.training.state import (
+    ResumableWorker,
+    arguments_of,
+    copy_into,
+    merged,
+)
 from dnilab.network import Module, Stack
-from dnilab.network.optimisers import copy_into
 from dnilab.orderings import Program, Wiring
 from dnilab.training.events import Snapshot
-from dnilab.training.failures import WorkerFailed, WorkerLost, first_of, turn_of
-from dnilab.training.state import ResumableWorker, merged
+from dnilab.training.failures import WorkerFailed, first_of, turn_of
+from dnilab.training.train import refuse_racing
 from dnilab.training.worker import ParametersExploded, Worker
 
 LOOK_EVERY = 0.2  # seconds between two looks at whether every process is still there
@@ -137,7 +141,7 @@ class _Team:
         for member in self.members:
             worker, feed = member.worker, member.worker.feed
             assert isinstance(feed, Feed)  # train() has made it
-            made_with = {name: getattr(worker, name) for name in signature(Worker).parameters}
+            made_with = arguments_of(worker)
             del made_with["feed"]
             data = looked_at(feed.data, worker.modules, worker.program.wires)
             state, saving = None, False
@@ -252,9 +256,21 @@ class Apart:
         At the stops that are in ``saves``, ``workers`` stand where those in the processes do.
         However the iterator ends, all actors are released first.
 
-        Raises WorkerFailed if a worker raised, WorkerLost if the process of one is gone or silent,
-        and ParametersExploded as it is.
+        Raises ValueError at once for a program that races; on the way, WorkerFailed if a worker
+        raised, WorkerLost if the process of one is gone or silent, and ParametersExploded as it is.
         """
+        refuse_racing("modules apart", program)
+        return self._run(stack, workers, program, owners, stops, saves)
+
+    def _run(
+        self,
+        stack: Stack,
+        workers: Sequence[Worker],
+        program: Program,
+        owners: Mapping[int, int],
+        stops: Sequence[int],
+        saves: Collection[int],
+    ) -> Generator[Snapshot, None, None]:
         hush()
         team = _Team(self.client, workers, program, self.patience)
         self.places = {k: team.members[who].address for k, who in sorted(owners.items())}

@@ -1,15 +1,22 @@
-"""What the driver and a worker in a process of its own tell each other: plain data."""
+"""What the driver and a worker in a process of its own tell each other: plain data.
+
+And what the driver tells everybody else if such a process is gone.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dnilab.data import Dataset
+from dnilab.lessons.many_machines.training.state import RunState
 from dnilab.training.events import Span
-from dnilab.training.state import RunState
+from dnilab.training.failures import WorkerFailed
+
+NOWHERE = "There is no checkpoint; Checkpointed(executor, checkpoint=path) writes them"
 
 
 @dataclass(frozen=True)
@@ -82,3 +89,14 @@ class Outcome:
     seconds: float
     cost: Cost
     fault: Fault | None = None
+
+
+class WorkerLost(WorkerFailed):
+    """The process that held some modules is gone, or silent.
+
+    ``modules``: which they were.  ``where``: where the run can go on from.
+    """
+
+    def __init__(self, what: str, modules: Sequence[int] = (), where: str = NOWHERE) -> None:
+        super().__init__(f"{what}. {where}")
+        self.what, self.modules = what, tuple(modules)

@@ -21,9 +21,9 @@ from dnilab.data.dataset import Feed
 from dnilab.lessons.many_machines.training.cluster import hush
 from dnilab.lessons.many_machines.training.messages import Assignment, Cost, Fault, Outcome
 from dnilab.lessons.many_machines.training.sender import Sender
+from dnilab.lessons.many_machines.training.state import ResumableWorker, RunState
 from dnilab.training.mailbox import Ended, Mailbox
 from dnilab.training.one_thread import keep_freed_memory, one_blas_thread
-from dnilab.training.state import ResumableWorker, RunState
 from dnilab.training.worker import ParametersExploded
 
 PATIENCE = 1.0  # seconds after which a question that has no answer yet is asked again

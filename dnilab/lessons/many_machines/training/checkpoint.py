@@ -1,5 +1,8 @@
 """Checkpoints: a run written down between two turns, to go on from later, elsewhere.
 
+``train(..., executor=Checkpointed(executor, checkpoint="run.npz"))`` writes them, and
+``Checkpointed(executor, resume="run.npz")`` goes on from one.
+
 One file, an .npz archive of arrays with a header in JSON: no pickles, so that loading one runs
 nothing.  It is written beside its place and moved there when it is whole, so that whatever
 happens meanwhile, the file is the last whole checkpoint.
@@ -15,7 +18,7 @@ import os
 import secrets
 import zipfile
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import FunctionType
@@ -23,21 +26,23 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import file_path, refuse, whole_number
-from dnilab.data import Dataset
-from dnilab.network import Loss, Stack
-from dnilab.orderings import Program
-from dnilab.training.events import Snapshot
-from dnilab.training.failures import NOWHERE, WorkerLost
-from dnilab.training.state import (
+from dnilab.checks import file_path, one_of, refuse, whole_number
+from dnilab.data.dataset import Feed
+from dnilab.lessons.many_machines.training.messages import NOWHERE, WorkerLost
+from dnilab.lessons.many_machines.training.state import (
     ResumableWorker,
     RunState,
+    arguments_of,
     check_writable,
     fitted_as_made,
     merged,
     pending_at,
 )
-from dnilab.training.train import Executor, stops_every
+from dnilab.network import Loss, Stack
+from dnilab.orderings import Program
+from dnilab.training.events import Snapshot
+from dnilab.training.train import EXECUTORS, Executor, executor_for, stops_every
+from dnilab.training.worker import Worker
 
 FORMAT = "dnilab checkpoint"
 VERSION = 3
@@ -57,90 +62,107 @@ class Checkpoint:
     def __str__(self) -> str:
         path = str(self.path)
         return (
-            f"The last checkpoint is {path!r}, at batch {self.batch}: train(..., resume={path!r}) "
-            "goes on from there"
+            f"The last checkpoint is {path!r}, at batch {self.batch}: "
+            f"Checkpointed(executor, resume={path!r}) goes on from there"
         )
 
 
-class Keeper:
-    """Takes a run up where it was written down, and writes it down now and then.
+class Checkpointed:
+    """An executor that takes a run up where it was written down, and writes it down now and then.
 
-    ``workers``: those of the run.  ``run``: what it is made of, by argument of ``train``.
+    ``executor``: the one that runs it, as ``train`` accepts it.
 
-    Raises ValueError, naming the argument, for a file that is no checkpoint of this run, an
-    executor that can't save, and a program or an optimiser that can't be written down.
+    ``checkpoint``: a file to which the whole state of the run is written now and then, every
+    ``checkpoint_every`` batches (None: with each report) and at the end; it always holds the last
+    one that is whole.  On one thread or with modules apart.
+    ``resume``: such a file, from which the run goes on, by any executor and however its modules
+    are divided among workers.  It ends with the weights of a run that was never interrupted, to
+    the last bit.  It reports from there on; ``seconds`` begin anew.
+
+    Raises ValueError, naming the argument, if something is out of range; and as ``train`` begins,
+    for a file that is no checkpoint of this run, and a program or an optimiser that can't be
+    written down.  While it runs, a checkpoint that can't be written raises OSError.
     """
 
     def __init__(
         self,
-        workers: Sequence[ResumableWorker],
-        run: Mapping[str, Any],
-        executor: Any,
-        checkpoint: Place | None,
-        checkpoint_every: int | None,
-        resume: Place | None,
+        executor: str | Executor = "one thread",
+        *,
+        checkpoint: Place | None = None,
+        checkpoint_every: int | None = None,
+        resume: Place | None = None,
     ) -> None:
-        self.workers, self.program, self.batches = workers, run["program"], workers[0].batches
-        self.known = None if resume is None else load(file_path("resume", resume))
-        self.run = description(**run)
-        if self.known is not None:
-            start = merged(worker.state() for worker in workers)
-            x = run["data"].x_train[: run["batch_size"]]
-            check_fits(self.known, self.run, start, run["stack"], x, self.program, self.batches)
-        self.path, self.saves = None, set[int]()
         self.apart = callable(executor)
-        self.every = checkpoint_every
-        if checkpoint is None:
-            return
-        self.path = file_path("checkpoint", checkpoint)
+        if not callable(executor):
+            one_of("executor", executor, tuple(EXECUTORS))
+        if checkpoint is None and checkpoint_every is not None:
+            said = f"checkpoint_every is {checkpoint_every}, and checkpoint is None"
+            raise ValueError(f"{said}; with it, checkpoint accepts the path of a file")
+        self.executor, self.every = executor, checkpoint_every
+        self.path = None if checkpoint is None else file_path("checkpoint", checkpoint)
+        self.resume = None if resume is None else file_path("resume", resume)
         if checkpoint_every is not None:
             self.every = whole_number("checkpoint_every", checkpoint_every, 1)
-        if executor != "one thread" and not self.apart:
+        if self.path and executor != "one thread" and not self.apart:
             accepts = "'one thread' or apart(client), whose workers come to rest together"
             refuse(f"checkpoint is {str(self.path)!r}, and executor", executor, accepts)
-        check_writable(self.program)
-        for worker in workers:
-            worker.saving = True
-            worker.state()  # an optimiser that can't be written down says so now
 
-    def watch(
+    def __call__(
         self,
-        execute: Executor,
         stack: Stack,
+        workers: Sequence[Worker],
         program: Program,
         owners: Mapping[int, int],
         stops: Sequence[int],
     ) -> Generator[Snapshot, None, None]:
-        """The snapshots at ``stops``, and those at which the run is written down.
-
-        It begins where the checkpoint says, if there is one to go on from.
-        """
-        begin = 0
-        if self.known is not None:
-            begin = self.known.state.turn
-            for worker in self.workers:
-                worker.restore(self.known.state)
+        """The snapshots at ``stops``, from where the checkpoint says, if there is one."""
+        execute = executor_for(self.executor, program)
+        resumable = [ResumableWorker(**arguments_of(worker)) for worker in workers]
+        run, known = description(stack, program, workers[0]), None
+        if self.resume is not None:
+            known = load(self.resume)
+            start = merged(worker.state() for worker in resumable)
+            check_fits(known, run, start, stack, workers[0])
         if self.path is not None:
-            every = self.every and stops_every(self.every, program, self.batches)
-            self.saves = {turn for turn in every or stops if turn >= begin}
-        all_stops = sorted({turn for turn in stops if turn >= begin} | self.saves)
-        more = {"saves": self.saves} if self.saves and self.apart else {}
+            check_writable(program)
+            for worker in resumable:
+                worker.saving = True
+                worker.state()  # an optimiser that can't be written down says so now
+        return self._watch(execute, stack, resumable, program, owners, stops, run, known)
+
+    def _watch(
+        self,
+        execute: Executor,
+        stack: Stack,
+        workers: Sequence[ResumableWorker],
+        program: Program,
+        owners: Mapping[int, int],
+        stops: Sequence[int],
+        run: dict[str, Any],
+        known: Checkpoint | None,
+    ) -> Generator[Snapshot, None, None]:
+        begin, batches = 0, workers[0].batches
+        if known is not None:
+            begin = known.state.turn
+            for worker in workers:
+                worker.restore(known.state)
+        saves = set[int]()
+        if self.path is not None:
+            every = self.every and stops_every(self.every, program, batches)
+            saves = {turn for turn in every or stops if turn >= begin}
+        all_stops = sorted({turn for turn in stops if turn >= begin} | saves)
+        more = {"saves": saves} if saves and self.apart else {}
         try:
-            yield from execute(stack, self.workers, program, owners, all_stops, **more)
+            with closing(execute(stack, workers, program, owners, all_stops, **more)) as snapshots:
+                for at in snapshots:
+                    if self.path is not None and at.turn in saves:
+                        batch = min(at.turn * program.batches_per_turn, batches)
+                        save(self.path, run, batch, merged(worker.state() for worker in workers))
+                        known = Checkpoint(self.path, run, batch, RunState(at.turn))
+                    if at.turn in stops:
+                        yield at
         except WorkerLost as lost:
-            told = f"{lost.args[0].removesuffix(NOWHERE)}. {self}"
-            raise WorkerLost(told, lost.modules) from lost.__cause__
-
-    def save(self, turn: int, batch: int) -> None:
-        """Write the state after ``batch`` batches, if this is a turn for it; the workers rest."""
-        if self.path is None or turn not in self.saves:
-            return
-        state = merged(worker.state() for worker in self.workers)
-        save(self.path, self.run, batch, state)
-        self.known = Checkpoint(self.path, dict(self.run), batch, RunState(state.turn))
-
-    def __str__(self) -> str:
-        return str(self.known or NOWHERE)
+            raise WorkerLost(lost.what, lost.modules, str(known or NOWHERE)) from lost.__cause__
 
 
 # ---- what a run is -------------------------------------------------------------------------------
@@ -190,19 +212,25 @@ def _made_with(value: Any) -> str | None:
     return repr((type(value).__name__, [theta.size for theta in thetas], told))
 
 
-def description(stack: Stack, data: Dataset, program: Program, **how: Any) -> dict[str, Any]:
-    """What has to be the same for a run to go on, by argument; ``how``: optimisers and numbers."""
+def description(stack: Stack, program: Program, worker: Worker) -> dict[str, Any]:
+    """What has to be the same for a run to go on, by argument of ``train``; any of its workers."""
     # Which worker runs the steps of a module is left out: it changes no number.
     names = {f.name for f in fields(program)} - {"name", "workers", "parcels", "wiring"}
     drawn = [(name, getattr(program, name)) for name in sorted(names)]
     by_module = sorted(program.steps(), key=lambda step: step.module)
     steps = [(step.module, step.op, step.batch) for step in by_module]
-    x, y = data.x_train, data.y_train
+    feed = worker.feed
+    assert isinstance(feed, Feed)  # train() has made it
+    x, y = feed.data.x_train, feed.data.y_train
     return {
         "stack": _digest(repr((_made_with(stack), str(stack.dtype)))),
         "data": _digest(repr((x.shape, y.shape)), x, y),
         "program": _digest(repr((drawn, steps, program.wires))),
-        **{name: one if isinstance(one, int) else repr(one) for name, one in how.items()},
+        "optimiser": repr(worker.optimiser),
+        "generator_optimiser": repr(worker.generator_optimiser),
+        "batch_size": feed.batch_size,
+        "epochs": worker.batches // (len(x) // feed.batch_size),
+        "seed": feed.seed,
     }
 
 
@@ -222,15 +250,14 @@ def check_fits(
     run: Mapping[str, Any],
     start: RunState,
     stack: Stack,
-    x: np.ndarray,
-    program: Program,
-    batches: int,
+    worker: Worker,
 ) -> None:
     """Raise ValueError, naming what does not fit, unless this is the same run.
 
     ``run``: its description.  ``start``: the state in which it begins; parameters and memories
-    keep its form.  ``x``: the inputs of some batch.
+    keep its form.  ``worker``: any of its workers.
     """
+    program, batches = worker.program, worker.batches
     resume, its = f"resume is {str(checkpoint.path)!r}", checkpoint.state
     for name, mine in run.items():
         if checkpoint.run.get(name) != mine:
@@ -239,7 +266,7 @@ def check_fits(
                 told = [f"another {name}", f"this {name}"]
             accepts = f"a checkpoint of a run with {told[1]}"
             raise ValueError(f"{resume}, of a run with {told[0]}; here it accepts {accepts}")
-    thetas, (said, _) = _form(start.thetas), stack.forward(x)
+    thetas, (said, _) = _form(start.thetas), stack.forward(worker.feed.x(0))
     as_made, pending = fitted_as_made(program), pending_at(program, its.turn, batches)
 
     def form(kind: str, k: int) -> Any:

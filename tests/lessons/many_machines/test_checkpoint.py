@@ -25,6 +25,15 @@ from dnilab.lessons.any_graph.network.joins import Concatenate
 from dnilab.lessons.convolutions.network.build import ConvGenerator
 from dnilab.lessons.convolutions.network.layers import ChannelNorm, Conv2D
 from dnilab.lessons.convolutions.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage
+from dnilab.lessons.many_machines.training import checkpoint
+from dnilab.lessons.many_machines.training.checkpoint import load, save
+from dnilab.lessons.many_machines.training.state import (
+    RunState,
+    memory_of,
+    merged,
+    pending_at,
+    remember,
+)
 from dnilab.network import (
     SGD,
     Adam,
@@ -40,7 +49,6 @@ from dnilab.network import (
     loss_named,
     optimiser_named,
 )
-from dnilab.network.optimisers import memory_of, remember
 from dnilab.orderings import (
     Program,
     Step,
@@ -55,9 +63,8 @@ from dnilab.orderings import (
     sparse,
 )
 from dnilab.orderings.steps import in_a_run, unroll_turn
-from dnilab.training import Report, checkpoint, train, wiring_of
-from dnilab.training.checkpoint import load, save
-from dnilab.training.state import RunState, merged, pending_at
+from dnilab.training import Report, wiring_of
+from tests.lessons.many_machines.kept import train
 from tests.training.by_hand import bits, small_data
 from tests.training.planted import DATA, FailingSGD, blas_threads, network, nothing_left
 from tests.training.test_threads import divisions, numbers
@@ -389,7 +396,9 @@ def test_a_disk_that_is_full(saved: bool, tmp_path: Path, monkeypatch: pytest.Mo
     last = "There is no checkpoint to go on from"
     if saved:
         write(path, program)  # and this one is whole
-        last = r"The last checkpoint is '.*run\.npz', at batch 4: train\(\.\.\., resume='.*run"
+        last = (
+            r"The last checkpoint is '.*run\.npz', at batch 4: Checkpointed\(exec.*, resume='.*run"
+        )
 
     def full(file: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -404,8 +413,8 @@ def test_a_disk_that_is_full(saved: bool, tmp_path: Path, monkeypatch: pytest.Mo
 KILLED = """
 import os, signal, sys
 import numpy as np
-from dnilab.training import checkpoint
-from dnilab.training.state import RunState
+from dnilab.lessons.many_machines.training import checkpoint
+from dnilab.lessons.many_machines.training.state import RunState
 
 def half(file, **arrays):
     file.write(b"the first half")
@@ -421,7 +430,7 @@ checkpoint.save(sys.argv[1], {}, 0, RunState(0))
 def test_what_a_killed_run_left_half_written_is_tidied_up(tmp_path: Path) -> None:
     for name in ("run.npz", "other.npz"):
         command = [sys.executable, "-c", KILLED, str(tmp_path / name)]
-        done = subprocess.run(command, cwd=Path(__file__).parents[2], timeout=60, check=False)
+        done = subprocess.run(command, cwd=Path(__file__).parents[3], timeout=60, check=False)
         assert done.returncode == -9
     assert len(os.listdir(tmp_path)) == 2
     write(tmp_path / "run.npz", pipeline(TWO))
@@ -681,7 +690,7 @@ def test_a_checkpoint_of_another_version(
 ) -> None:
     path = tmp_path / "run.npz"
     with monkeypatch.context() as other:
-        other.setattr("dnilab.training.checkpoint.VERSION", version)
+        other.setattr(checkpoint, "VERSION", version)
         write(path, pipeline(TWO))
     with pytest.raises(ValueError, match=rf"of version {version}; this dnilab accepts version 3$"):
         resumed(path)

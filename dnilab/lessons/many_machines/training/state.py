@@ -7,13 +7,13 @@ the batch and those of its input model; a late fit, which guesses again, needs t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
-from dnilab.network.optimisers import Memory, copy_into, memory_of, remember
+from dnilab.network.optimisers import OPTIMISERS, Memory, Updater
 from dnilab.orderings import Program
 from dnilab.orderings.steps import in_a_run, unroll_turn
 from dnilab.training.one_thread import one_blas_thread
@@ -21,6 +21,40 @@ from dnilab.training.worker import Keep, Key, Part, Worker, asker
 
 # Closures, or made of them: they can't be written down.
 UNWRITABLE = ("pullback", "grads", "owed")
+
+
+def copy_into(kept: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> None:
+    """Give each array in ``kept`` the numbers of the one in ``arrays``, where it stands."""
+    for mine, given in zip(kept, arrays, strict=True):
+        mine[...] = given
+
+
+def memory_of(updater: Updater) -> Memory:
+    """What ``updater`` has kept so far: it changes with the next update.
+
+    Raises ValueError for an updater that does not tell: one of an optimiser that is not ours.
+    """
+    memory: Memory | None = getattr(updater, "memory", None)
+    if memory is None:
+        said = f"updater {updater!r} does not tell its memory"
+        raise ValueError(f"{said}; a checkpoint accepts the optimisers {', '.join(OPTIMISERS)}")
+    return memory
+
+
+def remember(updater: Updater, memory: Memory) -> None:
+    """Let ``updater`` go on from what another one of the same optimiser has kept.
+
+    Raises ValueError as ``memory_of``, and where ``memory`` is another optimiser's.
+    """
+    mine = memory_of(updater)
+    if mine.keys() != memory.keys():
+        has, accepts = sorted(memory), sorted(mine)
+        raise ValueError(f"memory has {has}; this optimiser accepts one with {accepts}")
+    for name, kept in memory.items():
+        if isinstance(kept, list):
+            copy_into(mine[name], kept)
+        else:
+            mine[name] = int(kept)  # NumPy's would change the last bits of float32 arithmetic
 
 
 @dataclass(frozen=True)
@@ -103,6 +137,11 @@ def check_writable(program: Program) -> None:
             accepts = "programs that pull back and update in the turn of the forward pass"
             said = f"checkpoint can't hold the {kind} of module {module}, {kept}"
             raise ValueError(f"{said}; it accepts {accepts}")
+
+
+def arguments_of(worker: Worker) -> dict[str, Any]:
+    """The arguments that ``worker`` was made with, by name."""
+    return {one.name: getattr(worker, one.name) for one in fields(Worker) if one.init}
 
 
 class ResumableWorker(Worker):
