@@ -23,7 +23,7 @@ from dnilab.data.dataset import Feed
 from dnilab.network import SGD, BinaryCrossEntropy, Optimiser, Stack
 from dnilab.training import Span
 from dnilab.training.one_thread import blas_threads as held_at
-from dnilab.training.train import EXECUTORS, make_workers
+from dnilab.training.train import Executor, executor_for, make_workers
 
 RATE = 1e-3  # slow enough that noise never diverges
 SLOW = SGD(RATE)
@@ -108,7 +108,7 @@ def runner(
     widths: Sequence[int],
     batch: int,
     program: orderings.Program,
-    executor: str = "one thread",
+    executor: str | Executor = "one thread",
     *,
     dtype: str = "float64",
     blas_threads: int = 1,
@@ -129,7 +129,7 @@ def runner(
     guessing = any(step.op in ("forward_update", "forward_guess") for step in program.steps())
     network = timed_network(widths, dtype, guessing=guessing) if stack is None else stack
     owners = orderings.check(program)
-    execute = EXECUTORS[executor]
+    execute = executor_for(executor, program)
     whole_number("blas_threads", blas_threads, 1)
 
     def run(n: int) -> tuple[Span, ...]:

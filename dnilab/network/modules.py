@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
@@ -52,6 +52,10 @@ def joined_context(
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
+Rows = np.ndarray | None
+Guess = tuple[np.ndarray, Pullback]
+
+
 class Signal:
     """What the signals have in common.
 
@@ -74,13 +78,7 @@ class Signal:
         """The parameter vectors that it learns."""
         return self.body.thetas
 
-    def __call__(
-        self,
-        h: Any,
-        x: np.ndarray | None = None,
-        y: np.ndarray | None = None,
-        error: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Pullback]:
+    def __call__(self, h: Any, x: Rows = None, y: Rows = None, error: Rows = None) -> Guess:
         raise NotImplementedError
 
     def copy(self, dtype: Any = None) -> Self:
@@ -147,16 +145,14 @@ class Generator(Signal):
         for part in self.context:
             name = {"x": "inputs", "y": "outputs"}.get(part, "width")
             size += checks.whole_number(name, widths[part], 1)
-        self.needs = tuple(part for part in ("x", "y") if part in self.context)
         self.body = from_zero(size, hidden, width, rng, dtype)
 
-    def __call__(
-        self,
-        h: np.ndarray,
-        x: np.ndarray | None = None,
-        y: np.ndarray | None = None,
-        error: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Pullback]:
+    @property
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]  # it follows from the context
+        """What it must be handed beside h."""
+        return tuple(part for part in ("x", "y") if part in self.context)
+
+    def __call__(self, h: Any, x: Rows = None, y: Rows = None, error: Rows = None) -> Guess:
         return self.body(joined_context(self.context, h, x, y))
 
 
@@ -193,13 +189,7 @@ class Readout(Signal):
         self.body = Chain([*layers, Dense(size, outputs, rng, dtype=dtype)])
         self.loss = loss
 
-    def __call__(
-        self,
-        h: np.ndarray,
-        x: np.ndarray | None = None,
-        y: np.ndarray | None = None,
-        error: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Pullback]:
+    def __call__(self, h: Any, x: Rows = None, y: Rows = None, error: Rows = None) -> Guess:
         if y is None:
             raise ValueError("y is None; a readout accepts labels, (batch, outputs)")
         z, back = self.body(h)
@@ -235,13 +225,7 @@ class Feedback(Signal):
         """None: B stays as it is."""
         return []
 
-    def __call__(
-        self,
-        h: Any,
-        x: np.ndarray | None = None,
-        y: np.ndarray | None = None,
-        error: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Pullback]:
+    def __call__(self, h: Any, x: Rows = None, y: Rows = None, error: Rows = None) -> Guess:
         if error is None:
             raise ValueError("error is None; feedback accepts that of the top, (batch, outputs)")
         checks.shaped("error", error, "batch", len(self.B))
@@ -459,23 +443,31 @@ class Stack:
         """An independent copy, in another dtype if one is given."""
         return Stack([module.copy(dtype) for module in self.modules], self.loss, self.heard)
 
-    def _heard_by(self, k: int, said: Sequence[Any], x: Any) -> list[Any]:
-        """What module k hears of one batch alone: nothing of the batches before."""
-        return [
-            x if module == 0 else None if late else said[module - 1]
-            for module, late in self.heard[k - 1]
-        ]
+    def _through(self, x: Any, say: Callable[..., Any]) -> list[Any]:
+        """What each module says of one batch alone, by ``say(body, *heard)``.
+
+        Of the batches before it hears nothing.
+        """
+        said = [x]
+        for module, ears in zip(self.modules, self.heard, strict=True):
+            said.append(say(module.body, *[None if k and late else said[k] for k, late in ears]))
+        return said[1:]
+
+    @property
+    def normalises(self) -> bool:
+        """Whether there is batch normalisation in it."""
+        bodies = [getattr(module.body, "layers", ()) for module in self.modules]
+        return any(isinstance(layer, BatchNorm) for layers in bodies for layer in layers)
 
     def calibrate(self, x: np.ndarray) -> None:
         """Set what batch normalisation uses in evaluation mode, from the rows of x."""
-        layers = [one for module in self.modules for one in getattr(module.body, "layers", ())]
-        if not any(isinstance(layer, BatchNorm) for layer in layers):
-            return
-        said: list[np.ndarray] = []
-        for k, module in enumerate(self.modules, start=1):
-            heard = self._heard_by(k, said, x)
-            module.body.calibrate(*heard)
-            said.append(module.body.predict(*heard))
+
+        def say(body: Any, *heard: Any) -> Any:
+            body.calibrate(*heard)
+            return body.predict(*heard)
+
+        if self.normalises:
+            self._through(x, say)
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """The output of the top module, in evaluation mode: x (rows, inputs) -> (rows, outputs).
@@ -486,10 +478,8 @@ class Stack:
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         """``outputs``, of rows that are known to be sound."""
-        said: list[np.ndarray] = []
-        for k, module in enumerate(self.modules, start=1):
-            said.append(module.body.predict(*self._heard_by(k, said, x)))
-        return said[-1]
+        output: np.ndarray = self._through(x, lambda body, *heard: body.predict(*heard))[-1]
+        return output
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """The output in the units of y, for instance probabilities."""
@@ -497,13 +487,14 @@ class Stack:
 
     def forward(self, x: np.ndarray) -> tuple[list[np.ndarray], list[Pullback]]:
         """What each module says of one batch, in training mode, and the pullbacks."""
-        said: list[np.ndarray] = []
         pullbacks: list[Pullback] = []
-        for k, module in enumerate(self.modules, start=1):
-            h, pullback = module(*self._heard_by(k, said, x))
-            said.append(h)
+
+        def say(body: Any, *heard: Any) -> Any:
+            h, pullback = body(*heard)
             pullbacks.append(pullback)
-        return said, pullbacks
+            return h
+
+        return self._through(x, say), pullbacks
 
     def gradients(
         self, x: np.ndarray, y: np.ndarray

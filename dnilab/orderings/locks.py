@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from dnilab.orderings.groups import StepTimes
 from dnilab.orderings.steps import Program, Step, Value, check, in_a_run, steps_of, writes
@@ -18,14 +18,7 @@ def all_that_it_can_need(program: Program) -> Program:
     """
     if program.repeats:
         return program
-    return Program(
-        program.name,
-        program.modules,
-        program.workers,
-        program.batches_per_turn,
-        program.parcels,
-        program.wiring,
-    )
+    return Program(**{one.name: getattr(program, one.name) for one in fields(Program)})
 
 
 def makers_of(program: Program, steps: Iterable[Step]) -> dict[Value, Step]:

@@ -31,10 +31,10 @@ _held: list[tuple[Any, int]] = []  # each library, and its number of threads bef
 
 
 @lru_cache(maxsize=1)
-def _controller(modules: int) -> ThreadpoolController:
+def _libraries(modules: int) -> list[Any]:
     # It looks through all loaded libraries, which takes a while: again only if modules were
     # imported since, for scikit-learn brings another BLAS along.
-    return ThreadpoolController()
+    return [lib for lib in ThreadpoolController().lib_controllers if lib.user_api == "blas"]
 
 
 def _set(library: Any, number: int) -> None:
@@ -53,13 +53,8 @@ def one_blas_thread() -> Iterator[None]:
     global _users, _held
     with _lock:
         if _users == 0:
-            libraries = [
-                lib
-                for lib in _controller(len(sys.modules)).lib_controllers
-                if lib.user_api == "blas"
-            ]
-            _held = [(library, library.num_threads) for library in libraries]
-            for library in libraries:
+            _held = [(library, library.num_threads) for library in _libraries(len(sys.modules))]
+            for library, _ in _held:
                 _set(library, 1)
         _users += 1
     try:

@@ -15,7 +15,6 @@ from dnilab.checks import one_of, whole_number
 from dnilab.data import Dataset
 from dnilab.data.dataset import Batch, Feed, Stream, check_batch_size
 from dnilab.network import Optimiser, Stack
-from dnilab.network.normalisation import BatchNorm
 from dnilab.network.optimisers import check_optimisers
 from dnilab.orderings import Program, Wiring, check
 from dnilab.training.events import Diverged, Event, Report, Snapshot
@@ -121,8 +120,7 @@ def check_together(
     """
     _check_dtypes(stack, data)
     check_parts(stack, program)
-    layers = [one for module in stack.modules for one in getattr(module.body, "layers", ())]
-    if probe_rows == 1 and any(isinstance(layer, BatchNorm) for layer in layers):
+    if probe_rows == 1 and stack.normalises:
         raise ValueError("probe_rows is 1; with batch normalisation train accepts 0, or 2 or more")
     x, y = data.x_train[:batch_size], data.y_train[:batch_size]
     said, _ = stack.forward(x)
@@ -167,29 +165,21 @@ notebook 11, refuses for itself what it can't run, as it is called.
 """
 
 
-def _imported_when_asked(module: str, function: str) -> Executor:
-    """An executor that costs nothing until a run asks for it."""
-
-    def execute(*given: Any, **named: Any) -> Generator[Snapshot, None, None]:
-        found: Executor = getattr(import_module(f"dnilab.training.{module}"), function)
-        return found(*given, **named)
-
-    return execute
-
-
-EXECUTORS: dict[str, Executor] = {
-    "one thread": _imported_when_asked("one_thread", "one_thread"),
-    "threads": _imported_when_asked("threads", "threads"),
-    "thread per fit": _imported_when_asked("published_threads", "thread_per_fit"),
-    "process per fit": _imported_when_asked("published_threads", "process_per_fit"),
+EXECUTORS = {
+    "one thread": "one_thread",
+    "threads": "threads",
+    "thread per fit": "published_threads",
+    "process per fit": "published_threads",
 }
+"""The executors, and the module that has each: it is imported when a run asks for it."""
 
 
 def executor_for(name: str | Executor, program: Program) -> Executor:
     """The executor, if it can run this program; else ValueError."""
     if callable(name):
         return name
-    execute = EXECUTORS[one_of("executor", name, tuple(EXECUTORS))]
+    module = import_module(f"dnilab.training.{EXECUTORS[one_of('executor', name, EXECUTORS)]}")
+    execute: Executor = getattr(module, name.replace(" ", "_"))
     if name != "one thread":
         refuse_racing(repr(name), program, name in ("thread per fit", "process per fit"))
     return execute
@@ -214,33 +204,17 @@ def refuse_racing(executor: str, program: Program, new_for_each: bool = False) -
         raise ValueError("executor is 'process per fit'; it accepts systems that can fork only")
 
 
-class _Reporter:
-    """Measures a snapshot of the network."""
-
-    def __init__(self, stack: Stack, data: Dataset, per_epoch: int, probe_rows: int) -> None:
-        self.data, self.per_epoch = data, per_epoch
-        self.probe = data.x_train[:probe_rows], data.y_train[:probe_rows]
-        self.has_probe = probe_rows > 0 and stack.decoupled and len(stack) > 1
-
-    def report(self, batch: int, at: Snapshot) -> Report:
-        stack, data = at.stack, self.data
-        stack.calibrate(data.x_train)
-        output = stack.evaluate(data.x_train[:LOSS_ROWS])
-        test_output = stack.evaluate(data.x_test)
-        cosine = generator_error = None
-        if self.has_probe:
-            cosine, generator_error = alignment(stack, *self.probe)
-        return Report(
-            batch=batch,
-            epoch=batch / self.per_epoch,
-            seconds=at.seconds,
-            loss=float(stack.loss.per_row(output, data.y_train[:LOSS_ROWS]).mean()),
-            test_loss=float(stack.loss.per_row(test_output, data.y_test).mean()),
-            scores=scores(data.kind, stack.loss.prediction(test_output), data.y_test),
-            cosine=cosine,
-            generator_error=generator_error,
-            spans=at.spans,
-        )
+def judged(at: Snapshot, data: Dataset, batch: int, epoch: float, probe_rows: int) -> Report:
+    """The state of a run after ``batch`` batches."""
+    stack, cosines, errors = at.stack, None, None
+    stack.calibrate(data.x_train)
+    output, test_output = map(stack.evaluate, (data.x_train[:LOSS_ROWS], data.x_test))
+    if probe_rows and stack.decoupled and len(stack) > 1:
+        cosines, errors = alignment(stack, data.x_train[:probe_rows], data.y_train[:probe_rows])
+    loss = float(stack.loss.per_row(output, data.y_train[:LOSS_ROWS]).mean())
+    test_loss = float(stack.loss.per_row(test_output, data.y_test).mean())
+    found = scores(data.kind, stack.loss.prediction(test_output), data.y_test)
+    return Report(batch, epoch, at.seconds, loss, test_loss, found, cosines, errors, at.spans)
 
 
 def make_workers(
@@ -342,11 +316,11 @@ def train(
     workers = make_workers(stack, source, program, owners, *both, batches)
     stops = stops_every(every, program, batches)
     snapshots = execute(stack, workers, program, owners, stops)
-    reporter = _Reporter(stack, data, per_epoch, probe_rows)
 
     def judge(at: Snapshot) -> Report:
         # every worker has had this many batches, and finished the run at the last stop
-        return reporter.report(min(at.turn * program.batches_per_turn, batches), at)
+        batch = min(at.turn * program.batches_per_turn, batches)
+        return judged(at, data, batch, batch / per_epoch, probe_rows)
 
     def events() -> Iterator[Event]:
         try:

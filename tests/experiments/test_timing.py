@@ -15,8 +15,8 @@ from dnilab.experiments import timing
 from dnilab.lessons.update_orderings.experiments import machine
 from dnilab.orderings import blue_box, multiplications, pipeline, sequential
 from dnilab.training import Span
+from dnilab.training.one_thread import one_thread
 from dnilab.training.published_threads import processes_can_fork
-from dnilab.training.train import EXECUTORS
 
 SIZES = (6, 5, 4, 3)
 forks = pytest.mark.skipif(not processes_can_fork(), reason="processes cannot fork here")
@@ -77,18 +77,16 @@ class TestRunner:
         assert len(run(2)) == len(run(2))
 
     @pytest.mark.parametrize("threads", [1, 2])
-    def test_blas_threads_are_held_and_restored(self, threads, monkeypatch):
+    def test_blas_threads_are_held_and_restored(self, threads):
         before = blas_threads()
         seen = set()
-        execute = timing.EXECUTORS["one thread"]
 
         def spy(*arguments):
-            for at in execute(*arguments):
+            for at in one_thread(*arguments):
                 seen.update(blas_threads() if threads > 1 else {1})
                 yield at
 
-        monkeypatch.setitem(timing.EXECUTORS, "one thread", spy)
-        timing.runner(SIZES, 4, sequential(3), blas_threads=threads)(2)
+        timing.runner(SIZES, 4, sequential(3), spy, blas_threads=threads)(2)
         assert seen == {threads}
         assert blas_threads() == before
 
@@ -178,16 +176,15 @@ def test_the_machine():
     assert isinstance(timing.interpreter_lock(), bool)
 
 
-def test_blas_threads_are_held_whichever_thread_asks(monkeypatch):
+def test_blas_threads_are_held_whichever_thread_asks():
     """threadpoolctl heeds only the first thread that sets OpenBLAS; a panel is another one."""
     seen = []
 
     def watch(stack, *given):
         seen.append(blas_threads())
-        return EXECUTORS["one thread"](stack, *given)
+        return one_thread(stack, *given)
 
-    monkeypatch.setitem(timing.EXECUTORS, "watched", watch)
-    run = timing.runner(SIZES, 8, sequential(3), "watched", blas_threads=2)
+    run = timing.runner(SIZES, 8, sequential(3), watch, blas_threads=2)
     before = blas_threads()
     run(2)
     with ThreadPoolExecutor(1) as other:

@@ -24,9 +24,9 @@ from dnilab.orderings import (
     sequential,
     sparse,
 )
-from dnilab.training import EXECUTORS, Diverged, Report, WorkerFailed, published_threads, train
+from dnilab.training import Diverged, Report, WorkerFailed, published_threads, train
 from dnilab.training.published_threads import processes_can_fork
-from dnilab.training.train import make_workers
+from dnilab.training.train import executor_for, make_workers
 from tests.training.by_hand import bits, small_data
 from tests.training.planted import (
     DATA,
@@ -88,7 +88,8 @@ def test_one_fit_at_a_time_for_each_module_each_on_a_new_thread(
             super().__init__(action, name, t)
             started.append((module, self.thread))
 
-    monkeypatch.setitem(EXECUTORS, "thread per fit", partial(published_threads._run, Noted))
+    noted = partial(published_threads._run, Noted)
+    monkeypatch.setattr(published_threads, "thread_per_fit", noted)
     with nothing_left():
         list(train(network(), DATA, blue_box(3), **HOW, executor="thread per fit"))
     assert [module for module, _ in started].count("1") == 12
@@ -122,7 +123,7 @@ def test_nothing_is_kept_of_a_fit_that_is_done(executor: str) -> None:
     owners = check(program)
     workers = make_workers(stack, lambda: Feed(DATA, 4, 0), program, owners, rate, rate, 12)
     with nothing_left():
-        for _ in EXECUTORS[executor](stack, workers, program, owners, [5, 12]):
+        for _ in executor_for(executor, program)(stack, workers, program, owners, [5, 12]):
             assert workers[0].store == {}
             assert workers[0].feed._kept == {}
 

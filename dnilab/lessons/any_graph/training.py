@@ -30,7 +30,7 @@ from dnilab.network.optimisers import check_optimisers
 from dnilab.orderings import Program, Step, backprop, check
 from dnilab.training import Diverged, Event, Report, wiring_of
 from dnilab.training.events import Snapshot
-from dnilab.training.train import EXECUTORS, cosine, follow, make_workers
+from dnilab.training.train import cosine, executor_for, follow, make_workers
 from dnilab.training.worker import ParametersExploded
 
 
@@ -152,7 +152,7 @@ def train_clocks(
         windows + lag,
     )
     stops = sorted({*range(0, windows, report_every), windows})
-    execute = EXECUTORS[one_of("executor", executor, ("one thread", "threads"))]
+    execute = executor_for(one_of("executor", executor, ("one thread", "threads")), program)
     return follow(
         execute(stack, workers, program, owners, stops),
         lambda at: judged(at.stack, at, seen),

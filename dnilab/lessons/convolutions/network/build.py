@@ -11,9 +11,17 @@ import numpy as np
 from dnilab.checks import shaped, whole_numbers
 from dnilab.lessons.convolutions.network.layers import ChannelNorm, Conv2D, check_image
 from dnilab.lessons.convolutions.network.pooling import Flatten, MaxPool2D, MeanPool2D, ToImage
-from dnilab.network.layers import Chain, Dense, Layer, Loss, Pullback, ReLU
+from dnilab.network.layers import Chain, Dense, Layer, Loss, ReLU
 from dnilab.network.layers import activation as activation_named
-from dnilab.network.modules import Generator, Module, Stack, check_context, joined_context
+from dnilab.network.modules import (
+    Generator,
+    Guess,
+    Module,
+    Rows,
+    Stack,
+    check_context,
+    joined_context,
+)
 
 Shape = tuple[int, int, int]  # height, width, channels
 
@@ -60,19 +68,11 @@ class ImageGenerator(Generator):
 
     shape: Shape
 
-    def joined(
-        self, h: np.ndarray, x: np.ndarray | None = None, y: np.ndarray | None = None
-    ) -> np.ndarray:
+    def joined(self, h: np.ndarray, x: Rows = None, y: Rows = None) -> np.ndarray:
         """The context as the first layer sees it."""
         raise NotImplementedError
 
-    def __call__(
-        self,
-        h: np.ndarray,
-        x: np.ndarray | None = None,
-        y: np.ndarray | None = None,
-        error: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Pullback]:
+    def __call__(self, h: Any, x: Rows = None, y: Rows = None, error: Rows = None) -> Guess:
         shaped("h", h, "batch", *self.shape)
         return self.body(self.joined(h, x, y))
 
@@ -89,9 +89,7 @@ class DenseImageGenerator(ImageGenerator):
         super().__init__(int(np.prod(self.shape)), context, **options)
         self.body = Chain([*self.body.layers, ToImage(*self.shape)])
 
-    def joined(
-        self, h: np.ndarray, x: np.ndarray | None = None, y: np.ndarray | None = None
-    ) -> np.ndarray:
+    def joined(self, h: np.ndarray, x: Rows = None, y: Rows = None) -> np.ndarray:
         """The parts of the context side by side, (batch, sum of widths)."""
         return joined_context(self.context, h.reshape(len(h), -1), x, y)
 
@@ -126,7 +124,6 @@ class ConvGenerator(ImageGenerator):
     ) -> None:
         self.shape, self.image = shape, image
         self.context = check_context(context)
-        self.needs = tuple(part for part in ("x", "y") if part in self.context)
         one_x = np.zeros((1, int(np.prod(image))))
         planes = self.joined(np.zeros((1, *self.shape)), one_x, np.zeros((1, outputs))).shape[3]
         same = {"padding": size // 2, "dtype": dtype}  # the image keeps its size
@@ -136,9 +133,7 @@ class ConvGenerator(ImageGenerator):
             planes = n
         self.body = Chain([*layers, Conv2D(planes, self.shape[2], size, gain=0, **same)])
 
-    def joined(
-        self, h: np.ndarray, x: np.ndarray | None = None, y: np.ndarray | None = None
-    ) -> np.ndarray:
+    def joined(self, h: np.ndarray, x: Rows = None, y: Rows = None) -> np.ndarray:
         """The planes of the context, (batch, height, width, sum of channels)."""
         height, width, _ = self.shape
         if "x" in self.needs and x is not None:
