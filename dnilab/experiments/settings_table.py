@@ -1,22 +1,19 @@
 """Settings as one table: each field has a row that says all there is to know but its value.
 
 A class of settings is a frozen dataclass on top of :class:`Table`, its fields made by
-:func:`setting`.  From the rows follow the checks, the text that can be pasted, and a panel's
-controls: what they are called, what they offer, and when they change nothing.
+:func:`setting`.  From the rows follow the checks, and a panel's controls: what they are
+called, what they offer, and when they change nothing.
 """
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache, partial
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, NoReturn, Self
 
-from dnilab.checks import instance_of, one_of, real_number, refuse, whole_number, whole_numbers
-
-LONGEST = 20_000  # characters of a text: Python's parser takes 500 bytes for each of them
+from dnilab.checks import one_of, real_number, refuse, whole_number, whole_numbers
 
 Check = Callable[[str, Any], Any]
 """``check(name, value)`` returns the value as a plain one, or raises ValueError."""
@@ -81,8 +78,6 @@ class Table:
     Raises ValueError, naming the field, what it got and what it accepts.
     """
 
-    example: ClassVar[str] = "dnilab(seed=1)"
-
     def __post_init__(self) -> None:
         # What a check returns is kept: a plain value, also where NumPy's was given.
         for name, row in self.rows().items():
@@ -106,6 +101,11 @@ class Table:
         """Raise ValueError: what this setting is, and what it accepts, given the others."""
         refuse(name, getattr(self, name), accepts, given)
 
+    def take_no(self, data: Any) -> None:
+        """Raise ValueError for data that is given, where the settings draw what is seen."""
+        if data is not None:
+            raise ValueError("data is given; these settings draw their own, and accept None")
+
     def applies(self, name: str) -> bool:
         """Whether this setting changes anything as the others stand."""
         when = self.rows()[name].when
@@ -124,42 +124,6 @@ class Table:
         every = {one.name: (getattr(self, one.name), one.default) for one in fields(self)}
         return {name: value for name, (value, default) in every.items() if value != default}
 
-    @property
-    def text(self) -> str:
-        """One line that can be pasted: the settings that are not at their defaults."""
-        return f"dnilab({', '.join(f'{n}={value!r}' for n, value in self.changed().items())})"
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """The settings that :attr:`text` describes.  Nothing in the text is executed.
-
-        Raises ValueError if the text is none, or asks for a setting that there is not.
-        """
-        return cls().but(**read_text(text, cls.example))
-
 
 def _fields_of(kind: type) -> Collection[Any]:
     return getattr(kind, "__dataclass_fields__", {}).values()
-
-
-def read_text(text: str, example: str) -> dict[str, Any]:
-    """The settings by name in a text such as ``example``.  Nothing in it is executed."""
-    name, accepts = "the settings string", f"a text such as {example}"
-    text = instance_of(name, text, str, accepts).strip()
-    if len(text) > LONGEST:
-        refuse(name, text, f"{accepts}, of at most {LONGEST:,} characters")
-    try:
-        match ast.parse(text, mode="eval").body:
-            # The parser takes full-width letters for plain ones, so the text is looked at, too.
-            case ast.Call(ast.Name("dnilab"), [], words) if text.startswith("dnilab"):
-                given = [(str(word.arg), ast.literal_eval(word.value)) for word in words]
-            case _:
-                raise ValueError
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        refuse(name, text, accepts)
-    found: dict[str, Any] = {}
-    for word, value in given:
-        if word in found:
-            raise ValueError(f"{word} stands twice in {name}; it accepts one value")
-        found[word] = value
-    return found

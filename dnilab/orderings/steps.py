@@ -487,14 +487,11 @@ def check(program: Program, batches: int | None = None) -> dict[int, int]:
     users: dict[Value, Step] = {}
     for step in (step for steps in lists for step in steps):
         needs, makes = in_a_run(step, wiring)
-        for value in makes:
-            if value in makers:
-                raise IllegalProgram(f"{step}: {value} is made a second time")
-            makers[value] = step
-        for value in needs:
-            if value in users:
-                raise IllegalProgram(f"{step}: {value} is used a second time")
-            users[value] = step
+        for values, known, done in ((makes, makers, "made"), (needs, users, "used")):
+            for value in values:
+                if value in known:
+                    raise IllegalProgram(f"{step}: {value} is {done} a second time")
+                known[value] = step
     for value, step in users.items():
         if value not in makers:
             raise IllegalProgram(f"{step}: needs {value}, which no step makes")

@@ -17,15 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from dnilab.data.dataset import Stream
 from dnilab.network import Loss, Module, Optimiser, Signal
 from dnilab.network.layers import add_up
-from dnilab.network.optimisers import Updater
-from dnilab.orderings import Program, Step, Wiring, needs_and_makes
+from dnilab.orderings import Program, Step, needs_and_makes
 from dnilab.orderings.steps import flow_of, numbered, reach
 from dnilab.training.events import Span
 
@@ -35,22 +34,13 @@ Action = Callable[[int], None]
 Keep = Callable[[int, Any], None]
 
 
-@dataclass(frozen=True)
-class Tools:
-    """What the actions of one worker work with.
+Tools: TypeAlias = "Worker"
+"""What the actions of a worker work with: the worker itself.
 
-    ``store`` holds values by (kind, module, batch) until the one step that needs them takes them.
-    ``keeper(kind, k)`` tells where a value goes: into a store, to another worker, or nowhere.
-    ``updates``: the updater of each part of its modules.
-    """
-
-    modules: Mapping[int, Module]
-    wiring: Wiring
-    loss: Loss
-    feed: Stream
-    store: dict[Key, Any]
-    keeper: Callable[[str, int], Keep | None]
-    updates: Mapping[Part, Updater]
+``store`` holds values by (kind, module, batch) until the one step that needs them takes them.
+``keeper(kind, k)`` tells where a value goes: into a store, to another worker, or nowhere.
+``updates``: the updater of each part of its ``modules``; ``wiring``, ``loss`` and ``feed`` beside.
+"""
 
 
 def _forward(k: int, tools: Tools, keep: bool = False) -> Callable[[int], tuple[np.ndarray, Any]]:
@@ -506,20 +496,15 @@ class Worker:
         self._steps: list[Prepared] | None = None
         self._actions: dict[tuple[str, int, bool, int], tuple[Action, Waits]] = {}
         both = self.optimiser, self.generator_optimiser
-        updates = {of: both[of[1] != "body"].start(thetas) for of, thetas in self.thetas().items()}
-        self._tools = Tools(
-            self.modules,
-            self.program.wires,
-            self.loss,
-            self.feed,
-            self.store,
-            self._keeper,
-            updates,
-        )
+        self.updates = {
+            of: both[of[1] != "body"].start(thetas) for of, thetas in self.thetas().items()
+        }
+        self.wiring = self.program.wires
         # A value is kept only if some step of the program needs it.
         self._users = users_of_values(self.program, self.owners)
 
-    def _keeper(self, kind: str, k: int) -> Keep | None:
+    def keeper(self, kind: str, k: int) -> Keep | None:
+        """Where a value of this kind goes: None, where nobody needs it."""
         if (kind, k) not in self._users:
             return None
         send = self.route(kind, k)
@@ -534,13 +519,13 @@ class Worker:
 
     def _prepared(self, steps: tuple[Step, ...]) -> list[Prepared]:
         """The steps of a turn: action, operation, module, batch, how far it looks ahead, waits."""
-        prepared, wiring = [], self.program.wires
+        prepared, wiring = [], self.wiring
         for step in steps:
             known = (step.op, step.module, step.alone, step.over)
             if known not in self._actions:
                 several = partial(update_over, over=step.over)
                 make = ACTIONS[step.op] if step.over == 1 else several
-                action = make(step.module, self._tools)
+                action = make(step.module, self)
                 if step.alone:
                     action = self.start_alone(action, step.op, step.module)
                 waits = tuple(

@@ -20,6 +20,16 @@ from tests.training.by_hand import bits
 
 ROOT = Path(__file__).parents[2]
 
+WAYS = [
+    "backprop",
+    "DNI(h)",
+    "DNI(h, y)",
+    "local loss",
+    "direct feedback",
+    "feedback alignment",
+    "last layer only",
+]
+
 
 def figures(
     module: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str
@@ -117,17 +127,8 @@ def test_convergence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     monkeypatch.setattr(convergence, "DIGITS", digits)
     said = figures(convergence, monkeypatch, capsys, "--addition-seeds", "2", "--digits-seeds", "1")
     rows = said["convergence"]
-    ways = [
-        "backprop",
-        "DNI(h)",
-        "DNI(h, y)",
-        "local loss",
-        "direct feedback",
-        "feedback alignment",
-        "last layer only",
-    ]
-    assert [row["training"] for row in rows if row["measure"] == "bit_accuracy"] == ways
-    assert [row["training"] for row in rows if row["measure"] == "class_error"] == ways
+    assert [row["training"] for row in rows if row["measure"] == "bit_accuracy"] == WAYS
+    assert [row["training"] for row in rows if row["measure"] == "class_error"] == WAYS
     for row in rows:
         assert 0 <= row["percent"] <= 100
         assert row["diverged"] == 0
@@ -262,15 +263,7 @@ def test_the_crossing_is_where_it_begins_to_win_for_good() -> None:
 
 def test_the_ways_of_training() -> None:
     ways = convergence.trainings(convergence.DIGITS)
-    assert [way.name for way in ways] == [
-        "backprop",
-        "DNI(h)",
-        "DNI(h, y)",
-        "local loss",
-        "direct feedback",
-        "feedback alignment",
-        "last layer only",
-    ]
+    assert [way.name for way in ways] == WAYS
     assert len({(way.task, way.hidden, way.rate, way.epochs) for way in ways}) == 1
 
 

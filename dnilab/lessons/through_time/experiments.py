@@ -142,8 +142,7 @@ class RecurrentSettings(Table):
 
         Raises ValueError for ``data``: what is seen is drawn by the settings alone.
         """
-        if data is not None:
-            raise ValueError("data is given; these settings draw their own, and accept None")
+        self.take_no(data)
         net, generator, task = self.make_net(), self.make_generator(), self.make_task()
         generator_rate = self.rate if self.generator_rate is None else self.generator_rate
         stack, _ = through_time(net, loss_named(task.loss), generator)

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnilab.experiments import Settings
-from dnilab.lessons.playground.experiments.comparison import BESIDE, PRESETS, Lineup, distinct
+from dnilab.lessons.playground.experiments.comparison import (
+    BESIDE,
+    LONGEST,
+    PRESETS,
+    Lineup,
+    distinct,
+)
 
 
 def test_entries_differ_from_the_main_one_in_one_thing():
@@ -90,3 +96,44 @@ def test_a_string_that_is_none(text, said):
 
 def test_distinct():
     assert distinct(["a", "a", "a (2)", "a"]) == ["a", "a (2)", "a (2) (2)", "a (3)"]
+
+
+# -- texts that are not what they seem -------------------------------------------------------
+
+
+def test_a_text_has_an_end_and_is_not_parsed_beyond_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    fits = f"dnilab(hidden=({'1,' * 9000}))"
+    assert len(fits) < LONGEST
+    assert len(Lineup.from_text(fits).settings.hidden) == 9000
+    longer = f"dnilab(hidden=({'1,' * 10_000}))"
+
+    def parse(*_: object, **__: object) -> None:
+        raise AssertionError("it was parsed")
+
+    monkeypatch.setattr("ast.parse", parse)
+    for text in (longer, " " * 30_000 + "x" * 30_000):
+        with pytest.raises(ValueError, match=r"of at most 20,000 characters$"):
+            Lineup.from_text(text)
+
+
+@pytest.mark.parametrize("text", [5, None, b"dnilab()", ["dnilab()"]])
+def test_what_is_no_text_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match=r"^the settings string is .*; it accepts a text such"):
+        Lineup.from_text(text)
+
+
+def test_the_text_that_an_error_suggests_is_accepted() -> None:
+    with pytest.raises(ValueError, match="a text such as dnilab") as caught:
+        Lineup.from_text("hello")
+    Lineup.from_text(str(caught.value).split("a text such as ")[1])
+
+
+def test_a_setting_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^bits stands twice in .*; it accepts one value$"):
+        Lineup.from_text("dnilab(bits=8, bits=12)")
+
+
+@pytest.mark.parametrize("name", ["ｄｎｉｌａｂ", "𝒹nilab", "Dnilab", "x.dnilab", "dnilab2"])
+def test_only_the_plain_name_is_one(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^the settings string is"):
+        Lineup.from_text(f"{name}(bits=8)")

@@ -160,8 +160,8 @@ class ResumableWorker(Worker):
         # A guess that is pending at a stop was made at most so many turns before.
         self._turns_pending = -(-self.program.lag // self.program.batches_per_turn) + 1
 
-    def _keeper(self, kind: str, k: int) -> Keep | None:
-        keep = super()._keeper(kind, k)
+    def keeper(self, kind: str, k: int) -> Keep | None:
+        keep = super().keeper(kind, k)
         if keep is None or (kind, k) not in self._as_made:
             return keep
         model = self.modules[k].parts[self._as_made[kind, k]]
@@ -190,7 +190,7 @@ class ResumableWorker(Worker):
         return RunState(
             self.turn,
             self.thetas(),
-            {part: memory_of(updater) for part, updater in self._tools.updates.items()},
+            {part: memory_of(updater) for part, updater in self.updates.items()},
             {
                 key: plain[key[0]](self.store[key]) if key[0] in plain else self.store[key]
                 for key in needed
@@ -202,7 +202,7 @@ class ResumableWorker(Worker):
         """Go on from ``state``, of this worker or of all of them: its own part is copied."""
         for part, thetas in self.thetas().items():
             copy_into(thetas, state.thetas[part])
-        for of, updater in self._tools.updates.items():
+        for of, updater in self.updates.items():
             remember(updater, state.memories[of])
         self.turn, self.position = state.turn, 0
         self.feed.skip(max(0, state.turn * self.program.batches_per_turn - self.program.lag))
@@ -225,7 +225,7 @@ class ResumableWorker(Worker):
         made: Any
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):  # as it was made
             if kind == "guess":
-                made = (*asker(k, self._tools)(plain, t), plain)
+                made = (*asker(k, self)(plain, t), plain)
             else:
                 predict = self.modules[k].input_model
                 assert predict is not None  # it made this prediction

@@ -6,16 +6,19 @@ whatever else is moved.  A line-up is written as one line of text that a classma
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
-from dnilab.checks import instance_of, one_of, several
+from dnilab.checks import instance_of, one_of, refuse, several
 from dnilab.experiments.settings import Settings
 from dnilab.experiments.settings_table import Table, setting, whole
 
 MOST_SEEDS = 20
+LONGEST = 20_000  # characters of a text: Python's parser takes 500 bytes for each of them
+EXAMPLE = "dnilab(epochs=12, seeds=3, beside=('backprop', 'DNI(h)'))"
 BY_THE_RUN = ("seed", "probe_rows")  # settings that a run of a line-up sets itself
 
 
@@ -78,8 +81,6 @@ class Lineup(Table):
     Raises ValueError, naming the field, what it got and what it accepts.
     """
 
-    example: ClassVar[str] = "dnilab(epochs=12, seeds=3, beside=('backprop', 'DNI(h)'))"
-
     settings: Settings = setting(Settings(), partial(instance_of, kind=Settings))  # noqa: RUF009
     seeds: int = setting(5, whole(1, MOST_SEEDS), "Seeds", (1, MOST_SEEDS, 1))
     beside: tuple[str, ...] = setting((), _beside)
@@ -94,6 +95,19 @@ class Lineup(Table):
         own = super().changed()
         settings = own.pop("settings", Settings()).changed()
         return {name: x for name, x in settings.items() if name not in BY_THE_RUN} | own
+
+    @property
+    def text(self) -> str:
+        """One line that can be pasted: the settings that are not at their defaults."""
+        return f"dnilab({', '.join(f'{n}={value!r}' for n, value in self.changed().items())})"
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """The line-up that :attr:`text` describes.  Nothing in the text is executed.
+
+        Raises ValueError if the text is none, or asks for a setting that there is not.
+        """
+        return cls().but(**read_text(text))
 
     @property
     def main(self) -> Entry:
@@ -119,6 +133,29 @@ class Lineup(Table):
             Entry(name, settings, look)
             for name, settings, look in zip(distinct(names), chosen, looks, strict=True)
         )
+
+
+def read_text(text: str) -> dict[str, Any]:
+    """The settings by name in a text such as ``EXAMPLE``.  Nothing in it is executed."""
+    name, accepts = "the settings string", f"a text such as {EXAMPLE}"
+    text = instance_of(name, text, str, accepts).strip()
+    if len(text) > LONGEST:
+        refuse(name, text, f"{accepts}, of at most {LONGEST:,} characters")
+    try:
+        match ast.parse(text, mode="eval").body:
+            # The parser takes full-width letters for plain ones, so the text is looked at, too.
+            case ast.Call(ast.Name("dnilab"), [], words) if text.startswith("dnilab"):
+                given = [(str(word.arg), ast.literal_eval(word.value)) for word in words]
+            case _:
+                raise ValueError
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        refuse(name, text, accepts)
+    found: dict[str, Any] = {}
+    for word, value in given:
+        if word in found:
+            raise ValueError(f"{word} stands twice in {name}; it accepts one value")
+        found[word] = value
+    return found
 
 
 def distinct(names: list[str]) -> list[str]:

@@ -2,30 +2,20 @@
 
 import threading
 
-from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
 )
-from ipywidgets.widgets.widget import _instances as live_widgets
 
-from dnilab.experiments import Settings
 from dnilab.experiments.settings import ORDERINGS
-from dnilab.lessons.playground.experiments.comparison import BESIDE, Lineup
+from dnilab.lessons.playground.experiments.comparison import BESIDE
 from dnilab.lessons.playground.panel.choices import SHOWN, lineup_of
 from dnilab.lessons.playground.panel.panel import playground
+from tests.lessons.playground.panel.reader import HANG, Reader, in_short, start_of
 
-HANG = 60.0
-START = Lineup(
-    Settings(
-        bits=8, examples=300, test_examples=500, hidden=(6, 5), epochs=2, batch_size=30,
-        dtype="float32",
-    ),
-    1,
-)  # fmt: skip
+START = start_of(examples=300, epochs=2, batch_size=30)
 MOVES = {
     "ordering": st.sampled_from(ORDERINGS),
     "generator": st.sampled_from(["none", "linear", "hidden layer"]),
@@ -52,12 +42,7 @@ MOVES = {
 moves = st.sampled_from(sorted(MOVES)).flatmap(lambda n: st.tuples(st.just(n), MOVES[n]))
 
 
-class Reader(RuleBasedStateMachine):
-    def __init__(self):
-        super().__init__()
-        self.threads = threading.active_count()
-        self.widgets = set(live_widgets)
-
+class AnyReader(Reader):
     @initialize(play=st.booleans())
     def open(self, play):
         self.play = playground(START, name="machine", play=play)
@@ -129,21 +114,7 @@ class Reader(RuleBasedStateMachine):
                 for part in control.parts[1:]:
                     assert part.value == control.value
 
-    def teardown(self):
-        if hasattr(self, "play"):
-            self.play.wait(HANG)
-            self.look()
-            self.play.close()
-        assert threading.active_count() <= self.threads
-        assert set(live_widgets) <= self.widgets
 
-
-# Not made shorter where one fails: each run of a sequence takes seconds.
-Reader.TestCase.settings = settings(
-    max_examples=15,
-    stateful_step_count=20,
-    deadline=None,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),
-)
-test_any_sequence = Reader.TestCase
+AnyReader.TestCase.settings = in_short(15)
+test_any_sequence = AnyReader.TestCase
 assert set(MOVES) >= set(SHOWN)

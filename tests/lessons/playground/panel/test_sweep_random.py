@@ -4,25 +4,15 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import patch
 
-from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from ipywidgets.widgets.widget import _instances as live_widgets
+from hypothesis.stateful import initialize, invariant, rule
 
-from dnilab.experiments import Settings
-from dnilab.lessons.playground.experiments.comparison import Lineup
 from dnilab.lessons.playground.panel.panel import playground
 from dnilab.lessons.playground.panel.sweep import SweepPart
 from dnilab.lessons.playground.panel.sweep_plan import LOADED, SWEPT
+from tests.lessons.playground.panel.reader import HANG, Reader, in_short, start_of
 
-HANG = 60.0
-START = Lineup(
-    Settings(
-        bits=8, examples=200, test_examples=500, hidden=(6, 5), epochs=1, batch_size=40,
-        dtype="float32",
-    ),
-    1,
-)  # fmt: skip
+START = start_of(examples=200, epochs=1, batch_size=40)
 CHOICES = {
     "across": st.sampled_from(["rate", "batch_size", "depth", "staleness"]),
     "up": st.sampled_from(["generator_rate", "rate", "p", "workers"]),
@@ -47,11 +37,9 @@ def drawn(kinds):
     return st.sampled_from(sorted(kinds)).flatmap(lambda n: st.tuples(st.just(n), kinds[n]))
 
 
-class Reader(RuleBasedStateMachine):
+class Sweeper(Reader):
     def __init__(self):
         super().__init__()
-        self.threads = threading.active_count()
-        self.widgets = set(live_widgets)
         # In the place of processes, which take their time to begin.
         self.pool = patch(f"{SweepPart.__module__}.process_pool", ThreadPoolExecutor)
         self.pool.start()
@@ -131,22 +119,18 @@ class Reader(RuleBasedStateMachine):
         names = [t.name for t in threading.enumerate() if t.name.endswith("sweeper-sweep")]
         assert len(names) <= 1 + (not self.part.running if hasattr(self, "part") else 0)
 
+    def end(self):
+        self.part.stop()
+        self.part.wait(HANG)
+        self.look()
+
     def teardown(self):
-        if hasattr(self, "play"):
-            self.part.stop()
-            self.part.wait(HANG)
-            self.look()
-            self.play.close()
-        self.pool.stop()
-        assert threading.active_count() <= self.threads
-        assert set(live_widgets) <= self.widgets
+        try:
+            super().teardown()
+        finally:
+            self.pool.stop()
 
 
-Reader.TestCase.settings = settings(
-    max_examples=8,
-    stateful_step_count=20,
-    deadline=None,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),
-)
-test_any_sequence = Reader.TestCase
+Sweeper.TestCase.settings = in_short(8)
+test_any_sequence = Sweeper.TestCase
 assert set(SWEPT) >= {"rate", "batch_size", "depth", "staleness", "p", "workers"}
