@@ -231,20 +231,11 @@ def make_workers(
     ``owners``: which of them owns each module, as ``check`` has told.
     """
     keep_freed_memory()
-    return [
-        Worker(
-            index,
-            program,
-            owners,
-            {k: stack.modules[k - 1] for k, owner in owners.items() if owner == index},
-            stack.loss,
-            source(),
-            optimiser,
-            generator_optimiser,
-            batches,
-        )
-        for index in range(len(program.workers))
-    ]
+    workers, both = [], (optimiser, generator_optimiser)
+    for index in range(len(program.workers)):
+        mine = {k: stack.modules[k - 1] for k, owner in owners.items() if owner == index}
+        workers.append(Worker(index, program, owners, mine, stack.loss, source(), *both, batches))
+    return workers
 
 
 def follow(

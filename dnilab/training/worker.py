@@ -24,7 +24,7 @@ import numpy as np
 from dnilab.data.dataset import Stream
 from dnilab.network import Loss, Module, Optimiser, Signal
 from dnilab.network.layers import add_up
-from dnilab.orderings import Program, Step, needs_and_makes
+from dnilab.orderings import Program, Step, Value
 from dnilab.orderings.steps import flow_of, numbered, reach
 from dnilab.training.events import Span
 
@@ -424,7 +424,7 @@ HEALTH_EVERY = 25  # turns between two looks at the size of the parameters
 LIMIT = 1e4  # root mean square of a parameter vector that no sane run reaches
 
 # Kind, module and batch, relative to the step's, of each value from another worker.
-Waits = tuple[tuple[str, int, int], ...]
+Waits = tuple[Value, ...]
 Prepared = tuple[Action, str, int, int, int, Waits]
 
 
@@ -528,11 +528,8 @@ class Worker:
                 action = make(step.module, self)
                 if step.alone:
                     action = self.start_alone(action, step.op, step.module)
-                waits = tuple(
-                    (value.kind, value.module, value.batch - step.batch)
-                    for value in needs_and_makes(step, wiring)[0]
-                    if self.owners[value.module] != self.index
-                )
+                needs, _ = flow_of(step.op, step.module, wiring)
+                waits = tuple(value for value in needs if self.owners[value.module] != self.index)
                 self._actions[known] = action, waits
             action, waits = self._actions[known]
             ahead = reach(step, wiring)

@@ -30,7 +30,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import ipywidgets as widgets
 
-from dnilab.checks import one_of, real_number
+from dnilab.checks import real_number
 from dnilab.pictures import Picture, show
 from dnilab.widgets.controls import Control, Spec
 
@@ -44,11 +44,7 @@ STATIC = "DNILAB_STATIC"
 
 
 class View(Protocol[S_contra]):
-    """Turns a snapshot into a picture and into words.
-
-    A view may also have ``choose(values)``, which is told the values of the panel's controls that
-    only redraw before each drawing.
-    """
+    """Turns a snapshot into a picture and into words."""
 
     def update(self, snapshot: S_contra) -> bytes:
         """PNG bytes of the picture."""
@@ -148,16 +144,8 @@ class Panel(Generic[S]):
     name:
         A new panel closes the open panel of the same name, so that running a cell again leaves
         nothing of the old one behind. By default the title.
-    player:
-        Add the buttons play/pause, step and reset.
-    play:
-        Whether the run goes on by itself when the panel is first shown. If not, its first
-        snapshot is shown and the buttons take it from there (needs ``player``).
     progress:
         ``progress(snapshot)`` gives the fraction done, 0 to 1; adds a progress bar.
-    redraw:
-        Names of controls that change only how a snapshot is shown: the run goes on, and what is
-        there is drawn again. ``view.choose(values)`` is told their values before each drawing.
     rate, share:
         At most so many frames a second, and so large a share of the time for drawing.
 
@@ -174,35 +162,25 @@ class Panel(Generic[S]):
         *,
         title: str,
         name: str | None = None,
-        player: bool = False,
-        play: bool = True,
         progress: Callable[[S], float] | None = None,
-        redraw: Iterable[str] = (),
         rate: float = 20.0,
         share: float = 0.25,
     ) -> None:
-        self._redrawing = frozenset(redraw)
         if not callable(run):
             raise TypeError(f"run is {run!r}; it accepts a function of the values")
-        for method in ("update", "picture", "sentence", *["choose"] * bool(self._redrawing)):
+        for method in ("update", "picture", "sentence"):
             if not callable(getattr(view, method, None)):
                 raise TypeError(f"view is {view!r}, which has no method {method}")
         if not title:
             raise ValueError("title is empty; it accepts a few words")
-        if not play and not player:
-            raise ValueError("play is False; without player=True nothing could start it")
         # Names are checked before any widget exists, so that an error leaves none behind.
         for key, spec in controls.items():
             if not isinstance(spec, Spec):
                 accepts = "Slider, Choice, Toggle or Words"
                 raise TypeError(f"controls[{key!r}] is {spec!r}; it accepts {accepts}")
-        for key in self._redrawing:
-            one_of("redraw", key, controls)
         self.title = title
         self.name = name or title
         self._run, self._view, self._progress = run, view, progress
-        self._player = player
-        self._playing = play
         self._budget = Budget(rate, share)
         # One lock for the run, the widgets and the controls, of which one may move another.
         self._lock = threading.RLock()
@@ -252,19 +230,17 @@ class Panel(Generic[S]):
         self._image = widgets.Image(format="png", layout=hidden).add_class("dnilab-picture")
         self._sentence = widgets.HTML().add_class("dnilab-sentence")
         self._alert = widgets.HTML(layout=hidden).add_class("dnilab-alert")
-        if self._player:
-            self._play_button = button(
-                "Play", "play", lambda: self.pause() if self.playing else self.play()
-            )
-            self._step_button = button("Step", "step-forward", self.step)
-            self._reset_button = button("Reset", "undo", self.reset)
-            rows.append(button_row(self._play_button, self._step_button, self._reset_button))
+        rows += self._more_rows()
         if self._progress is not None:
             self._bar = widgets.FloatProgress(min=0, max=1, value=0)
             self._left = widgets.HTML()
             rows.append(widgets.Box([self._bar, self._left]).add_class("dnilab-progress"))
         rows += [self._alert, self._image, self._sentence]
         return widgets.VBox(rows).add_class("dnilab-panel")
+
+    def _more_rows(self) -> list[Any]:
+        """What stands between the controls and the picture."""
+        return []
 
     def _ipython_display_(self) -> None:
         if self._closed:
@@ -315,7 +291,7 @@ class Panel(Generic[S]):
 
     @property
     def playing(self) -> bool:
-        """Whether the run is going on by itself, neither paused nor over."""
+        """Whether the run is going on."""
         with self._lock:
             return self._job is not None and self._job.goes_on
 
@@ -340,37 +316,6 @@ class Panel(Generic[S]):
         with self._lock:
             if self._job is None:
                 self._restart()
-
-    def play(self) -> None:
-        """Go on; from the beginning if the run is over."""
-        self._go_on(playing=True)
-
-    def step(self) -> None:
-        """One step further, then pause; a step is one snapshot unless ``_step_size`` says more."""
-        self._go_on(playing=False)
-
-    def reset(self) -> None:
-        """Back to the first snapshot, and pause there."""
-        self._go_on(playing=False, anew=True)
-
-    def _go_on(self, *, playing: bool, anew: bool = False) -> None:
-        with self._lock:
-            self._playing = playing
-            if anew or self._job is None or self._job.over:
-                self._restart()
-            else:
-                self._allow(self._job)
-
-    def pause(self) -> None:
-        """Stop after the snapshot that is being computed; :meth:`play` goes on from there.
-
-        The first snapshot of a setting is always shown, or there would be nothing to look at.
-        """
-        with self._lock:
-            self._playing = False
-            if self._job is not None:
-                self._job.until = max(1, self._job.pulled)
-                self._label_play()
 
     def close(self) -> None:
         """Cancel the run, join the worker, close every widget and its comm. May be called twice."""
@@ -402,10 +347,7 @@ class Panel(Generic[S]):
         """A control has a new value: what runs is stale."""
         with self._lock:
             if self._job is not None:
-                if name in self._redrawing:
-                    self.redraw()
-                else:
-                    self._restart()
+                self._restart()
 
     def redraw(self) -> None:
         """Draw again what is there, as when something else is to be shown beside it."""
@@ -421,10 +363,7 @@ class Panel(Generic[S]):
         self._said_at = -math.inf
 
     def _tell_view(self) -> None:
-        """Tell the view how to show a snapshot."""
-        if self._redrawing:
-            values = {name: self.controls[name].value for name in self._redrawing}
-            self._view.choose(values)  # type: ignore[attr-defined]
+        """Here a panel that can be shown in several ways tells the view how, before it draws."""
 
     def _drop_job(self) -> None:
         """Make the current job stale at once; the worker closes it. The lock is held."""
@@ -443,14 +382,9 @@ class Panel(Generic[S]):
         self._allow(self._job)
 
     def _allow(self, job: _Job) -> None:
-        """Let ``job`` go on, to its end or for one step. The lock is held."""
-        job.until = math.inf if self._playing else job.pulled + self._step_size(job)
+        """Let ``job`` go on. The lock is held."""
         self._label_play()
         self._wake()
-
-    def _step_size(self, job: _Job) -> int:
-        """How many snapshots make a step of ``job``, which may not have begun. Lock held."""
-        return 1
 
     def _wake(self) -> None:
         """See that a worker is there. The lock is held."""
@@ -583,11 +517,7 @@ class Panel(Generic[S]):
             self._label_play()
 
     def _label_play(self) -> None:
-        if self._player and self._job is not None:
-            over = self._job.over
-            words = "Pause" if self.playing and self._playing else "Play again" if over else "Play"
-            self._play_button.description = words
-            self._play_button.icon = "pause" if words == "Pause" else "play"
+        """Here a panel with buttons says on them whether it is playing. The lock is held."""
 
 
 def button(description: str, icon: str, clicked: Callable[[], Any]) -> widgets.Button:

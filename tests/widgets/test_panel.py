@@ -12,6 +12,7 @@ import pytest
 from ipywidgets.widgets.widget import _instances as live_widgets
 from matplotlib.figure import Figure
 
+from dnilab.lessons.playground.panel.player import Player
 from dnilab.pictures import LiveCurves, Picture, Redrawn, Series
 from dnilab.widgets import Choice, Panel, Slider, Toggle
 from dnilab.widgets import panel as panel_module
@@ -342,8 +343,10 @@ def test_wrong_arguments_are_refused_before_a_widget_is_made():
         Panel(spec, count_up, object(), title="x")
     with pytest.raises(ValueError, match="title is empty"):
         Panel(spec, count_up, TextView(), title="")
-    with pytest.raises(ValueError, match="play is False; without player"):
-        Panel(spec, count_up, TextView(), title="x", play=False)
+    with pytest.raises(ValueError, match="redraw is 'b'; it accepts one of 'a'"):
+        Player(spec, count_up, TextView(), title="x", redraw=["b"])
+    with pytest.raises(TypeError, match="no method choose"):
+        Player(spec, count_up, TextView(), title="x", redraw=["a"])
     with pytest.raises(TypeError, match=r"controls\['a'\] is 5"):
         Panel({"a": 5}, count_up, TextView(), title="x")
     assert len(live_widgets) == before
@@ -353,7 +356,7 @@ def test_wrong_arguments_are_refused_before_a_widget_is_made():
 
 
 def test_step_reset_and_play(make):
-    panel = make(player=True, play=False)
+    panel = make(cls=Player, play=False)
     panel.start()
     panel.wait(HANG)
     assert (shown(panel.png), panel._play_button.description) == ("(1, 0)", "Play")
@@ -379,7 +382,7 @@ def test_pause_holds_the_run_without_a_thread_and_play_goes_on(make):
             assert steps.acquire(timeout=HANG)
             yield n
 
-    panel = make(run, player=True)
+    panel = make(run, cls=Player)
     panel.start()
     assert panel._play_button.description == "Pause"
     panel._play_button.click()
@@ -395,7 +398,7 @@ def test_pause_holds_the_run_without_a_thread_and_play_goes_on(make):
 
 
 def test_a_control_moved_while_paused_shows_the_first_snapshot_of_the_new_setting(make):
-    panel = make(player=True, play=False)
+    panel = make(cls=Player, play=False)
     panel.start()
     panel.step()
     panel.wait(HANG)
@@ -459,7 +462,7 @@ def test_close_ends_a_paused_run(make):
         finally:
             closed.append(True)
 
-    panel = make(run, player=True, play=False)
+    panel = make(run, cls=Player, play=False)
     panel.start()
     panel.wait(HANG)
     panel.close()
@@ -479,7 +482,7 @@ def test_a_closed_panel_ignores_its_controls(make):
 def test_closing_closes_every_widget(make):
     before = set(live_widgets)
     panel = make(
-        player=True,
+        cls=Player,
         progress=lambda snapshot: 0.5,
         controls={
             "a": Slider(1e-3, 1.0, 0.1, 0.5, log=True),

@@ -5,6 +5,7 @@ import threading
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dnilab.lessons.playground.panel.player import Player
 from dnilab.widgets import Panel, Slider, Toggle
 
 HANG = 20.0
@@ -42,8 +43,8 @@ actions = st.lists(
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(actions=actions, player=st.booleans())
-def test_any_sequence_of_control_events(nothing_left, actions, player):
+@given(actions=actions, kind=st.sampled_from([Panel, Player]))
+def test_any_sequence_of_control_events(nothing_left, actions, kind):
     opened, closed = [], []
 
     def run(values):
@@ -57,7 +58,7 @@ def test_any_sequence_of_control_events(nothing_left, actions, player):
             closed.append(values)
 
     controls = {"a": Slider(0, 20, 1, 0), "flag": Toggle(False)}
-    panel = Panel(controls, run, View(), title="Random", player=player)
+    panel = kind(controls, run, View(), title="Random")
     nothing_left.append(panel)
     panel.start()
     playing = True
@@ -70,7 +71,7 @@ def test_any_sequence_of_control_events(nothing_left, actions, player):
             panel.controls["flag"].value = value[0]
         elif name == "wait":
             panel.wait(HANG)
-        else:
+        elif hasattr(panel, name):
             getattr(panel, name)()
             playing = name == "play" or (playing and name == "start")
         workers = [t for t in threading.enumerate() if t.name == "dnilab-panel-Random"]

@@ -24,10 +24,11 @@ from dnilab.lessons.playground.experiments.comparison import FIRST, PRESETS, Lin
 from dnilab.lessons.playground.experiments.saved_runs import Pin, named
 from dnilab.lessons.playground.panel import choices, parts
 from dnilab.lessons.playground.panel.choices import GROUPS, SHOWN, lineup_of, values_of
+from dnilab.lessons.playground.panel.player import Player
 from dnilab.lessons.playground.panel.sweep import SweepPart
 from dnilab.lessons.playground.panel.view import Convergence, Detail
 from dnilab.widgets.controls import Choice, Control, Words
-from dnilab.widgets.panel import Budget, Panel, _Job, button, close_tree
+from dnilab.widgets.panel import Budget, _Job, button, close_tree
 
 STYLE = Path(__file__).with_name("playground.css").read_text("utf-8")
 YOURS = "your own mix"
@@ -35,7 +36,7 @@ OPEN = ("Ordering", "Generator", "Beside it")
 """The groups of controls that are open at first."""
 
 
-class Playground(Panel[growing_lines.Progress]):
+class Playground(Player[growing_lines.Progress]):
     """The panel behind :func:`playground`.
 
     Plain state, beside that of a panel: ``lineup``, ``text`` (the settings string), ``pins``,
@@ -56,7 +57,6 @@ class Playground(Panel[growing_lines.Progress]):
             self._curves,
             title="Playground: synthetic gradients and update orderings",
             name=name,
-            player=True,
             play=play,
             progress=lambda progress: progress.done,
             redraw=SHOWN,
