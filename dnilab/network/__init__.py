@@ -12,7 +12,6 @@ update.)  Arrays are (batch, width), or (batch, height, width, channels) after a
 float32 or float64.
 """
 
-from dnilab.network.cells import GRU, Cell
 from dnilab.network.gradcheck import complex_step, finite_difference, relative_error
 from dnilab.network.layers import (
     BinaryCrossEntropy,

@@ -78,7 +78,7 @@ def wiring_of(stack: Stack) -> Wiring:
 
 def check_parts(stack: Stack, program: Program) -> None:
     """Raise ValueError unless the network has what the steps of the program need."""
-    wiring = program.wires
+    wiring, signals = program.wires, stack.signals
     if program.modules != len(stack):
         said = f"program is written for {program.modules} modules"
         raise ValueError(f"{said}; this stack has {len(stack)}")
@@ -89,7 +89,7 @@ def check_parts(stack: Stack, program: Program) -> None:
     accepts = f"program {program.name!r} accepts stacks with"
     for step in program.steps():
         k = step.module
-        signal, there = wiring.signal(k), stack.signals[k - 1]
+        signal, there = wiring.signal(k), signals[k - 1]
         backward = step.op in ("backward", "backward_input") and signal == "feedback"
         if (step.op in _ASKING or backward) and signal != there:
             has = "no" if there == "truth" else f"a {there}, and no"

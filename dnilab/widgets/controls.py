@@ -1,6 +1,6 @@
-"""What a panel can be asked: sliders with a number box, choices, toggles, words.
+"""What a panel can be asked: sliders with a number box, choices, toggles.
 
-A *spec* (:class:`Slider`, :class:`Choice`, :class:`Toggle`, :class:`Words`) is plain, frozen data
+A *spec* (:class:`Slider`, :class:`Choice`, :class:`Toggle`) is plain, frozen data
 and is checked when it is made. A *control* is the widget made from it; its ``value`` is a plain
 Python value.
 """
@@ -15,12 +15,32 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from dnilab.checks import instance_of, one_of, real_number, refuse, true_or_false, whole_number
-from dnilab.experiments.settings_table import Row
+from dnilab.checks import one_of, real_number, refuse, true_or_false, whole_number
+
+STYLE = {"description_width": "initial"}
+
+
+class Spec:
+    """What can be set: its label, its first value, and what a kind of it says below."""
+
+    value: Any
+    label: str
+
+    def check(self, name: str, value: Any) -> Any:
+        """``value``, or an error that names ``name``."""
+        raise NotImplementedError
+
+    def words(self, value: Any) -> str:
+        """``value`` as a sentence says it."""
+        raise NotImplementedError
+
+    def parts(self, label: str, value: Any) -> list[Any]:
+        """The widgets; the first has the label."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Slider:
+class Slider(Spec):
     """A number between ``min`` and ``max``.
 
     It is an ``int`` if ``min``, ``max``, ``step`` and ``value`` all are, else a ``float``. With
@@ -84,7 +104,7 @@ class Slider:
     def parts(self, label: str, value: Any) -> list[Any]:
         """The widgets: the slider and its number box."""
         name = f"{label} ({self.unit})" if self.unit else label
-        common = {"tooltip": f"{name}: {self.min:g} to {self.max:g}", "style": _STYLE}
+        common = {"tooltip": f"{name}: {self.min:g} to {self.max:g}", "style": STYLE}
         limits = {"min": self.min, "max": self.max, "value": value}
         handle = {"description": name, "readout": False, **limits, **common}
         # The box repeats the label for screen readers; the style sheet hides it from view.
@@ -102,7 +122,7 @@ class Slider:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(Spec):
     """One of several options.
 
     ``options`` is a sequence of values, or a mapping from the words shown to the values.
@@ -140,12 +160,12 @@ class Choice:
     def parts(self, label: str, value: Any) -> list[Any]:
         """The widget: a list to choose from."""
         # Without a tooltip the label's own reads "null".
-        common = {"description": label, "tooltip": label, "style": _STYLE}
+        common = {"description": label, "tooltip": label, "style": STYLE}
         return [widgets.Dropdown(options=self.pairs, value=value, **common)]
 
 
 @dataclass(frozen=True)
-class Toggle:
+class Toggle(Spec):
     """Yes or no."""
 
     value: bool
@@ -165,47 +185,6 @@ class Toggle:
     def parts(self, label: str, value: bool) -> list[Any]:
         """The widget: a box to tick."""
         return [widgets.Checkbox(value=value, description=label, tooltip=label, indent=False)]
-
-
-@dataclass(frozen=True)
-class Words:
-    """A line of text, taken over when Enter is pressed or the field is left."""
-
-    value: str
-    label: str = ""
-    placeholder: str = ""
-
-    def __post_init__(self) -> None:
-        self.check("value", self.value)
-
-    def check(self, name: str, value: Any) -> str:
-        """``value``, or an error that names ``name``."""
-        return str(instance_of(name, value, str, "text"))
-
-    def words(self, value: str) -> str:
-        """``value`` as a sentence says it."""
-        return value
-
-    def parts(self, label: str, value: str) -> list[Any]:
-        """The widget: a field to type in."""
-        placeholder = self.placeholder or "\u200b"  # never the widget's own
-        more = {"tooltip": label, "continuous_update": False, "style": _STYLE}
-        return [widgets.Text(value=value, description=label, placeholder=placeholder, **more)]
-
-
-Spec = Slider | Choice | Toggle | Words
-
-_STYLE = {"description_width": "initial"}
-
-
-def spec_of(row: Row, value: Any) -> Spec:
-    """The control of a setting, by its row in the settings' table."""
-    if row.offers is None:
-        return Toggle(value, row.label)
-    if not isinstance(row.offers, tuple):
-        return Choice(row.offers, value, row.label)
-    low, high, *step = row.offers
-    return Slider(low, high, step[0] if step else 1.0, value, row.label, row.unit, not step)
 
 
 class Control:

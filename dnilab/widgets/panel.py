@@ -129,8 +129,7 @@ class Panel(Generic[S]):
     Parameters
     ----------
     controls:
-        Name -> :class:`Slider`, :class:`Choice`, :class:`Toggle` or :class:`Words`, in the order
-        shown.
+        Name -> :class:`Slider`, :class:`Choice` or :class:`Toggle`, in the order shown.
     run:
         ``run(values)`` gets ``{name: value}`` and gives snapshots: a generator, or a list of one
         for a panel that only computes. It runs on the panel's worker thread. It is cancelled
@@ -176,7 +175,7 @@ class Panel(Generic[S]):
         # Names are checked before any widget exists, so that an error leaves none behind.
         for key, spec in controls.items():
             if not isinstance(spec, Spec):
-                accepts = "Slider, Choice, Toggle or Words"
+                accepts = "Slider, Choice or Toggle"
                 raise TypeError(f"controls[{key!r}] is {spec!r}; it accepts {accepts}")
         self.title = title
         self.name = name or title

@@ -14,8 +14,9 @@ from dnilab.experiments.settings_table import Table, among, or_none, setting, wh
 from dnilab.lessons.any_graph.experiments import ClockSettings
 from dnilab.lessons.convolutions.experiments import ConvolutionSettings
 from dnilab.lessons.playground.experiments.comparison import Lineup
+from dnilab.lessons.playground.panel.words import spec_of
 from dnilab.lessons.through_time.experiments import RecurrentSettings
-from dnilab.widgets.controls import Choice, Slider, Toggle, spec_of
+from dnilab.widgets.controls import Choice, Slider, Toggle
 
 EVERY = [Settings, ConvolutionSettings, RecurrentSettings, ClockSettings]
 

@@ -16,8 +16,9 @@ from dnilab.checks import refuse, shown
 from dnilab.experiments.settings import DECOUPLED, OWN, Settings
 from dnilab.experiments.settings_table import Row
 from dnilab.lessons.playground.experiments.comparison import BESIDE, Lineup
+from dnilab.lessons.playground.panel.words import Words, spec_of
 from dnilab.network.modules import CONTEXTS
-from dnilab.widgets.controls import Choice, Slider, Spec, Toggle, Words, spec_of
+from dnilab.widgets.controls import Choice, Slider, Spec, Toggle
 
 MOST_HIDDEN = 8
 MOST_WIDE = 2000
@@ -166,7 +167,7 @@ def specs(lineup: Lineup, own: bool) -> dict[str, Spec]:
     every[LAYERS] = Slider(1, MOST_HIDDEN + 1, 1, 1, "Layers a module")
     start = values_of(lineup)
     shown = [name for names in GROUPS.values() for name in names]
-    return {name: replace(every[name], value=start[name]) for name in shown}
+    return {name: replace(every[name], value=start[name]) for name in shown}  # type: ignore[type-var]
 
 
 def values_of(lineup: Lineup) -> dict[str, Any]:

@@ -27,7 +27,8 @@ from dnilab.lessons.playground.panel.choices import GROUPS, SHOWN, lineup_of, va
 from dnilab.lessons.playground.panel.player import Player
 from dnilab.lessons.playground.panel.sweep import SweepPart
 from dnilab.lessons.playground.panel.view import Convergence, Detail
-from dnilab.widgets.controls import Choice, Control, Words
+from dnilab.lessons.playground.panel.words import Words
+from dnilab.widgets.controls import Choice, Control
 from dnilab.widgets.panel import Budget, _Job, button, close_tree
 
 STYLE = Path(__file__).with_name("playground.css").read_text("utf-8")

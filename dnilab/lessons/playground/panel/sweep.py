@@ -26,12 +26,13 @@ from dnilab.lessons.playground.experiments.records import Job, Record
 from dnilab.lessons.playground.experiments.saved_runs import csv_of
 from dnilab.lessons.playground.panel import parts, sweep_plan
 from dnilab.lessons.playground.panel.sweep_plan import SWEPT, Cell, Place, Plan, work
+from dnilab.lessons.playground.panel.words import Words
 from dnilab.lessons.playground.sweeps.executors import process_pool, workers_here
 from dnilab.lessons.playground.sweeps.file import written
 from dnilab.lessons.playground.sweeps.running import SweepInterrupted, beating
 from dnilab.pictures import Redrawn
 from dnilab.pictures.style import capital
-from dnilab.widgets.controls import Choice, Words
+from dnilab.widgets.controls import Choice
 from dnilab.widgets.panel import Panel, _Job, button, button_row, close_tree
 
 if TYPE_CHECKING:
