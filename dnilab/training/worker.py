@@ -528,7 +528,7 @@ class Worker:
                 action = make(step.module, self)
                 if step.alone:
                     action = self.start_alone(action, step.op, step.module)
-                needs, _ = flow_of(step.op, step.module, wiring)
+                needs, _ = flow_of(step, wiring)
                 waits = tuple(value for value in needs if self.owners[value.module] != self.index)
                 self._actions[known] = action, waits
             action, waits = self._actions[known]
