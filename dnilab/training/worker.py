@@ -507,15 +507,8 @@ class Worker:
         """Where a value of this kind goes: None, where nobody needs it."""
         if (kind, k) not in self._users:
             return None
-        send = self.route(kind, k)
-        if send is not None:
-            return lambda t, value: send((kind, k, t), value)
-        store = self.store
-
-        def keep(t: int, value: Any) -> None:
-            store[kind, k, t] = value
-
-        return keep
+        keep = self.route(kind, k) or self.store.__setitem__
+        return lambda t, value: keep((kind, k, t), value)
 
     def _prepared(self, steps: tuple[Step, ...]) -> list[Prepared]:
         """The steps of a turn: action, operation, module, batch, how far it looks ahead, waits."""

@@ -70,7 +70,8 @@ class Checkpoint:
 class Checkpointed:
     """An executor that takes a run up where it was written down, and writes it down now and then.
 
-    ``executor``: the one that runs it, as ``train`` accepts it.
+    ``executor``: the one that runs it, as ``train`` accepts it.  One that is no name brings all
+    workers to rest at its stops, and is told which of them are ``saves``, as ``apart(client)`` is.
 
     ``checkpoint``: a file to which the whole state of the run is written now and then, every
     ``checkpoint_every`` batches (None: with each report) and at the end; it always holds the last
