@@ -196,7 +196,10 @@ def description(stack: Stack, data: Dataset, program: Program, **how: Any) -> di
     names = {f.name for f in fields(program)} - {"name", "workers", "parcels", "wiring"}
     drawn = [(name, getattr(program, name)) for name in sorted(names)]
     by_module = sorted(program.steps(), key=lambda step: step.module)
-    steps = [(step.module, step.op, step.batch) for step in by_module]
+    steps = [
+        (step.module, step.op, step.batch, *((step.over,) if step.over > 1 else ()))
+        for step in by_module
+    ]
     x, y = data.x_train, data.y_train
     return {
         "stack": _digest(repr((_made_with(stack), str(stack.dtype)))),
