@@ -244,7 +244,7 @@ def _apart(
     executor.ahead = False  # one way at a time
     runs, times = {}, {name: [0.0] for name in among}
     for name, one in among.items():
-        rows = size // one.micro_batches
+        rows = one.rows(size)
         stack = one.stack(network, np.random.default_rng(1))
         how = one_thread if name == IN_LINE else executor
         data = noise(network.widths, 4 * rows, network.dtype)
