@@ -64,6 +64,7 @@ SIZES: tuple[tuple[tuple[int, ...], int], ...] = (
     ((64, *(128,) * 8, 10), 256),
     ((64, *(256,) * 8, 10), 256),
 )
+APART_SIZES = (SIZES[3], SIZES[5], ((784, 1024, 1024, 1024, 10), 512))
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 CHOSEN_ON = (100, 101, 102)  # seeds for the rates, none of which is raced
 # Those that end with the bits of another one need no runs of their own.
@@ -212,7 +213,7 @@ def apart(rounds: int, turns: int) -> list[dict[str, Any]]:
     """By turns: backpropagation in line in this process, and each contestant in two."""
     rows = []
     with cluster(workers=2) as client:
-        for widths, size in (SIZES[3], SIZES[5], ((784, 1024, 1024, 1024, 10), 512)):
+        for widths, size in APART_SIZES:
             network = Network(widths)
             among = contestants(network)
             for name in APART:
