@@ -64,6 +64,7 @@ SIZES: tuple[tuple[tuple[int, ...], int], ...] = (
     ((64, *(128,) * 8, 10), 256),
     ((64, *(256,) * 8, 10), 256),
 )
+APART_SIZES = (SIZES[3], SIZES[5], ((784, 1024, 1024, 1024, 10), 512))
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 CHOSEN_ON = (100, 101, 102)  # seeds for the rates, none of which is raced
 # Those that end with the bits of another one need no runs of their own.
@@ -212,7 +213,7 @@ def apart(rounds: int, turns: int) -> list[dict[str, Any]]:
     """By turns: backpropagation in line in this process, and each contestant in two."""
     rows = []
     with cluster(workers=2) as client:
-        for widths, size in (SIZES[3], SIZES[5], ((784, 1024, 1024, 1024, 10), 512)):
+        for widths, size in APART_SIZES:
             network = Network(widths)
             among = contestants(network)
             for name in APART:
@@ -244,7 +245,7 @@ def _apart(
     executor.ahead = False  # one way at a time
     runs, times = {}, {name: [0.0] for name in among}
     for name, one in among.items():
-        rows = size // one.micro_batches
+        rows = one.rows(size)
         stack = one.stack(network, np.random.default_rng(1))
         how = one_thread if name == IN_LINE else executor
         data = noise(network.widths, 4 * rows, network.dtype)

@@ -7,7 +7,7 @@ ends with the same weights, to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from dnilab.checks import true_or_false, whole_number
@@ -54,54 +54,33 @@ def one_forward_one_backward(groups: Sequence[Sequence[int]], micro_batches: int
     and one down by turns: it keeps that many pullbacks, however many micro-batches there are.
     Raises ValueError as ``gpipe``.
     """
-    checked, count = _checked(groups, micro_batches)
-    workers = []
-    for place, group in enumerate(checked):
-        ahead = min(len(checked) - place, count)
-        steps = [step for m in range(ahead) for step in _each("forward", group, m)]
-        for m in range(count):
-            steps += _each("backward", group[::-1], m)
-            if m + ahead < count:
-                steps += _each("forward", group, m + ahead)
-        workers.append([*steps, *_updates(group, count)])
-    return _flushed("1F1B", workers, checked, count)
+
+    def down(place: int, group: Sequence[int], m: int) -> list[Step]:
+        return _each("backward", group, m)
+
+    return _one_up_one_down("1F1B", groups, micro_batches, down)
 
 
 def zero_bubble(groups: Sequence[Sequence[int]], micro_batches: int) -> Program:
     """Zero bubble, ZB-H1: what goes down is found first, a worker's own gradients when it would
     wait (Qi et al. 2023, arXiv 2401.10241, section 2).
 
-    As 1F1B, with backward in two halves.  The second half is put off while there is something
-    that others wait for, but a worker keeps no more than 3 W / 2 micro-batches.  The order of each
-    worker is what comes out when forward and both halves take equally long.
+    As 1F1B, with backward in two halves.  Worker w puts its second halves off by w - 1
+    micro-batches, so that at the end, when it waits for nobody any more, it has as many left.
+    Each keeps what belongs to W micro-batches at most: the worker at the bottom does so anyway.
 
     Raises ValueError as ``gpipe``.
     """
-    checked, count = _checked(groups, micro_batches)
-    most = len(checked)
-    keep = most + most // 2
-    done = [dict.fromkeys(("up", "down", "own"), 0) for _ in checked]  # micro-batches, by worker
-    workers: list[list[Step]] = [[] for _ in checked]
-    while any(now["own"] < count for now in done):
-        before = [dict(now) for now in done]  # what has come from others until this moment
-        for place, (group, now) in enumerate(zip(checked, done, strict=True)):
-            above = before[place + 1]["down"] if place + 1 < most else now["up"]
-            below = before[place - 1]["up"] if place else count
-            can_go_up = now["up"] - now["down"] < most - place and now["up"] - now["own"] < keep
-            if now["down"] < min(now["up"], above):
-                what, steps = "down", _each("backward_input", group[::-1], now["down"])
-            elif now["up"] < below and can_go_up:
-                what, steps = "up", _each("forward", group, now["up"])
-            elif now["own"] < now["down"]:
-                what, steps = "own", _each("backward_weights", group[::-1], now["own"])
-            else:
-                continue  # it waits
-            workers[place] += steps
-            now[what] += 1
-    complete = [
-        [*steps, *_updates(group, count)] for steps, group in zip(workers, checked, strict=True)
-    ]
-    return _flushed("zero bubble", complete, checked, count)
+
+    def down(place: int, group: Sequence[int], m: int) -> list[Step]:
+        until = m - place + 1 if m < micro_batches - 1 else micro_batches
+        own = range(max(0, m - place), until)
+        return [
+            *_each("backward_input", group, m),
+            *(step for n in own for step in _each("backward_weights", group, n)),
+        ]
+
+    return _one_up_one_down("zero bubble", groups, micro_batches, down)
 
 
 def late_truth(
@@ -148,6 +127,29 @@ def late_feedback(groups: Sequence[Sequence[int]], *, staleness: int = 1) -> Pro
 def _checked(groups: Sequence[Sequence[int]], micro_batches: int) -> tuple[Groups, int]:
     checked = check_groups(groups, sum(len(group) for group in groups))
     return checked, whole_number("micro_batches", micro_batches, 1, MOST_MICRO_BATCHES)
+
+
+def _one_up_one_down(
+    name: str,
+    groups: Sequence[Sequence[int]],
+    micro_batches: int,
+    down: Callable[[int, Sequence[int], int], list[Step]],
+) -> Program:
+    """1F1B, where ``down(place, modules, m)`` is what a worker does when micro-batch m comes down.
+
+    ``place``: that of the worker, from 0 at the bottom.  ``modules``: its own, highest first.
+    """
+    checked, count = _checked(groups, micro_batches)
+    workers = []
+    for place, group in enumerate(checked):
+        ahead = min(len(checked) - place, count)
+        steps = [step for m in range(ahead) for step in _each("forward", group, m)]
+        for m in range(count):
+            steps += down(place, group[::-1], m)
+            if m + ahead < count:
+                steps += _each("forward", group, m + ahead)
+        workers.append([*steps, *_updates(group, count)])
+    return _flushed(name, workers, checked, count)
 
 
 def _each(op: str, modules: Sequence[int], batch: int) -> list[Step]:

@@ -349,11 +349,14 @@ def update(k: int, tools: Tools) -> Action:
 
 
 def update_over(k: int, tools: Tools, over: int) -> Action:
-    """Update module k with the mean gradient of several batches, added up in their order."""
+    """Update module k with the mean gradient of several batches, added up in their order.
+
+    The first one of a run may have fewer: there are none from before the first batch.
+    """
     take, apply = tools.store.pop, tools.updates[k, "body"]
 
     def act(t: int) -> None:
-        found = [take(("grads", k, t - back)) for back in reversed(range(over))]
+        found = [take(("grads", k, each)) for each in range(max(0, t - over + 1), t + 1)]
         sums = [add_up(of) for of in zip(*(grads for grads, _ in found), strict=True)]
         apply(sums, sum(rows for _, rows in found))
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import convergence, orderings, prices, step
+from benchmarks import convergence, orderings, prices, race, step
 from dnilab.network import Stack
 from dnilab.orderings import blue_box, check, pipeline, sequential
 from dnilab.training import train
@@ -40,10 +40,11 @@ def figures(
     return json.loads(capsys.readouterr().out)
 
 
-def test_as_a_command() -> None:
+@pytest.mark.parametrize("name", ["orderings", "race"])
+def test_as_a_command(name: str) -> None:
     result = subprocess.run(
         [
-            *(sys.executable, "-W", "error", "-m", "benchmarks.orderings"),
+            *(sys.executable, "-W", "error", "-m", f"benchmarks.{name}"),
             *("--only", "bits", "--programs", "5", "--json"),
         ],
         cwd=ROOT,
@@ -53,7 +54,8 @@ def test_as_a_command() -> None:
     )
     assert result.stderr == ""
     said = json.loads(result.stdout)
-    assert said["bits"] == {"programs": 5, "equal_to_the_last_bit": 5, "threads_left": 0}
+    found = {"programs": 5, "equal_to_the_last_bit": 5, "threads_left": 0}
+    assert said["bits"].items() >= found.items()
     assert said["cores"] >= 1
 
 
@@ -231,14 +233,15 @@ def test_the_same_seed_draws_the_same_case_and_others_others() -> None:
     assert {len(drawn(seed)[0].workers) for seed in range(40)} >= {2, 3, 4}
 
 
-def test_bits_notices_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("module", [orderings, race])
+def test_bits_notices_a_difference(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(stack: Stack, *arguments: Any, executor: str, **named: Any) -> Any:
         yield from train(stack, *arguments, executor=executor, **named)
         if executor == "threads":
             stack.thetas[-1][0] = np.nextafter(stack.thetas[-1][0], np.inf)
 
-    monkeypatch.setattr(orderings, "train", wrong)
-    assert orderings.bits(3)["equal_to_the_last_bit"] == 0
+    monkeypatch.setattr(module, "train", wrong)
+    assert module.bits(3)["equal_to_the_last_bit"] == 0
 
 
 def test_groups_of_the_published_network() -> None:

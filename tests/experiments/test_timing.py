@@ -8,15 +8,18 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
 from dnilab.experiments import timing
 from dnilab.lessons.update_orderings.experiments import machine
-from dnilab.orderings import blue_box, multiplications, pipeline, sequential
+from dnilab.network import SGD, Adam, BinaryCrossEntropy, Stack
+from dnilab.orderings import blue_box, gpipe, multiplications, pipeline, sequential
 from dnilab.training import Span
 from dnilab.training.one_thread import one_thread
 from dnilab.training.published_threads import processes_can_fork
+from tests.training.by_hand import bits
 
 SIZES = (6, 5, 4, 3)
 forks = pytest.mark.skipif(not processes_can_fork(), reason="processes cannot fork here")
@@ -75,6 +78,18 @@ class TestRunner:
     def test_may_run_again(self):
         run = timing.runner(SIZES, 4, sequential(3))
         assert len(run(2)) == len(run(2))
+
+    def test_trains_the_network_that_it_is_given_with_the_optimiser_that_it_is_given(self):
+        ends = set()
+        for optimiser in ({}, {"optimiser": SGD(0.1)}, {"optimiser": Adam(0.1)}):
+            stack = Stack.build(SIZES, BinaryCrossEntropy(), np.random.default_rng(3), cuts=(2,))
+            program = gpipe(((1,), (2,)), 2)
+            before = bits(stack)
+            spans = timing.runner(SIZES, 4, program, "threads", stack=stack, **optimiser)(4)
+            assert len(spans) == 2 * (4 + 4 + 2)
+            assert all(a != b for a, b in zip(bits(stack), before, strict=True))
+            ends.add(tuple(bits(stack)))
+        assert len(ends) == 3
 
     @pytest.mark.parametrize("threads", [1, 2])
     def test_blas_threads_are_held_and_restored(self, threads):

@@ -179,6 +179,32 @@ def want_dx(case: Case) -> None:
     assert same(same_grads, grads)
 
 
+def puts_off(case: Case) -> None:
+    """With ``later``, dx is that of a plain pullback, and what is put off comes out as at once.
+
+    However late: also when another batch has gone up and down, and the parameters have changed.
+    """
+    for dtype in (np.float32, np.float64):
+        f, inputs = case.drawn(dtype)
+        if not getattr(f, "puts_off", False):
+            return
+        y, pullback = f(*inputs)
+        for down in (True, False):
+            at_once, grads = pulled_back(pullback, like(y), want_dx=down)
+            dx, owed = pulled_back(pullback, like(y), want_dx=down, later=True)
+            assert (dx is None) == (at_once is None)
+            assert dx is None or same([dx], [at_once])
+            before = [theta.copy() for theta in thetas(f)]
+            other_y, other = f(*case.other_inputs(dtype))
+            pulled_back(other, like(other_y, 2), later=True)
+            for theta in thetas(f):
+                theta += 1
+            found = [grad() if callable(grad) else grad for grad in owed]
+            assert same(found, grads), "what was put off is another gradient"
+            for theta, kept in zip(thetas(f), before, strict=True):
+                theta[:] = kept
+
+
 def copy_is_independent(case: Case) -> None:
     """A copy computes the same, in the dtype asked for, and is changed without the original."""
     if not case.has_copy:
@@ -241,6 +267,7 @@ CLAUSES = (
     two_in_flight,
     nothing_cached,
     want_dx,
+    puts_off,
     copy_is_independent,
     derivatives_by_complex_step,
     derivatives_by_differences,

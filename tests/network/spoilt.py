@@ -12,6 +12,8 @@ from dnilab.network.layers import Layer
 class Spoilt(Layer):
     """Put before a layer's class: its pullback passes through ``spoil(x, dy, dx, grad)``."""
 
+    puts_off = False  # what is to be spoilt has to be there
+
     def spoil(self, x: Any, dy: Any, dx: Any, grad: Any) -> tuple[Any, Any]:
         return dx, grad
 

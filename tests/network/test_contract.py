@@ -151,6 +151,56 @@ class AlwaysGivesDx(Planted):
         return y, lambda dy, want_dx=True: sound(dy)
 
 
+class PutsOff(Dense):
+    """Puts off what ``own`` makes of x, dy and the sound gradient, all as they are by then."""
+
+    def own(self, x: np.ndarray, dy: np.ndarray, sound: np.ndarray) -> np.ndarray:
+        return sound
+
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Any]:
+        y, sound = super().__call__(x)
+
+        def pullback(dy: np.ndarray, want_dx: bool = True, later: bool = False) -> tuple[Any, Any]:
+            dx, (grad,) = sound(dy, want_dx)
+            self.last = dy
+            return dx, [(lambda: self.own(x, dy, grad)) if later else grad]
+
+        return y, pullback
+
+
+class PutsOffAnother(PutsOff):
+    """What it puts off is a mean over the batch; at once it is a sum."""
+
+    def own(self, x: np.ndarray, dy: np.ndarray, sound: np.ndarray) -> np.ndarray:
+        return sound / len(x)
+
+
+class ForgetsWhatItPutOff(PutsOff):
+    """Knows only the dy that came last."""
+
+    def own(self, x: np.ndarray, dy: np.ndarray, sound: np.ndarray) -> np.ndarray:
+        return super().__call__(x)[1](self.last)[1][0]
+
+
+class ReadsItsParametersLater(PutsOff):
+    """Not as they were when it went forward: as they are when it is asked."""
+
+    def own(self, x: np.ndarray, dy: np.ndarray, sound: np.ndarray) -> np.ndarray:
+        return sound + 1e-3 * self.theta
+
+
+class PutsOffDx(PutsOff):
+    """Sends nothing down where the rest is put off."""
+
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, Any]:
+        y, sound = super().__call__(x)
+
+        def pullback(dy: np.ndarray, want_dx: bool = True, later: bool = False) -> tuple[Any, Any]:
+            return sound(dy, want_dx and not later, later)
+
+        return y, pullback
+
+
 class Caching(Dense):
     """Remembers its last input, as layers in many a textbook do."""
 
@@ -322,6 +372,10 @@ PLANTED = [
     (plain(NoneForNothing), "shapes_and_dtypes"),
     (dense(AlwaysGivesDx), "want_dx"),
     *[
+        (dense(kind), "puts_off")
+        for kind in (PutsOffAnother, ForgetsWhatItPutOff, ReadsItsParametersLater, PutsOffDx)
+    ],
+    *[
         (mixing_join(name, make), clause)
         for name, make in (
             ("SidesMixedUp", lambda: SidesMixedUp((3, 3))),
@@ -346,6 +400,7 @@ def test_a_planted_mistake_is_caught(case: Case, clause: str) -> None:
 def test_the_planting_itself_breaks_nothing() -> None:
     for clause in contract.CLAUSES:
         clause(dense(Planted))
+    contract.puts_off(dense(PutsOff))
 
 
 def test_a_planted_mistake_is_caught_inside_a_chain() -> None:

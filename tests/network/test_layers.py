@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dnilab.network import (
+    BatchNorm,
     Chain,
     Dense,
     FixedFeedbackDense,
@@ -31,6 +32,21 @@ def test_dense_by_hand() -> None:
     assert dx.tolist() == [[1, 4], [2 - 3, 5 - 6]]
     # x^T dy row by row, then the sums of the columns of dy
     assert grad.tolist() == [1, 2, -2, -1, 0, 0, 1, 1, -1]
+
+
+def test_dense_puts_off_its_own_gradient_and_a_chain_that_of_whoever_can() -> None:
+    layer = Dense(2, 1, gain=0)
+    layer.theta[:] = [1, 2, 0]
+    _, pullback = layer(np.array([[3.0, 5.0]]))
+    dx, (owed,) = pullback(np.array([[2.0]]), later=True)
+    assert dx.tolist() == [[2, 4]]
+    assert owed().tolist() == [6, 10, 2]
+    rng = np.random.default_rng(0)
+    chain = Chain([Dense(2, 3, rng), BatchNorm(3), ReLU(), Chain([Dense(3, 2, rng)])])
+    y, pullback = chain(rng.standard_normal((4, 2)))
+    _, grads = pullback(np.ones_like(y), later=True)
+    assert [callable(grad) for grad in grads] == [True, False, True]
+    assert [callable(grad) for grad in pullback(np.ones_like(y))[1]] == [False] * 3
 
 
 def test_initial_weights_keep_the_spread() -> None:

@@ -14,6 +14,7 @@ from dnilab.orderings import (
     Program,
     Step,
     backprop,
+    chain,
     check,
     last_layer_only,
     sequential,
@@ -112,6 +113,41 @@ UP = "forward_update 1, forward_update 2, forward_update 3"
 def test_refused_with_the_step_named(illegal: Program, says: str) -> None:
     with pytest.raises(IllegalProgram, match=f"^{says}"):
         check(illegal)
+
+
+def accumulated(at: str, per_turn: int = 2) -> Program:
+    """Two micro-batches up and down, and "batch over" of an update after the step "op batch"."""
+    steps = []
+    after, numbers = at.split(": ")
+    for word in ("forward 0", "backward 0", "forward 1", "backward 1"):
+        op, batch = word.split()
+        steps.append(Step(op, 1, int(batch)))
+        if word == after:
+            batch, over = map(int, numbers.split())
+            steps.append(Step("update", 1, batch, over=over))
+    return Program("mine", 1, (tuple(steps),), per_turn, wiring=chain(1))
+
+
+@pytest.mark.parametrize(
+    ("at", "says"),
+    [
+        # before the second batch has come down
+        ("forward 1: 1 2", "batches 0 to 1: needs grads of module 1, batch 1, which is made only"),
+        ("backward 0: 1 2", "batches 0 to 1: needs grads of module 1, batch 1, which is made only"),
+        # a turn has two batches, so gradients would be used twice
+        ("backward 1: 1 3", "batches 1 to 3: grads of module 1, batch 1 is used a second time"),
+    ],
+)
+def test_an_update_over_several_batches_in_the_wrong_place_is_refused(at: str, says: str) -> None:
+    with pytest.raises(IllegalProgram, match=f"^update of module 1, {says}"):
+        check(accumulated(at))
+
+
+@pytest.mark.parametrize("at", ["backward 1: 1 2", "forward 1: 0 2", "backward 1: 0 2"])
+def test_an_update_over_two_batches_may_come_whenever_both_are_there(at: str) -> None:
+    # in the last two it adds up the second of one turn and the first of the next
+    check(accumulated(at))
+    check(accumulated(at), batches=1)
 
 
 @pytest.mark.parametrize("empty", [Program("mine", 2, ()), Program("mine", 2, ((), ()))])

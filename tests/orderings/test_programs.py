@@ -15,12 +15,18 @@ from dnilab.orderings import (
     blue_box,
     check,
     complete_unlock,
+    gpipe,
     last_layer_only,
+    late_feedback,
+    late_truth,
     locks,
+    micro_batched,
+    one_forward_one_backward,
     pipeline,
     sequential,
     sparse,
     sparse_backprop,
+    zero_bubble,
 )
 
 PROGRAMS = [backprop, sequential, last_layer_only]
@@ -75,6 +81,9 @@ def three_with_numpy() -> list[Program]:
         *(make(three, seed=two) for make in (sparse, sparse_backprop)),
         pipeline(groups, staleness=two, batches_per_turn=two),
         complete_unlock(groups, staleness=two),
+        micro_batched(three, two),
+        *(make(groups, two) for make in (gpipe, one_forward_one_backward, zero_bubble)),
+        *(make(groups, staleness=two) for make in (late_truth, late_feedback)),
     ]
 
 
@@ -83,7 +92,9 @@ def test_numpy_integers_become_plain_ones(program: Program) -> None:
     # a program is data, and plain: JSON, for one, takes no others
     numbers = [program.modules, program.batches_per_turn, getattr(program, "seed", 0)]
     for turn in (program.workers, program.turn(5)):
-        numbers += [n for steps in turn for step in steps for n in (step.module, step.batch)]
+        numbers += [
+            n for steps in turn for step in steps for n in (step.module, step.batch, step.over)
+        ]
     assert {type(number) for number in numbers} == {int}
 
 

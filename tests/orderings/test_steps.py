@@ -12,10 +12,12 @@ from dnilab.orderings import (
     Program,
     Step,
     Value,
+    chain,
     needs_and_makes,
     sequential,
     unroll,
 )
+from dnilab.orderings.steps import in_a_run
 
 
 def made(kind: str, module: int, batch: int) -> Value:
@@ -37,6 +39,11 @@ def made(kind: str, module: int, batch: int) -> Value:
         (Step("backward", 2, 7), ["message 3", "pullback 2"], ["message 2", "grads 2"]),
         (Step("backward", 1, 7), ["message 2", "pullback 1"], ["grads 1"]),
         (Step("update", 2, 7), ["grads 2"], []),
+        # what is kept is in the pullback; and a backward in two halves
+        (Step("forward_keep", 1, 7), [], ["h 1", "pullback 1"]),
+        (Step("backward_input", 3, 7), ["h 3", "pullback 3"], ["message 3", "owed 3"]),
+        (Step("backward_input", 2, 7), ["message 3", "pullback 2"], ["message 2", "owed 2"]),
+        (Step("backward_weights", 2, 7), ["owed 2"], ["grads 2"]),
     ],
     ids=str,
 )
@@ -49,6 +56,14 @@ def test_what_a_step_needs_and_makes(step: Step, needs: list[str], makes: list[s
     assert set(given) == values(makes)
 
 
+def test_an_update_over_several_batches_needs_the_gradients_of_all() -> None:
+    needs, makes = needs_and_makes(Step("update", 2, 7, over=3), 3)
+    assert (needs, makes) == (tuple(made("grads", 2, t) for t in (5, 6, 7)), ())
+    # from before the first batch there are none
+    early, _ = in_a_run(Step("update", 2, 1, over=3), chain(3))
+    assert early == tuple(made("grads", 2, t) for t in (0, 1))
+
+
 def test_the_top_module_has_nothing_to_fit() -> None:
     with pytest.raises(IllegalProgram, match=r"^fit of module 3, batch 0: the top module has no"):
         needs_and_makes(Step("fit", 3), 3)
@@ -56,6 +71,7 @@ def test_the_top_module_has_nothing_to_fit() -> None:
 
 def test_a_step_says_itself_in_words() -> None:
     assert str(Step("fit", 2, -1)) == "fit of module 2, batch -1"
+    assert str(Step("update", 2, 3, over=4)) == "update of module 2, batches 0 to 3"
     assert str(Value("h", 2, 5)) == "h of module 2, batch 5"
 
 
@@ -100,6 +116,9 @@ def test_a_step_and_a_program_are_values() -> None:
         (lambda: Step("jump", 1), "op is 'jump'; it accepts one of 'forward_update'"),
         (lambda: Step("fit", 0), "module is 0; it accepts a whole number of at least 1"),
         (lambda: Step("fit", 1.0), "module is 1.0"),  # type: ignore[arg-type]
+        (lambda: Step("update", 1, over=0), "over is 0; it accepts a whole number of at least 1"),
+        (lambda: Step("update", 1, over=2.0), "over is 2.0"),  # type: ignore[arg-type]
+        (lambda: Step("backward", 1, over=2), "over is 2; it accepts 1"),
         (lambda: Program("p", 0, ()), "modules is 0"),
         (lambda: Program("p", 1, (), batches_per_turn=0), "batches_per_turn is 0"),
         (

@@ -123,6 +123,7 @@ def networks(
     *,
     most_epochs: int = 4,
     report_from: int = 1,
+    cuts: list[int] | None = None,
 ) -> tuple[Stack, dict[str, Any]]:
     """A network for these rows, of the kind that a program needs, and how to train it."""
     contexts = [("h",), ("y",), ("x",), ("h", "y"), ("x", "h", "y"), ("h_norm", "y")]
@@ -133,6 +134,7 @@ def networks(
         np.random.default_rng(seed),
         activation=draw(st.sampled_from(["tanh", "relu", "sigmoid"])),
         batch_norm=draw(st.booleans()),
+        cuts=cuts,
         context=draw(st.sampled_from(contexts)) if needs == "decoupled" else None,
         generator_hidden=draw(st.sampled_from([(), (3,)])),
         dtype=rows.x_train.dtype,

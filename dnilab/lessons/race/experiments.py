@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dnilab import orderings
-from dnilab.checks import one_of, whole_number, whole_numbers
+from dnilab.checks import refuse, whole_number, whole_numbers
 from dnilab.data import Dataset
 from dnilab.experiments import Settings
 from dnilab.experiments.timing import SLOW, cores, runner, step_times, take_turns
@@ -94,6 +94,13 @@ class Contestant:
         """Into how many pieces it cuts a batch."""
         return self.program.batches_per_turn
 
+    def rows(self, batch: int) -> int:
+        """How many rows a piece of a batch has.  Raises ValueError if it can't be cut."""
+        if batch % self.micro_batches:
+            accepts = f"multiples of {self.micro_batches}, for {self.name}"
+            raise ValueError(f"batch is {batch}; it accepts {accepts}")
+        return batch // self.micro_batches
+
     def stack(self, network: Network, rng: np.random.Generator) -> Stack:
         """The network with its cuts and signals; equal seeds give equal layers to all."""
         return Stack.build(
@@ -136,7 +143,7 @@ class Contestant:
         """``run(n)``: n batches of that size, on noise."""
         run = runner(
             network.widths,
-            batch // self.micro_batches,
+            self.rows(batch),
             self.program,
             self.executor,
             dtype=network.dtype,
@@ -247,6 +254,8 @@ def batches_to(
 
     The executor changes no bit, so this runs on one thread.  ``rate``: of modules and signals.
     ``every``: batches between two looks.  None: not in the settings' epochs, or it diverged.
+
+    Raises ValueError if a batch can't be cut.
     """
     settings = goal.settings.but(seed=seed, rate=rate)
     data = settings.data()
@@ -255,7 +264,7 @@ def batches_to(
         data,
         one.program,
         optimiser=settings.optimisers()[0],
-        batch_size=settings.batch_size // one.micro_batches,
+        batch_size=one.rows(settings.batch_size),
         epochs=settings.epochs,
         seed=seed,
         report_every=every * one.micro_batches,
@@ -366,11 +375,8 @@ def speeds(
 
     Raises ValueError if backpropagation in line is not ``among`` them, or a batch can't be cut.
     """
-    one_of("among", IN_LINE, tuple(among))
-    for one in among.values():
-        if batch % one.micro_batches:
-            accepts = f"multiples of {one.micro_batches}, for {one.name}"
-            raise ValueError(f"batch is {batch}; it accepts {accepts}")
+    if IN_LINE not in among:
+        refuse("among", ", ".join(among), f"contestants with {IN_LINE!r} among them")
     runs = {name: one.runner(network, batch, optimiser) for name, one in among.items()}
     medians = take_turns(runs, rounds=rounds, seconds=seconds)
     return {name: medians[IN_LINE] / median for name, median in medians.items()}

@@ -219,7 +219,10 @@ def description(stack: Stack, program: Program, worker: Worker) -> dict[str, Any
     names = {f.name for f in fields(program)} - {"name", "workers", "parcels", "wiring"}
     drawn = [(name, getattr(program, name)) for name in sorted(names)]
     by_module = sorted(program.steps(), key=lambda step: step.module)
-    steps = [(step.module, step.op, step.batch) for step in by_module]
+    steps = [
+        (step.module, step.op, step.batch, *((step.over,) if step.over > 1 else ()))
+        for step in by_module
+    ]
     feed = worker.feed
     assert isinstance(feed, Feed)  # train() has made it
     x, y = feed.data.x_train, feed.data.y_train
