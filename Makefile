@@ -19,7 +19,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 
-.PHONY: help lab playground test lint types test-browser notebooks pins clean FORCE
+.PHONY: help lab playground test lint types test-parity test-browser notebooks pins clean FORCE
 
 help:
 	@echo "make lab           open the course in JupyterLab, setting everything up first"
@@ -29,6 +29,7 @@ help:
 	@echo "make test          run all tests, and every cell of every notebook"
 	@echo "make lint          check the style and the format of code and notebooks"
 	@echo "make types         check the types of the package"
+	@echo "make test-parity   hold all derivatives against PyTorch's (installs it: a large download)"
 	@echo "make test-browser  work the course's panels in a real browser (needs Chromium)"
 	@echo "make notebooks     run the committed notebooks again and keep their outputs"
 	@echo "make pins          move every pinned version up to the newest"
@@ -60,6 +61,11 @@ lint: $(VENV)/.lint
 types: $(VENV)/.lint
 	$(PY) -m mypy
 
+# Without torch these tests are skipped; here that it cannot be loaded is a failure.
+test-parity: $(VENV)/.test $(VENV)/.parity
+	$(PY) -c "import torch"
+	$(PY) -m pytest -n 2 tests/parity
+
 test-browser: $(VENV)/.course $(VENV)/.test $(VENV)/.browser
 	$(PY) -m pytest tests/browser
 
@@ -81,9 +87,12 @@ $(VENV)/.course: EXTRA := [cluster]
 $(VENV)/.test: EXTRA := [cluster,test]
 $(VENV)/.lint: EXTRA := [lint]
 $(VENV)/.browser: EXTRA := [browser]
-$(VENV)/.course $(VENV)/.test $(VENV)/.lint $(VENV)/.browser: $(VENV)/.made pyproject.toml constraints.txt
+$(VENV)/.parity: EXTRA := [parity]
+# Pinned here and not in constraints.txt: its own needs differ from machine to machine.
+$(VENV)/.parity: MORE := torch==2.13.0
+$(VENV)/.course $(VENV)/.test $(VENV)/.lint $(VENV)/.browser $(VENV)/.parity: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): dnilab$(EXTRA). The first time takes a minute or two."
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(EXTRA)"
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt $(MORE) -e ".$(EXTRA)"
 	@touch $@
 
 $(VENV)/.made:

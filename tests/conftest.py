@@ -49,3 +49,11 @@ def nothing_left():
     assert threading.active_count() <= threads
     if opened:
         assert set(_live_widgets()) <= before
+
+
+def pytest_terminal_summary(terminalreporter):
+    """That derivatives were not compared with PyTorch's is said, whatever else is."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if any("tests/parity" in report.nodeid for report in skipped):
+        said = "tests/parity was SKIPPED: torch is not installed. `make test-parity` runs it."
+        terminalreporter.write_line(said, yellow=True, bold=True)

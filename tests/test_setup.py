@@ -317,15 +317,30 @@ class TestMakefile:
         assert "-m venv .venv" in self.make(folder, "-n", "lab").stdout
 
     def test_every_set_up_is_held_by_the_constraints(self, folder: Path):
-        shown = self.make(folder, "-n", "lab", "test", "lint", "test-browser").stdout
+        asked = ("lab", "test", "lint", "test-browser", "test-parity")
+        shown = self.make(folder, "-n", *asked).stdout
         installs = [line for line in shown.split("\n") if "pip install" in line]
         assert [line.rsplit(" ", 1)[1] for line in installs] == [
             '".[cluster]"',
             '".[cluster,test]"',
             '".[lint]"',
             '".[browser]"',
+            '".[parity]"',
         ]
         assert all(" -c constraints.txt " in line for line in installs)
+
+    def test_torch_has_one_version_and_it_is_one_that_is_asked_for(self, folder: Path):
+        shown = self.make(folder, "-n", "test-parity").stdout
+        (version,) = set(re.findall(r" torch==(\S+) ", shown))
+        (need,) = map(Requirement, PROJECT["optional-dependencies"]["parity"])
+        assert need.name == "torch"
+        assert need.specifier.contains(version)
+        # A torch that can't be loaded is no reason to skip there.
+        assert shown.index('-c "import torch"') < shown.index("-m pytest -n 2 tests/parity")
+
+    def test_a_change_has_to_pass_every_check(self):
+        (checks,) = re.findall(r"^for check in (.*); do$", read(".ci/run"), re.M)
+        assert checks.split() == ["lint", "types", "test", "test-parity", "test-browser"]
 
     def test_a_python_that_is_not_there_is_named(self, folder: Path):
         done = self.make(folder, "lab", "PYTHON=python9.99")
