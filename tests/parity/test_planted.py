@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import dnilab.network.cells as cells
 from dnilab import network
 from dnilab.lessons.any_graph.network import graph
 from dnilab.lessons.any_graph.network.joins import Concatenate
 from dnilab.lessons.convolutions.network import layers as of_images
-from dnilab.network import cells, modules
+from dnilab.network import modules
 from tests.parity import test_layers, test_runs, test_signals, test_through_time
 
 
