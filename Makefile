@@ -19,7 +19,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 
-.PHONY: help lab playground test lint types test-browser notebooks pins clean FORCE
+.PHONY: help lab playground test test-kernels lint types test-browser notebooks pins clean FORCE
 
 help:
 	@echo "make lab           open the course in JupyterLab, setting everything up first"
@@ -27,6 +27,7 @@ help:
 	@echo "make playground    open the playground as a page of its own, without code"
 	@echo "                   (VOILA_ARGS=\"--no-browser --port 8898\" passes options on)"
 	@echo "make test          run all tests, and every cell of every notebook"
+	@echo "make test-kernels  run the tests of what is learned as other processors would"
 	@echo "make lint          check the style and the format of code and notebooks"
 	@echo "make types         check the types of the package"
 	@echo "make test-browser  work the course's panels in a real browser (needs Chromium)"
@@ -52,6 +53,10 @@ playground: $(VENV)/.course
 # Two at a time; the cells of a notebook stay together and in order.
 test: $(VENV)/.test
 	$(PY) -m pytest -n 2 --dist loadfile
+
+# The last bits of a matrix product differ from processor to processor: three kinds are tried.
+test-kernels: $(VENV)/.test
+	$(PY) tools/margins.py --seeds 1 --kernels Haswell SkylakeX Prescott
 
 lint: $(VENV)/.lint
 	$(PY) -m ruff check .
