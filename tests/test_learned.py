@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy  # noqa: F401  (loads its BLAS)
 import pytest
 from threadpoolctl import threadpool_info
 
