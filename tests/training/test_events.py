@@ -209,6 +209,6 @@ def test_it_learns(seed: int, learned: Learned) -> None:
     data = Dataset("lines", "bits", x[:150], y[:150], x[150:], y[150:])
     for program, context in ((sequential(3), ("h", "y")), (backprop(3), None)):
         stack = network(context, seed=seed)
-        got = reports(stack, data, program, batch_size=10, epochs=15, seed=seed)
+        got = reports(stack, data, program, batch_size=10, epochs=60, seed=seed)
         learned(f"bits right, {program.name}", got[-1].scores["bit_accuracy"], above=0.9)
         learned(f"loss left, {program.name}", got[-1].loss / got[0].loss, below=0.5)

@@ -73,7 +73,7 @@ def left_of(curve: np.ndarray) -> float:
 
 @pytest.mark.parametrize("ordering", ["sparse", "sparse backprop", "blue box"])
 def test_other_programs_run_unchanged(ordering: str, seed: int, learned: Learned) -> None:
-    base = SMALL.but(seed=seed, executor="one thread", batch_size=128)
+    base = SMALL.but(seed=seed, executor="one thread", batch_size=128, epochs=4)
     result = run(base.but(ordering=ordering))
     assert result.diverged is None
     learned("loss left", left_of(result.curve("loss")), below=1)
@@ -89,7 +89,7 @@ def test_generators_learn_to_guess(generator: str, seed: int, learned: Learned) 
 
 @pytest.mark.parametrize("downsampling", ["max", "mean"])
 def test_pooling_trains(downsampling: str, seed: int, learned: Learned) -> None:
-    base = SMALL.but(seed=seed, hidden=(8, 16, 16), ordering="backprop")
+    base = SMALL.but(seed=seed, hidden=(8, 16, 16), ordering="backprop", epochs=3)
     result = run(base.but(downsampling=downsampling))
     learned("errors left", left_of(result.curve("class_error")), below=0.5)
 
