@@ -19,7 +19,8 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 
-.PHONY: help lab playground test lint types test-parity test-browser notebooks pins clean FORCE
+.PHONY: help lab playground test test-kernels test-slice test-oldest test-parity lint types \
+  test-browser notebooks pins clean FORCE
 
 help:
 	@echo "make lab           open the course in JupyterLab, setting everything up first"
@@ -27,6 +28,10 @@ help:
 	@echo "make playground    open the playground as a page of its own, without code"
 	@echo "                   (VOILA_ARGS=\"--no-browser --port 8898\" passes options on)"
 	@echo "make test          run all tests, and every cell of every notebook"
+	@echo "make test-kernels  run the tests of what is learned as other processors would"
+	@echo "make test-slice    the quick tests of the core, for Pythons other than the first"
+	@echo "                   (PYTHON=python3.13 VENV=build/python3.13 says which, and where)"
+	@echo "make test-oldest   the tests, with the oldest version of every dependency"
 	@echo "make lint          check the style and the format of code and notebooks"
 	@echo "make types         check the types of the package"
 	@echo "make test-parity   hold all derivatives against PyTorch's (installs it: a large download)"
@@ -53,6 +58,23 @@ playground: $(VENV)/.course
 # Two at a time; the cells of a notebook stay together and in order.
 test: $(VENV)/.test
 	$(PY) -m pytest -n 2 --dist loadfile
+
+# The last bits of a matrix product differ from processor to processor: three kinds are tried.
+test-kernels: $(VENV)/.test
+	$(PY) tools/margins.py --seeds 1 --kernels Haswell SkylakeX Prescott
+
+test-slice: $(VENV)/.test
+	$(PY) -m pytest -n 2 tests/data tests/experiments tests/network tests/orderings tests/training tests/widgets
+
+# uv, from PyPI, knows how to take the lowest version that pyproject.toml allows.
+OLDEST := build/oldest
+test-oldest:
+	"$(PYTHON)" tools/check_python.py
+	"$(PYTHON)" -m venv --clear $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(OLDEST)/bin/python -m uv pip install --quiet --compile-bytecode --resolution lowest-direct \
+	  --python $(OLDEST)/bin/python -e ".[cluster,test]"
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile tests -m "not learned"
 
 lint: $(VENV)/.lint
 	$(PY) -m ruff check .

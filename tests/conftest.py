@@ -1,4 +1,4 @@
-"""What holds for all tests: how Hypothesis draws, and readable assertions in shared helpers."""
+"""What holds for all tests: how Hypothesis draws, seeds, and readable assertions in helpers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 
 import pytest
 from hypothesis import settings
+
+from tests.learned import Learned
 
 # Few examples each, so that the whole suite stays quick, and no deadline: a slow or busy machine
 # is not a failure.  In CI every run draws the same examples; at home each run draws new ones.
@@ -17,12 +19,38 @@ settings.load_profile("ci" if os.environ.get("CI") else "course")
 # Helpers are not test files, so pytest has to be told to explain their assertions too.
 pytest.register_assert_rewrite("tests.network.contract", "tests.training.by_hand")
 
-
 PANELS = ("tests/widgets/", "tests/lessons/playground/panel/", "test_panel.py")
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--seeds", type=int, default=1, help="run each test of what is learned with so many seeds"
+    )
+
+
+def pytest_generate_tests(metafunc):
+    seeds = metafunc.config.getoption("seeds")
+    if {"learned", "seed"} <= set(metafunc.fixturenames) and seeds > 1:
+        metafunc.parametrize("seed", range(seeds), ids="seed{}".format)
+
+
+@pytest.fixture
+def seed():
+    """What a test of something learned draws everything from; `--seeds` asks for more than 0."""
+    return 0
+
+
+@pytest.fixture
+def learned(record_property):
+    """States a number that was learned, with its bound: ``learned(what, value, below=bound)``."""
+    return Learned(record_property)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest's own -m looks for the marker
 def pytest_collection_modifyitems(items):
     for item in items:
+        if "learned" in getattr(item, "fixturenames", ()):  # a cell of a notebook has none
+            item.add_marker("learned")
         if any(place in item.path.as_posix() for place in PANELS):
             item.fixturenames.insert(0, "nothing_left")
 

@@ -340,7 +340,14 @@ class TestMakefile:
 
     def test_a_change_has_to_pass_every_check(self):
         (checks,) = re.findall(r"^for check in (.*); do$", read(".ci/run"), re.M)
-        assert checks.split() == ["lint", "types", "test", "test-parity", "test-browser"]
+        assert checks.split() == [
+            "lint",
+            "types",
+            "test",
+            "test-kernels",
+            "test-parity",
+            "test-browser",
+        ]
 
     def test_a_python_that_is_not_there_is_named(self, folder: Path):
         done = self.make(folder, "lab", "PYTHON=python9.99")

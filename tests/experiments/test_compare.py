@@ -9,6 +9,7 @@ import pytest
 
 from dnilab.experiments import Run, Settings, compare, run, stream, summary
 from dnilab.training import Diverged, Report
+from tests.learned import Learned
 
 SMALL = Settings(
     bits=6, examples=40, test_examples=10, hidden=(6, 5), batch_size=8, epochs=3, probe_rows=10
@@ -118,14 +119,14 @@ def test_summary_is_mean_and_deviation_over_n_minus_1() -> None:
     assert summary(runs[:1], "loss") == (pytest.approx(finals[0]), 0.0)
 
 
-def test_a_diverged_run_is_a_run(one: Run) -> None:
-    broken = run(BROKEN)
+def test_a_diverged_run_is_a_run(one: Run, seed: int, learned: Learned) -> None:
+    broken = run(BROKEN.but(seed=seed))
     assert isinstance(broken.diverged, Diverged)
     assert "Lower" in broken.diverged.message
     assert len(broken.reports) >= 1
     assert all(isinstance(report, Report) for report in broken.reports)
     assert np.isfinite(broken.curve("loss")).all()
-    assert broken.reports[-1].batch < 60 * 5
+    learned("batches of the last report", broken.reports[-1].batch, below=60 * 5)
     assert one.diverged is None
 
 
@@ -136,11 +137,13 @@ def test_a_diverged_run_among_others_does_not_stop_them() -> None:
     assert sound.reports[-1].batch == 15
 
 
-def test_both_tasks_learn() -> None:
-    digits = Settings(task="digits", hidden=(32,), epochs=10)
-    assert run(digits).final("class_error") < 0.1
+def test_both_tasks_learn(seed: int, learned: Learned) -> None:
+    digits = Settings(task="digits", hidden=(32,), epochs=10, seed=seed)
+    learned("errors on digits", run(digits).final("class_error"), below=0.1)
     sums = Settings(
-        bits=6, examples=900, test_examples=100, hidden=(32,), batch_size=20, epochs=20, rate=1e-2
-    )
+        bits=6, examples=900, test_examples=100, hidden=(32,), batch_size=20, epochs=20, rate=1e-2,
+        seed=seed,
+    )  # fmt: skip
     for ordering in ("sequential", "backprop"):
-        assert run(sums.but(ordering=ordering)).final("bit_accuracy") > 0.9
+        right = run(sums.but(ordering=ordering)).final("bit_accuracy")
+        learned(f"bits right, {ordering}", right, above=0.9)

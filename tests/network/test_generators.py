@@ -9,6 +9,7 @@ import pytest
 
 from dnilab.network import CONTEXTS, SGD, Generator, joined_context
 from dnilab.network.normalisation import normalise
+from tests.learned import Learned
 
 H = np.array([[1.0, 2.0], [3.0, 6.0], [5.0, 1.0]])
 X = np.array([[7.0], [8.0], [9.0]])
@@ -51,18 +52,20 @@ def test_the_first_guess_is_zero_and_can_still_be_fitted(
 
 
 @pytest.mark.parametrize("hidden", [(), (8,)])
-def test_fitting_goes_downhill(hidden: tuple[int, ...]) -> None:
+def test_fitting_goes_downhill(hidden: tuple[int, ...], seed: int, learned: Learned) -> None:
     # the sign that the published class had wrong: with it, this error grows
-    M = Generator(2, ("h", "y"), outputs=3, hidden=hidden, rng=np.random.default_rng(0))
+    M = Generator(2, ("h", "y"), outputs=3, hidden=hidden, rng=np.random.default_rng(seed))
     target = np.array([[1.0, -1.0], [0.5, 2.0], [-2.0, 0.0]])
     update = SGD(0.01).start(M.thetas)
     errors = []
-    for _ in range(200):
+    for _ in range(400):
         g_hat, pullback = M(H, None, Y)
         errors.append(float(((g_hat - target) ** 2).sum()))
         update(pullback(g_hat - target)[1], len(H))
-    assert errors == sorted(errors, reverse=True)
-    assert errors[-1] < errors[0] / 3
+    if not hidden:  # a parabola; with a hidden layer one seed of 60 swings a little
+        assert errors == sorted(errors, reverse=True)
+    learned("largest rise in a step", max(np.diff(errors)) / errors[0], below=0.01)
+    learned("error left", errors[-1] / errors[0], below=1 / 3)
 
 
 def test_a_linear_generator_by_hand() -> None:

@@ -86,9 +86,12 @@ class FailingSGD(SGD):
 
 
 def network(
-    widths: Sequence[int] = (4, 6, 5, 2), context: Any = ("h", "y"), **options: Any
+    widths: Sequence[int] = (4, 6, 5, 2),
+    context: Any = ("h", "y"),
+    seed: int = 0,
+    **options: Any,
 ) -> Stack:
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     return Stack.build(widths, BinaryCrossEntropy(), rng, context=context, **options)
 
 

@@ -11,14 +11,15 @@ import pytest
 from dnilab.network import SGD, Adam, Momentum, Stack, loss_named
 from dnilab.orderings import backprop, last_layer_only, sequential
 from dnilab.training import Diverged, Report, train
+from tests.learned import Learned
 from tests.training.by_hand import small_data
 
 HUGE = 1e12
 LOSS = {"bits": "squared error", "classes": "softmax cross-entropy"}
 
 
-def network(context: Any, kind: str = "bits", **options: Any) -> Stack:
-    rng = np.random.default_rng(0)
+def network(context: Any, kind: str = "bits", seed: int = 0, **options: Any) -> Stack:
+    rng = np.random.default_rng(seed)
     return Stack.build((4, 6, 5, 2), loss_named(LOSS[kind]), rng, context=context, **options)
 
 
@@ -28,36 +29,40 @@ def events(stack: Stack, data: Any, program: Any, rate: Any, generator_rate: Any
     return list(train(stack, data, program, **rates, **how))
 
 
-def test_a_generator_that_diverges() -> None:
+def test_a_generator_that_diverges(seed: int, learned: Learned) -> None:
     # without activation functions in the way, and with modules too slow to matter
-    stack = network(("h",), activation="identity")
-    *reports, last = events(stack, small_data(), sequential(3), SGD(1e-12), SGD(1.0))
+    stack = network(("h",), activation="identity", seed=seed)
+    *reports, last = events(stack, small_data(seed=seed), sequential(3), SGD(1e-12), SGD(2.0))
     assert reports
     assert all(isinstance(report, Report) for report in reports)
     assert isinstance(last, Diverged)
     assert last.part == "generator"
     assert last.module in (1, 2)
-    assert 0 <= last.batch < 180
+    learned("batches until it diverges", last.batch, below=180)
     assert last.epoch == last.batch / 3
     assert f"the generator of module {last.module} grew without bound" in last.message
     assert f"at batch {last.batch} " in last.message
-    assert "Lower the generators' rate (now 1); if that does not help, the modules' rate" in (
+    assert "Lower the generators' rate (now 2); if that does not help, the modules' rate" in (
         last.message
     )
 
 
-def test_a_generator_that_diverges_fast_is_not_blamed_on_its_module() -> None:
-    stack = network(("h",), activation="identity")
-    last = events(stack, small_data(), sequential(3), SGD(1e-12), SGD(5.0))[-1]
+def test_a_generator_that_diverges_fast_is_not_blamed_on_its_module(
+    seed: int, learned: Learned
+) -> None:
+    stack = network(("h",), activation="identity", seed=seed)
+    last = events(stack, small_data(seed=seed), sequential(3), SGD(1e-12), SGD(5.0))[-1]
     assert isinstance(last, Diverged)
+    learned("batches until it diverges", last.batch, below=180)
     assert last.part == "generator"
 
 
 @pytest.mark.parametrize(("program", "context"), [(backprop, None), (last_layer_only, None)])
-def test_weights_that_diverge(program: Any, context: Any) -> None:
-    stack = network(context, activation="identity")
-    last = events(stack, small_data(), program(3), SGD(HUGE), SGD(1e-9))[-1]
+def test_weights_that_diverge(program: Any, context: Any, seed: int, learned: Learned) -> None:
+    stack = network(context, activation="identity", seed=seed)
+    last = events(stack, small_data(seed=seed), program(3), SGD(HUGE), SGD(1e-9))[-1]
     assert isinstance(last, Diverged)
+    learned("batches until it diverges", last.batch, below=180)
     assert last.part == "body"
     assert f"the weights of module {last.module} grew without bound" in last.message
     assert "Lower the modules' rate (now 1e+12); if" in last.message
@@ -97,10 +102,11 @@ def test_however_it_diverges_no_warning_leaks(
     assert sum(isinstance(event, Diverged) for event in got) == 1
 
 
-def test_a_report_never_tells_of_broken_parameters() -> None:
-    stack = network(("h",), activation="identity")
-    *reports, last = events(stack, small_data(), sequential(3), SGD(3.0), SGD(3.0))
+def test_a_report_never_tells_of_broken_parameters(seed: int, learned: Learned) -> None:
+    stack = network(("h",), activation="identity", seed=seed)
+    *reports, last = events(stack, small_data(seed=seed), sequential(3), SGD(3.0), SGD(3.0))
     assert isinstance(last, Diverged)
+    learned("batches until it diverges", last.batch, below=180)
     assert all(np.isfinite(r.loss) for r in reports)
     assert last.batch >= reports[-1].batch
 
@@ -114,7 +120,9 @@ def test_training_again_from_broken_parameters_says_so_and_ends() -> None:
     assert (last.module, last.part) == (1, "body")
 
 
-def test_a_sound_run_does_not_diverge() -> None:
-    got = events(network(("h", "y")), small_data(), sequential(3), Adam(1e-3), Adam(1e-3))
+def test_a_sound_run_does_not_diverge(seed: int, learned: Learned) -> None:
+    stack = network(("h", "y"), seed=seed)
+    got = events(stack, small_data(seed=seed), sequential(3), Adam(1e-3), Adam(1e-3))
+    learned("largest weight", max(abs(theta).max() for theta in stack.thetas), below=10)
     assert all(isinstance(event, Report) for event in got)
     assert got[-1].batch == 180

@@ -254,13 +254,15 @@ def test_a_pool_that_forks_does_not_hold_the_file(tmp_path: Path) -> None:
 
 
 SCRIPT = """
-import sys
+import os, signal, sys
 from functools import partial
 from dnilab.lessons.playground.sweeps import sweep, sweep_plan
 from tests.lessons.playground.sweep_jobs import TINY, waits_after
 
 PLAN, WAITING = sweep_plan(TINY, seeds=range(8)), partial(waits_after, 0, "no such file")
 if __name__ == "__main__":
+    # Jobs in the background of a shell ignore Ctrl-C, and so does what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for row in sweep(PLAN, file=sys.argv[1], progress=False, runner=WAITING):
         print("one", flush=True)
 """
@@ -299,21 +301,34 @@ def test_a_sweep_that_is_stopped_from_outside(sent: signal.Signals, tmp_path: Pa
     assert process.returncode != 0
     if sent == signal.SIGINT:
         assert said.rstrip().endswith("KeyboardInterrupt")
-        assert said.count("Traceback") <= 2  # that of the sweep, none of the workers
+        assert said.count("Traceback") <= 2  # those of the sweep
+        assert "spawn_main" not in said  # none of the workers
     assert [row.seed for row in read_sweep(file)] == [0]
 
 
-def test_a_script_that_does_not_say_main(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT.replace('if __name__ == "__main__":', "if True:"), "utf-8")
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "sweep.jsonl")],
+def done_by(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A script that has come to its end; its sweep's file is `sweep.jsonl`."""
+    script = folder / "script.py"
+    script.write_text(text, "utf-8")
+    return subprocess.run(
+        [sys.executable, str(script), str(folder / "sweep.jsonl")],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=3 * PATIENCE,
     )
+
+
+def test_a_worker_that_is_still_starting_hears_no_ctrl_c(tmp_path: Path) -> None:
+    starting = 'if __name__ == "__mp_main__":\n    os.kill(os.getpid(), signal.SIGINT)\n'
+    done = done_by(SCRIPT.replace(", runner=WAITING", "") + starting, tmp_path)
+    assert done.stderr == ""
+    assert done.stdout.count("one") == len(PLAN)
+
+
+def test_a_script_that_does_not_say_main(tmp_path: Path) -> None:
+    done = done_by(SCRIPT.replace('if __name__ == "__main__":', "if True:"), tmp_path)
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]
     assert re.search(r'SweepInterrupted: .* a script must call this under if __name__ == "', last)

@@ -39,29 +39,31 @@ def test_a_constant_context_gives_the_mean():
     assert np.allclose(guess, g.mean(axis=0))
 
 
-def test_share():
-    rng = np.random.default_rng(2)
+def test_share(seed, learned):
+    rng = np.random.default_rng(seed)
     s = rng.normal(size=(400, 5))
     g = s @ rng.normal(size=(5, 3))
     noise = rng.normal(size=g.shape) * np.sqrt((g**2).mean())
-    assert explained_share(s, g) > 0.98
-    assert 0.4 < explained_share(s, g + noise) < 0.6  # half of it is signal
-    assert abs(explained_share(s, noise)) < 0.1
+    learned("of what is linear", explained_share(s, g), above=0.98)
+    half = explained_share(s, g + noise)  # half of it is signal
+    learned("of signal and noise", half, above=0.4)
+    learned("of signal and noise, at most", half, below=0.6)
+    learned("of noise", abs(explained_share(s, noise)), below=0.1)
     assert explained_share(s, np.zeros_like(g)) == 0
 
 
-def test_it_is_judged_on_rows_that_the_fit_has_not_seen():
+def test_it_is_judged_on_rows_that_the_fit_has_not_seen(seed, learned):
     """A fit with as many columns as rows explains any noise on its own rows."""
-    rng = np.random.default_rng(3)
-    assert explained_share(rng.normal(size=(20, 10)), rng.normal(size=(20, 2))) < 0.3
+    rng = np.random.default_rng(seed)
+    share = explained_share(rng.normal(size=(20, 10)), rng.normal(size=(20, 2)))
+    learned("of noise", share, below=0.3)
 
 
-def test_labels_tell_the_gradient_at_once_and_h_does_not():
-    story = explained_while_training(
-        SMALL.but(bits=8, examples=600, epochs=1), [("h",), ("h", "y")], module=2, rows=600
-    )
-    assert story.share["h", "y"][0] > 0.9
-    assert story.share["h",][0] < 0.4
+def test_labels_tell_the_gradient_at_once_and_h_does_not(seed, learned):
+    settings = SMALL.but(bits=8, examples=600, epochs=1, seed=seed)
+    story = explained_while_training(settings, [("h",), ("h", "y")], module=2, rows=600)
+    learned("share from h and y", story.share["h", "y"][0], above=0.9)
+    learned("share from h", story.share["h",][0], below=0.4)
     assert story.module == 2
     assert story.epoch.tolist() == [0, 1]
 

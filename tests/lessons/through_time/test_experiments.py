@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -81,6 +82,12 @@ def test_names():
     assert RecurrentSettings(method="BPTT", unroll=None).name == "full BPTT"
 
 
+# A bit kept over 16 steps, cut after every fourth, in a cell that forgets by itself.
+KEPT_BIT = RecurrentSettings(
+    delay=16, unroll=4, gate_bias=0.0, rate=4e-3, generator_rate=1e-3, report_every=250
+)
+
+
 @pytest.mark.parametrize("cell", ["tanh", "GRU", "LSTM"])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
@@ -127,24 +134,24 @@ def test_all_methods_start_from_the_same_weights_and_see_the_same_sequences():
     assert np.ptp([one.curve("bits")[0] for one in first]) < 1e-6
 
 
-def test_what_is_thrown_away_can_be_guessed():
-    """A bit kept over 16 steps, cut after every fourth, in a cell that forgets by itself."""
-    base = RecurrentSettings(
-        delay=16, unroll=4, gate_bias=0.0, rate=4e-3, generator_rate=1e-3, report_every=250
-    )
-    least = {
-        method: run(base.but(method=method, updates=updates)).curve("bits").min()
-        for method, updates in {
-            "BPTT": 4000,
-            "frozen": 4000,
-            "DNI(state)": 5000,
-            "DNI(state, targets)": 1500,
-        }.items()
-    }
-    assert least["BPTT"] > 0.9
-    assert least["frozen"] > 0.9
-    assert least["DNI(state)"] < 0.15
-    assert least["DNI(state, targets)"] < 0.15
+def keeps_the_bit(method, updates, seed):
+    how = {"method": method, "updates": updates, "stop_when_solved": True, "seed": seed}
+    return run(KEPT_BIT.but(**how)).final("solved")
+
+
+def test_what_is_thrown_away_can_be_guessed(seed, learned):
+    assert keeps_the_bit("DNI(state, targets)", 3000, seed)
+    # From the state alone it is luck: 5000 updates are too few for about one seed in six, and
+    # which one it is changes with the last bits of a matrix product.
+    seeds = enumerate(range(6 * seed, 6 * seed + 6), start=1)
+    kept = list(islice((tried for tried, s in seeds if keeps_the_bit("DNI(state)", 5000, s)), 2))
+    learned("seeds until two keep the bit", kept[1] if len(kept) == 2 else np.inf, below=7)
+
+
+@pytest.mark.parametrize("method", ["BPTT", "frozen"])
+def test_what_is_thrown_away_is_lost_without_a_guess(method, seed, learned):
+    found = run(KEPT_BIT.but(method=method, updates=4000, seed=seed))
+    learned("least bits lost", found.curve("bits").min(), above=0.9)
 
 
 def test_longest_delay_stops_at_the_first_that_is_not_solved(monkeypatch):

@@ -46,6 +46,24 @@ def workers_here() -> int:
     return max(1, math.floor(least))
 
 
+class _Worker(SpawnProcess):
+    """A process that hears no Ctrl-C from its first moment on.
+
+    A terminal sends it to all processes, and the one that waits for the rows decides.  A worker
+    that is still importing what it needs would die of it, and say so.
+    """
+
+    def start(self) -> None:
+        if sys.platform == "win32":  # no masks there: from `_begin_worker` on
+            super().start()
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # children inherit it
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Remembering(SpawnContext):
     """Starts processes afresh, and remembers them, so that they can be ended.
 
@@ -59,15 +77,14 @@ class _Remembering(SpawnContext):
 
     # A class in the library; the pool calls it to make a worker.
     def Process(self, *args: Any, **named: Any) -> SpawnProcess:  # type: ignore[override]
-        process = SpawnProcess(*args, **named)
+        process = _Worker(*args, **named)
         self.started.append(process)
         return process
 
 
 def _begin_worker() -> None:
     """In each worker, first of all."""
-    # Ctrl-C goes to all processes of a terminal; the one that waits for the rows decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # and what it starts ignores it as well
     parent = multiprocessing.parent_process()
     if parent is None:
         return
