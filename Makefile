@@ -19,8 +19,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 
-.PHONY: help lab playground test test-kernels test-slice test-oldest test-parity lint types \
-  test-browser notebooks pins clean FORCE
+.PHONY: help lab playground test test-kernels test-slice test-oldest test-parity lint types test-browser notebooks pins clean FORCE
 
 help:
 	@echo "make lab           open the course in JupyterLab, setting everything up first"
