@@ -145,8 +145,16 @@ def shaped(name: str, value: Any, *sizes: int | str) -> None:
         raise ValueError(f"{name} has shape {shape}; it accepts an array of shape ({wanted})")
 
 
+def whole(name: str, value: Any) -> None:
+    """Raise ValueError for an array with a mask: most of NumPy looks behind it."""
+    if isinstance(value, np.ma.MaskedArray):
+        accepts = "an array without one: fill it, or leave such rows out"
+        raise ValueError(f"{name} has a mask; it accepts {accepts}")
+
+
 def matrix(name: str, value: Any, *, rows: int | None = None, columns: int | None = None) -> Any:
     """Return ``value`` as a 2-D array of finite floats; raise ValueError if it is anything else."""
+    whole(name, value)
     try:
         array = np.asarray(value)
     except ValueError:

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import random_generator, real_number, shaped, true_or_false, whole_number
+from dnilab import checks
 from dnilab.network.layers import Layer
 
 StepBack = tuple[np.ndarray, np.ndarray | None, list[np.ndarray]]
@@ -61,15 +61,16 @@ class Cell(Layer):
         joint_fan_in: bool = False,
         dtype: Any = np.float64,
     ) -> None:
-        self.n_in = whole_number("n_in", n_in, 1)
-        self.width = whole_number("width", width, 1)
-        random_generator("rng", rng)
-        real_number("gate_bias", gate_bias, -100, 100)
+        self.n_in = checks.whole_number("n_in", n_in, 1)
+        self.width = checks.whole_number("width", width, 1)
+        checks.random_generator("rng", rng)
+        checks.real_number("gate_bias", gate_bias, -100, 100)
         if gate_bias and self.keeps is None:
             raise ValueError(f"gate_bias is {gate_bias:g}; a cell without gates accepts 0")
+        n_in, width = self.n_in, self.width
         n = self.gates * width
-        self._hold(np.zeros((n_in + width + 1) * n, dtype))
-        joint = true_or_false("joint_fan_in", joint_fan_in)
+        self._hold(np.zeros((n_in + width + 1) * n, checks.float_type("dtype", dtype)))
+        joint = checks.true_or_false("joint_fan_in", joint_fan_in)
         self.W[:] = rng.standard_normal((n_in, n)) / np.sqrt(n_in + width if joint else n_in)
         self.U[:] = rng.standard_normal((width, n)) / np.sqrt(n_in + width if joint else width)
         if self.keeps is not None:
@@ -99,8 +100,8 @@ class Cell(Layer):
 
     def unroll(self, state: np.ndarray, xs: np.ndarray) -> tuple[np.ndarray, StepPullback]:
         """As many steps as ``xs`` has: the states after each of them, and one pullback for all."""
-        shaped("xs", xs, "steps", "batch", self.n_in)
-        shaped("state", state, xs.shape[1], self.state_width)
+        checks.shaped("xs", xs, "steps", "batch", self.n_in)
+        checks.shaped("state", state, xs.shape[1], self.state_width)
         # What the inputs contribute does not depend on the state: one product for all steps.
         driven = np.dot(xs.reshape(-1, self.n_in), self.W)
         driven += self.b
@@ -115,7 +116,7 @@ class Cell(Layer):
 
     def __call__(self, state: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, StepPullback]:
         """One step."""
-        shaped("x", x, "batch", self.n_in)
+        checks.shaped("x", x, "batch", self.n_in)
         states, back = self.unroll(state, x[None])
 
         def pullback(dstate: np.ndarray, want_dx: bool = True) -> StepBack:

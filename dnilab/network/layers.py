@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from dnilab.checks import one_of, random_generator, shaped, whole_number
+from dnilab import checks
 
 Pullback = Callable[..., Any]
 """``*down, grads = pullback(dy)``, or ``pullback(dy, want_dx=False)`` where down is not needed."""
@@ -90,14 +90,15 @@ class Dense(Layer):
         gain: float = 1.0,
         dtype: Any = np.float64,
     ) -> None:
-        self.n_in = whole_number("n_in", n_in, 1)
-        self.n_out = whole_number("n_out", n_out, 1)
+        self.n_in = checks.whole_number("n_in", n_in, 1)
+        self.n_out = checks.whole_number("n_out", n_out, 1)
         if rng is None and gain != 0:
             raise ValueError("rng is None; it accepts a numpy.random.Generator unless gain is 0")
-        self._hold(np.zeros(n_in * n_out + n_out, dtype))
+        checks.real_number("gain", gain)
+        self._hold(np.zeros((self.n_in + 1) * self.n_out, checks.float_type("dtype", dtype)))
         if rng is not None and gain != 0:
-            random_generator("rng", rng)
-            self.W[:] = rng.standard_normal((n_in, n_out)) * (gain / np.sqrt(n_in))
+            checks.random_generator("rng", rng)
+            self.W[:] = rng.standard_normal(self.W.shape) * (gain / np.sqrt(self.n_in))
 
     def _hold(self, theta: np.ndarray) -> None:
         cut = self.n_in * self.n_out
@@ -131,10 +132,10 @@ class Dense(Layer):
         try:
             y: np.ndarray = x.dot(self.W)  # for a small batch, dot() starts sooner than @
         except (ValueError, TypeError, AttributeError):
-            shaped("x", x, "batch", self.n_in)
+            checks.shaped("x", x, "batch", self.n_in)
             raise
         if y.ndim != 2:  # a single row, or a pile of batches: matmul takes them as well
-            shaped("x", x, "batch", self.n_in)
+            checks.shaped("x", x, "batch", self.n_in)
         y += self.b
         return y
 
@@ -254,7 +255,7 @@ ACTIVATIONS = {"tanh": Tanh, "relu": ReLU, "sigmoid": Sigmoid, "identity": Ident
 
 def activation(name: str) -> Activation:
     """The activation called ``name``: "tanh", "relu", "sigmoid" or "identity"."""
-    kind: type[Activation] = ACTIVATIONS[one_of("activation", name, tuple(ACTIVATIONS))]
+    kind: type[Activation] = ACTIVATIONS[checks.one_of("activation", name, tuple(ACTIVATIONS))]
     return kind()
 
 
@@ -439,5 +440,5 @@ LOSSES = {loss.name: loss for loss in (SquaredError, BinaryCrossEntropy, Softmax
 
 def loss_named(name: str) -> Loss:
     """The loss called ``name``; raises ValueError, with the names there are, for another."""
-    kind: type[Loss] = LOSSES[one_of("loss", name, tuple(LOSSES))]
+    kind: type[Loss] = LOSSES[checks.one_of("loss", name, tuple(LOSSES))]
     return kind()

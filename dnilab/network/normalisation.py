@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from dnilab.checks import real_number, shaped, whole_number
+from dnilab.checks import float_type, real_number, shaped, whole_number
 from dnilab.network.layers import Back, Layer, Pullback
 
 EPSILON = 1e-5  # added to a variance, so that a constant column does not divide by zero
@@ -43,7 +43,7 @@ class BatchNorm(Layer):
         self.width = whole_number("width", width, 1)
         self.epsilon = real_number("epsilon", epsilon, 0, above=True)
         self.population: tuple[np.ndarray, np.ndarray] | None = None  # mean, 1 / deviation
-        self._hold(np.zeros(2 * width, dtype))
+        self._hold(np.zeros(2 * self.width, float_type("dtype", dtype)))
         self.gamma[:] = 1
 
     def _hold(self, theta: np.ndarray) -> None:

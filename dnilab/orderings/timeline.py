@@ -124,6 +124,7 @@ def ideal_timeline(
     return sorted(slots, key=lambda slot: (slot.start, slot.worker))
 
 
+MOST_MOMENTS = 1000
 MEASURED = 32  # turns over which a batch's time is averaged: steps need not repeat every turn
 
 
@@ -234,7 +235,7 @@ def instants(program: Program, count: int = 12) -> list[Instant]:
 
     A moment ends when the steps that run in it do: with steps of equal length all end together.
     """
-    whole_number("count", count, 1)
+    whole_number("count", count, 1, MOST_MOMENTS)
     # Every moment some step runs, and no batch has more steps than the whole program.
     slots = unit_timeline(program, count + program.lag + program.batches_per_turn)
     maker = makers_of(program, (slot.step for slot in slots))

@@ -29,7 +29,7 @@ def scores(kind: str, prediction: np.ndarray, y: np.ndarray) -> dict[str, float]
     that are right, "whole_sums" the share of rows in which all are.  For "classes", the largest
     output is the answer: "class_error" is the share of rows where it is not the label's.
     """
-    if kind == "bits":
+    if one_of("kind", kind, ("bits", "classes")) == "bits":
         right = (prediction > 0.5) == (y > 0.5)
         return {"bit_accuracy": float(right.mean()), "whole_sums": float(right.all(axis=1).mean())}
     wrong = prediction.argmax(axis=1) != y.argmax(axis=1)

@@ -70,6 +70,7 @@ def test_one_hot_rows_are_classes() -> None:
         ({"x_train": np.full((4, 3), np.nan)}, "x_train has nan at row 0, column 0"),
         ({"x_train": [["a"] * 3] * 4}, "x_train has dtype"),
         ({"x_train": [[1, 2], [3], [4], [5]]}, "x_train has rows of different lengths"),
+        ({"x_train": np.ma.masked_equal(np.eye(4, 3), 1)}, "x_train has a mask; it accepts"),
         ({"y_train": np.zeros((3, 2))}, r"y_train has shape \(3, 2\); .* \(4, columns\)"),
         ({"y_train": [0, 1, 0, 1]}, r"y_train has shape \(4,\)"),
         ({"y_train": np.full((4, 2), 0.5)}, "y_train holds other numbers than 0 and 1"),

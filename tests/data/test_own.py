@@ -72,6 +72,14 @@ def test_numbers_in_objects_and_words_are_numbers():
         np.testing.assert_array_equal(own_arrays(other, y).x_train, own_arrays(x, y).x_train)
 
 
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_a_mask_is_refused_for_what_it_hides_would_be_learned(name):
+    given = dict(zip("xy", arrays(), strict=True))
+    given[name] = np.ma.masked_array(given[name], mask=False)
+    with pytest.raises(ValueError, match=f"^{name} has a mask; it accepts an array without one"):
+        own_arrays(**given)
+
+
 class NotSaid:
     """Like pandas' NA: to the question whether it is equal to itself it has no answer."""
 

@@ -146,6 +146,9 @@ def test_activations(dtype: type) -> None:
         (lambda: Dense(3, 2.5, gain=0), "n_out is 2.5"),  # type: ignore[arg-type]
         (lambda: Dense(3, 2), "rng is None; it accepts a numpy.random.Generator unless gain is 0"),
         (lambda: Dense(3, 2, 7), "rng is 7; it accepts a numpy.random.Generator"),  # type: ignore[arg-type]
+        (lambda: Dense(3, 2, gain=0, dtype=int), "dtype is <class 'int'>; it accepts"),
+        (lambda: Dense(3, 2, np.random.default_rng(0), gain=math.nan), "gain is nan; it accepts"),
+        (lambda: BatchNorm(3, dtype=np.int8), "dtype is <class 'numpy.int8'>; it accepts"),
         (lambda: Chain([]), "layers is empty"),
         (lambda: activation("softplus"), "activation is 'softplus'; it accepts one of 'tanh'"),
     ],
@@ -153,6 +156,11 @@ def test_activations(dtype: type) -> None:
 def test_what_is_wrong_is_named(make: Any, says: str) -> None:
     with pytest.raises(ValueError, match=f"^{says}"):
         make()
+
+
+def test_sizes_of_numpy_are_the_same_numbers() -> None:
+    rng = np.random.default_rng(0)
+    assert Dense(np.uint8(200), np.uint8(200), rng).W.shape == (200, 200)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("x", [np.ones((2, 3)), np.ones(4), np.ones((2, 2, 3)), np.float64(1)])

@@ -89,5 +89,7 @@ def test_always(program):
 
 
 def test_bad_count():
+    with pytest.raises(ValueError, match="count is 2147483648; it accepts 1 to 1000"):
+        instants(sequential(2), 2**31)
     with pytest.raises(ValueError, match="count is 0"):
         instants(sequential(3), 0)

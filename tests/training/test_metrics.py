@@ -22,6 +22,11 @@ def test_classes_by_hand() -> None:
     assert scores("classes", p, y) == {"class_error": 2 / 4}
 
 
+def test_another_kind_of_answer_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^kind is 'bitz'; it accepts one of 'bits', 'classes'$"):
+        scores("bitz", np.zeros((2, 2)), np.zeros((2, 2)))
+
+
 def test_scores_are_plain_floats() -> None:
     one = np.ones((2, 2), np.float32)
     for kind in ("bits", "classes"):

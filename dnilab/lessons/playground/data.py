@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import matrix, real_number, whole_number
+from dnilab.checks import matrix, real_number, whole, whole_number
 from dnilab.data.dataset import Dataset
 
 FEWEST_ROWS = 10
@@ -28,6 +28,8 @@ def own_arrays(
     Raises ValueError, naming the array, for other shapes, what is no number in x, NaN, missing
     labels, fewer than 10 rows, labels with fractions, one class only, or more than 100 classes.
     """
+    whole("x", x)
+    whole("y", y)
     x = matrix("x", _numbers_in(x)).astype(float)
     accepts = f"an array of shape ({len(x)},) or ({len(x)}, outputs), a row for each row of x"
     try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dnilab.checks import matrix, whole_number
+from dnilab.checks import matrix, real_number, whole_number
 from dnilab.experiments.settings import Settings
 from dnilab.network import joined_context
 from dnilab.training import Report
@@ -27,8 +27,9 @@ def best_linear_guess(
 
     Shapes: context (rows, n), g (rows, width), new (new rows, n); returns (new rows, width).
     ``ridge``: the penalty on squared weights, in units of the mean variance of the columns; the
-    constant is not penalised.
+    constant is not penalised.  Raises ValueError for one below 0.
     """
+    ridge = real_number("ridge", ridge, 0)  # a plain float: small integers of NumPy's overflow
     mean = context.mean(axis=0)
     s = context - mean
     # Columns are not scaled to equal variance: one that is almost always 0 (a ReLU unit that

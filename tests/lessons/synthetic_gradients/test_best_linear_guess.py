@@ -33,6 +33,17 @@ def test_the_penalty_is_that_of_ridge_regression():
     assert np.allclose(best_linear_guess(s, g, s, ridge=0.3), expected)
 
 
+def test_a_penalty_of_numpy_is_the_same_number():
+    rng = np.random.default_rng(0)
+    context, g = rng.standard_normal((200, 3)), rng.standard_normal((200, 2))
+    assert np.array_equal(
+        best_linear_guess(context, g, context, ridge=np.int8(5)),
+        best_linear_guess(context, g, context, ridge=5),
+    )
+    with pytest.raises(ValueError, match=r"^ridge is -1; it accepts"):
+        best_linear_guess(context, g, context, ridge=-1)
+
+
 def test_a_constant_context_gives_the_mean():
     g = np.arange(12.0).reshape(6, 2)
     guess = best_linear_guess(np.ones((6, 1)), g, np.ones((2, 1)))
