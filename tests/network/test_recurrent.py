@@ -255,7 +255,7 @@ def test_bad_sizes_are_named():
         GRU(1, 0, rng)
     with pytest.raises(ValueError, match="gate_bias is 1; a cell without gates accepts 0"):
         TanhCell(1, 2, rng, gate_bias=1.0)
-    with pytest.raises(ValueError, match="dtype is <class 'numpy.int8'>; it accepts"):
+    with pytest.raises(ValueError, match=r"dtype is <class 'numpy.int8'>; it accepts"):
         GRU(3, 2, np.random.default_rng(0), dtype=np.int8)
     with pytest.raises(ValueError, match="rng is 0"):
         LSTM(1, 2, 0)
