@@ -10,7 +10,9 @@ executor   the sequential program on the one-thread executor beside a hand-writt
            same operations
 bits       random programs, of stacks, graphs and loops, on threads against one thread, to the
            last bit; threads left
-staleness  accuracy on digits and addition when fits come late, over seeds
+staleness  accuracy on digits and addition when fits come late, over seeds; and how many batches
+           it takes until 80 % of the bits are right.  A late fit guesses again, or takes the old
+           error
 recording  what it costs to note when each step started and ended
 
 Contestants take turns in one process; ratios are of medians.  Run it on a quiet machine.
@@ -21,6 +23,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice, pairwise
 from typing import Any
@@ -29,7 +32,7 @@ import numpy as np
 
 from benchmarks.harness import finish_parts, options
 from dnilab.data import batches
-from dnilab.experiments import Settings, compare, summary
+from dnilab.experiments import Settings, compare, stream, summary
 from dnilab.experiments.timing import (
     RATE,
     cores,
@@ -62,7 +65,7 @@ from dnilab.orderings import (
     sequential,
     speed_up_limit,
 )
-from dnilab.training import train, wiring_of
+from dnilab.training import Report, train, wiring_of
 from dnilab.training.one_thread import one_blas_thread
 
 SMALL = (24, 128, 64, 12)  # the size of the published timing
@@ -320,12 +323,9 @@ def staleness(seeds: int) -> list[dict[str, Any]]:
     rows = []
     for base, what in ((digits, "class_error"), (addition, "bit_accuracy")):
         for context in (("h",), ("h", "y")):
-            ways = [
-                base.but(ordering="pipeline", staleness=s, context=context, executor="one thread")
-                for s in (0, 1, 2, 4, 8)
-            ]
-            if context == ("h", "y"):  # and by the error of the old guess, against the default
-                ways += [ways[2 + i].but(guess_again=False) for i in range(3)]
+            ways = [piped(base.but(context=context), late) for late in (0, 1, 2, 4, 8)]
+            if context == ("h", "y"):  # and by the error of the old guess
+                ways += [one.but(guess_again=False) for one in ways[1:]]
             for settings, runs in zip(ways, compare(ways, range(seeds), 10**9), strict=True):
                 mean, spread = summary(runs, what)
                 rows.append(
@@ -333,7 +333,7 @@ def staleness(seeds: int) -> list[dict[str, Any]]:
                         "task": base.task,
                         "context": ", ".join(context),
                         "staleness": settings.staleness,
-                        "fits": "old error" if settings.guess_again is False else "default",
+                        "fits": of_fits(settings),
                         "measure": what,
                         "percent": round(100 * mean, 2),
                         "spread": round(100 * spread, 2),
@@ -341,6 +341,57 @@ def staleness(seeds: int) -> list[dict[str, Any]]:
                     }
                 )
     return rows
+
+
+def piped(base: Settings, late: int) -> Settings:
+    """A pipeline on one thread, whose late fits guess again."""
+    return base.but(
+        ordering="pipeline", executor="one thread", staleness=late, guess_again=late > 0
+    )
+
+
+def of_fits(settings: Settings) -> str:
+    """What its fits go by, in words."""
+    if settings.staleness == 0:
+        return "prompt"
+    return "guess again" if settings.guess_again else "old error"
+
+
+ENOUGH = 0.8  # of the bits of unseen sums
+EPOCHS_UNTIL = {100: 30, 1000: 150}  # batch size: epochs at most
+
+
+def until(seeds: int) -> list[dict[str, Any]]:
+    """How many batches of addition it takes until enough bits are right, by how late fits are."""
+    rows = []
+    for batch, epochs in EPOCHS_UNTIL.items():
+        ways = [piped(Settings(batch_size=batch, epochs=epochs), late) for late in (0, 1, 2)]
+        ways += [one.but(guess_again=False) for one in ways[1:]]
+        found = [[batches_until(one.but(seed=seed)) for seed in range(seeds)] for one in ways]
+        for one, of_seeds in zip(ways, found, strict=True):
+            both = zip(of_seeds, found[0], strict=True)
+            rows.append(
+                {
+                    "batch": batch,
+                    "staleness": one.staleness,
+                    "fits": of_fits(one),
+                    "batches": " ".join("never" if n is None else str(n) for n in of_seeds),
+                    "of those of prompt fits": " ".join(
+                        "never" if n is None or prompt is None else f"{n / prompt:.2f}"
+                        for n, prompt in both
+                    ),
+                }
+            )
+    return rows
+
+
+def batches_until(settings: Settings) -> int | None:
+    """After how many batches enough bits are right; None: not in the settings' epochs."""
+    with closing(stream(settings, report_every=5)) as events:  # type: ignore[type-var]
+        for event in events:
+            if isinstance(event, Report) and event.scores["bit_accuracy"] >= ENOUGH:
+                return event.batch
+    return None
 
 
 def recording() -> dict[str, Any]:
@@ -393,6 +444,7 @@ def main() -> None:
         result["bits"] = bits(arguments.programs)
     if "staleness" in arguments.only:
         result["staleness"] = staleness(arguments.seeds)
+        result["until"] = until(arguments.seeds)
     finish_parts(arguments, result)
 
 
