@@ -107,7 +107,7 @@ class Settings(Table):
     workers: int = setting(2, whole(1), "Workers", (1, 9, 1), _GROUPS)
     # that a fit comes late
     staleness: int = setting(1, whole(0), "Staleness", (0, 16, 1), _LATE, "batches")
-    # None: late fits do where it matters; see orderings.pipeline
+    # None: late fits do; see orderings.pipeline
     guess_again: bool | None = setting(None, or_none(true_or_false), when=_LATE)
     # between two visits to a queue
     batches_per_turn: int = setting(1, whole(1), when={"ordering": ("pipeline",)})

@@ -93,13 +93,23 @@ def noise(widths: Sequence[int], rows: int, dtype: str = "float64") -> Dataset:
     return Dataset("noise", "bits", x, y, x[:1], y[:1])
 
 
-def timed_network(widths: Sequence[int], dtype: str = "float64", *, guessing: bool = True) -> Stack:
-    """The network that is timed: tanh units and, if ``guessing``, linear generators that see h."""
+def timed_network(
+    widths: Sequence[int],
+    dtype: str = "float64",
+    *,
+    guessing: bool = True,
+    cuts: Sequence[int] | None = None,
+) -> Stack:
+    """The network that is timed: tanh units and, if ``guessing``, linear generators that see h.
+
+    ``cuts``: the layers above which it is cut into modules; None: every layer is one.
+    """
     return Stack.build(
         widths,
         BinaryCrossEntropy(),
         np.random.default_rng(1),
         context=("h",) if guessing else None,
+        cuts=cuts,
         dtype=np.dtype(dtype),
     )
 
@@ -145,15 +155,24 @@ def runner(
     return run
 
 
-def groups_of(
-    widths: Sequence[int], workers: int, *, guess_again: bool = False
-) -> orderings.Groups:
+def in_line(
+    widths: Sequence[int], batch: int, *, dtype: str = "float64", blas_threads: int = 1
+) -> Callable[[int], tuple[Span, ...]]:
+    """The reference of speeds: backpropagation of the same layers, one after the other, uncut.
+
+    ``blas_threads``: with as many as there are cores it is the second reference.
+    """
+    stack, program = timed_network(widths, dtype, cuts=()), orderings.backprop(1)
+    return runner(widths, batch, program, dtype=dtype, blas_threads=blas_threads, stack=stack)
+
+
+def groups_of(widths: Sequence[int], workers: int, *, staleness: int = 1) -> orderings.Groups:
     """The most even division of a decoupled network among workers, by the cost model.
 
-    ``guess_again``: for a pipeline whose late fits do.
+    ``staleness``: of the pipeline that they run; late fits guess again, which is more work.
     """
     everything = (range(1, len(widths)),)
-    program = orderings.pipeline(everything, guess_again=guess_again)
+    program = orderings.pipeline(everything, staleness=staleness)
     return orderings.even_groups(
         orderings.module_times(program, orderings.multiplications(widths)), workers
     )

@@ -133,7 +133,7 @@ def fit(net: Network, k: int, batch: Batch) -> None:
 
 
 def late_fit(net: Network, k: int, batch: Batch) -> None:
-    """Fit long after the guess: guess again first, since the error of an old guess misleads."""
+    """Fit batches after the guess: guess again first, since the error of an old guess misleads."""
     batch["guess", k] = net[k].signal(batch["h", k], batch["y"])
     fit(net, k, batch)
 
@@ -175,7 +175,7 @@ def sequential(top: int) -> Ordering:
 
 def pipeline(groups: Sequence[Sequence[int]], staleness: int) -> Ordering:
     """A worker for each group of modules; it may be ``staleness`` batches ahead of the next."""
-    top, late = groups[-1][-1], late_fit if staleness > 1 else fit
+    top, late = groups[-1][-1], late_fit if staleness else fit
     return [
         [(forward_update, k, 0) for k in group] + [(late, k, staleness) for k in group if k < top]
         for group in groups

@@ -150,7 +150,8 @@ def pipeline(
     ``guess_again``: whether a fit lets the generator of its own day guess again before it is put
     right, for the price of one more product.  Corrections by errors that are s batches old swing
     ever wider where their rate is above 2 sin(pi / (4 s + 2)), about pi / (2 s + 1): far sooner
-    than prompt ones do (notebook 05).  None: where fits are more than one batch late.
+    than prompt ones do (notebook 05).  None: where fits are late, that is for a ``staleness`` from
+    1 on.
 
     With ``batches_per_turn`` above 1, workers hand their values over in parcels, once a turn:
     fewer, longer visits to a queue.
@@ -167,7 +168,7 @@ def pipeline(
     per_turn = whole_number("batches_per_turn", batches_per_turn, 1)
     lowest = per_turn if per_turn > 1 and len(checked) > 1 else 0
     late = whole_number("staleness", staleness, lowest)
-    fit = "late_fit" if _guesses_again(guess_again, late > 1) else "fit"
+    fit = "late_fit" if _guesses_again(guess_again, late > 0) else "fit"
     workers = []
     for group in checked:
         steps: list[Step] = []

@@ -142,9 +142,19 @@ class TestSpans:
             timing.middle([])
 
 
+def test_the_reference_is_one_module_without_a_guess():
+    spans = timing.in_line((4, 6, 5, 3), 5, dtype="float32", blas_threads=2)(3)
+    assert [(s.op, s.module) for s in spans] == [
+        (op, 1) for _ in range(3) for op in ("forward", "backward", "update")
+    ]
+
+
 def test_groups_of_is_the_most_even_by_the_cost_model():
     assert timing.groups_of((24, 128, 64, 12), 2) == ((1,), (2, 3))
     assert timing.groups_of((784, 256, 256, 10), 2) == ((1,), (2, 3))
+    # the work is 160, 320 and 192; to guess again is 64 more in the lower two
+    assert timing.groups_of((2, 8, 8, 8), 2, staleness=0) == ((1, 2), (3,))
+    assert timing.groups_of((2, 8, 8, 8), 2) == ((1,), (2, 3))
     costs = multiplications((24, 128, 64, 12))
     assert costs["fit", 1] == 128 * 128
 

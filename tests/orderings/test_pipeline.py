@@ -66,11 +66,11 @@ def test_written_out_with_two_batches_a_turn() -> None:
     assert (program.batches_per_turn, program.parcels) == (2, True)
 
 
-def test_fits_guess_again_where_they_are_more_than_a_batch_late_or_as_told() -> None:
+def test_fits_guess_again_where_they_are_late_or_as_told() -> None:
     def ops(program: Program) -> set[str]:
         return {step.op for step in program.steps()} - {"forward_update", "unlocked_update"}
 
-    for staleness, by_default in ((0, "fit"), (1, "fit"), (2, "late_fit"), (9, "late_fit")):
+    for staleness, by_default in ((0, "fit"), (1, "late_fit"), (2, "late_fit"), (9, "late_fit")):
         assert ops(pipeline(((1,), (2,)), staleness=staleness)) == {by_default}
         for again, told in ((False, "fit"), (True, "late_fit")):
             program = pipeline(((1,), (2,)), staleness=staleness, guess_again=again)
@@ -107,7 +107,7 @@ def test_groups_and_parcels_do_not_change_what_a_module_goes_through(
             if t < batches:
                 wanted.append(("forward_update", t))
             if k < modules and t >= staleness:
-                wanted.append(("late_fit" if staleness > 1 else "fit", t - staleness))
+                wanted.append(("late_fit" if staleness else "fit", t - staleness))
         assert steps == wanted
     for groups in groupings(modules):
         for per_turn in (1, 2, 3, 5):

@@ -69,7 +69,7 @@ def test_the_blue_box_by_hand() -> None:
 
 
 def test_a_pipeline_by_hand() -> None:
-    program = pipeline(((1,), (2,)), staleness=1)
+    program = pipeline(((1,), (2,)), staleness=1, guess_again=False)
     assert drawn(ideal_timeline(program, TIMES, batches=3)) == [
         "0: U1(0) 0-3",
         "0: U1(1) 3-6",
@@ -113,7 +113,7 @@ def test_parcels_by_hand() -> None:
 
 
 def test_two_workers_on_one_core_by_hand() -> None:
-    program = pipeline(((1,), (2,)), staleness=1)
+    program = pipeline(((1,), (2,)), staleness=1, guess_again=False)
     assert drawn(ideal_timeline(program, TIMES, cores=1, batches=2)) == [
         "0: U1(0) 0-3",
         "1: U2(0) 3-5",  # both are ready: the higher module goes first
@@ -377,7 +377,7 @@ def test_no_number_of_cores_is_better_than_enough_of_them(program: Program, time
 
 
 def test_a_pipeline_with_messages_by_hand() -> None:
-    program = pipeline(((1,), (2,)), staleness=1)
+    program = pipeline(((1,), (2,)), staleness=1, guess_again=False)
     times = {("forward_update", 1): 2.0, ("forward_update", 2): 2.0, ("fit", 1): 1.0}
     slots = ideal_timeline(program, times, batches=2, delays={("h", 1): 3.0, ("message", 2): 1.0})
     assert [(s.worker, s.step.op, s.step.module, s.step.batch, s.start) for s in slots] == [
@@ -391,7 +391,7 @@ def test_a_pipeline_with_messages_by_hand() -> None:
 
 
 def test_one_worker_hears_itself_at_once() -> None:
-    program = pipeline([(1, 2)], staleness=1)
+    program = pipeline([(1, 2)], staleness=1, guess_again=False)
     times = {("forward_update", 1): 2.0, ("forward_update", 2): 2.0, ("fit", 1): 1.0}
     delays = {("h", 1): 100.0, ("message", 2): 100.0}
     assert ideal_timeline(program, times, delays=delays) == ideal_timeline(program, times)
@@ -411,7 +411,7 @@ def test_staleness_hides_messages() -> None:
 
 @pytest.mark.parametrize("delay", [-1.0, float("nan"), "long"])
 def test_delays_are_checked(delay: Any) -> None:
-    program = pipeline(((1,), (2,)), staleness=1)
+    program = pipeline(((1,), (2,)), staleness=1, guess_again=False)
     times = {("forward_update", 1): 2.0, ("forward_update", 2): 2.0, ("fit", 1): 1.0}
     with pytest.raises(ValueError, match=r"^delays is"):
         ideal_timeline(program, times, delays={("h", 1): delay})
