@@ -3,9 +3,10 @@
     python -m benchmarks.orderings [--json] [--only PART ...]
 
 Parts:
-speed      time of a batch by each ordering, relative to the sequential program in line, with the
-           limit that each division into groups allows on the cores that are here
-crossover  the smallest batch from which the pipeline wins, for several sizes of parcels
+speed      time of a batch by each ordering, relative to backpropagation in line on one thread, with
+           the limit that each division into groups allows on the cores that are here
+crossover  the smallest batch from which the pipeline beats the Red Box, and backpropagation in
+           line, for several sizes of parcels
 executor   the sequential program on the one-thread executor beside a hand-written loop of the
            same operations
 bits       random programs, of stacks, graphs and loops, on threads against one thread, to the
@@ -37,6 +38,7 @@ from dnilab.experiments.timing import (
     RATE,
     cores,
     groups_of,
+    in_line,
     noise,
     runner,
     take_turns,
@@ -58,12 +60,13 @@ from dnilab.network import (
 from dnilab.network.modules import Heard
 from dnilab.orderings import (
     Program,
+    backprop,
     blue_box,
     check,
     multiplications,
     pipeline,
     sequential,
-    speed_up_limit,
+    time_per_batch,
 )
 from dnilab.training import Report, train, wiring_of
 from dnilab.training.one_thread import one_blas_thread
@@ -108,6 +111,18 @@ def hand_written(widths: tuple[int, ...], batch: int, dtype: str) -> Callable[[i
     return run
 
 
+IN_LINE = "backpropagation in line"
+
+
+def references(widths: tuple[int, ...], batch: int, dtype: str) -> dict[str, Any]:
+    """Backpropagation in line, and with as many BLAS threads as there are cores."""
+    found = {IN_LINE: in_line(widths, batch, dtype=dtype)}
+    if cores() > 1:
+        name = f"backpropagation, {cores()} BLAS threads"
+        found[name] = in_line(widths, batch, dtype=dtype, blas_threads=cores())
+    return found
+
+
 def speed(rounds: int) -> list[dict[str, Any]]:
     rows = []
     for widths, batch, seconds in ((SMALL, 1000, 0.25), (LARGE, 256, 0.5)):
@@ -118,7 +133,8 @@ def speed(rounds: int) -> list[dict[str, Any]]:
                 f"pipeline, {workers} threads": pipeline(groups_of(widths, workers), staleness=1)
                 for workers in range(2, modules + 1)
             }
-            contestants = {"sequential": runner(widths, batch, sequential(modules), dtype=dtype)}
+            contestants = references(widths, batch, dtype)
+            contestants["Red Box"] = runner(widths, batch, sequential(modules), dtype=dtype)
             for name, program in programs.items():
                 contestants[name] = runner(widths, batch, program, "threads", dtype=dtype)
             blue = blue_box(modules)
@@ -135,16 +151,17 @@ def speed(rounds: int) -> list[dict[str, Any]]:
                     "batch": batch,
                     "dtype": dtype,
                     "ordering": name,
-                    "speed-up": medians["sequential"] / median,
+                    "speed": medians[IN_LINE] / median,
                     "limit": "",
                     "of limit": "",
                     "groups": "",
                 }
                 if name in programs:
                     program = programs[name]
-                    limit = speed_up_limit(program, costs, cores=cores())
+                    alone = time_per_batch(backprop(modules), costs)
+                    limit = alone / time_per_batch(program, costs, cores=cores())
                     row["limit"] = limit
-                    row["of limit"] = row["speed-up"] / limit
+                    row["of limit"] = row["speed"] / limit
                     owners = check(program)
                     row["groups"] = "".join(
                         f"({' '.join(str(k) for k in owners if owners[k] == worker)})"
@@ -162,9 +179,10 @@ def crossover(rounds: int) -> list[dict[str, Any]]:
     rows = []
     for dtype in ("float64", "float32"):
         for batch in CROSSOVER_BATCHES:
-            contestants = {"sequential": runner(SMALL, batch, sequential(3), dtype=dtype)}
+            contestants = references(SMALL, batch, dtype)
+            contestants["Red Box"] = runner(SMALL, batch, sequential(3), dtype=dtype)
             for name, (late, per_turn) in PARCELS.items():
-                groups = groups_of(SMALL, 2, guess_again=late > 1)
+                groups = groups_of(SMALL, 2, staleness=late)
                 program = pipeline(groups, staleness=late, batches_per_turn=per_turn)
                 contestants[name] = runner(SMALL, batch, program, "threads", dtype=dtype)
             medians = take_turns(contestants, rounds=rounds, seconds=0.1)
@@ -172,20 +190,20 @@ def crossover(rounds: int) -> list[dict[str, Any]]:
                 {
                     "dtype": dtype,
                     "batch": batch,
-                    **{name: medians["sequential"] / medians[name] for name in PARCELS},
+                    **{name: medians[IN_LINE] / medians[name] for name in medians},
                 }
             )
     return rows
 
 
-def crossing(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """For each dtype and parcel, the smallest batch from which on the pipeline always wins."""
+def crossing(rows: list[dict[str, Any]], rival: str) -> dict[str, Any]:
+    """For each dtype and parcel, the smallest batch from which on the pipeline beats a rival."""
     found: dict[str, Any] = {}
     for dtype in ("float64", "float32"):
         for name in PARCELS:
             wins: int | None = None
             for row in reversed([row for row in rows if row["dtype"] == dtype]):
-                if row[name] <= 1:
+                if row[name] <= row[rival]:
                     break
                 wins = row["batch"]
             found[f"{dtype}, {name}"] = wins
@@ -435,7 +453,9 @@ def main() -> None:
         result["speed"] = speed(arguments.rounds)
     if "crossover" in arguments.only:
         result["crossover"] = crossover(arguments.rounds)
-        result["pipeline_wins_from_batch"] = crossing(result["crossover"])
+        result["pipeline_beats_from_batch"] = {
+            rival: crossing(result["crossover"], rival) for rival in (IN_LINE, "Red Box")
+        }
     if "executor" in arguments.only:
         result["executor"] = executor(arguments.rounds)
     if "recording" in arguments.only:

@@ -28,7 +28,7 @@ def ratios(
     ideal: Mapping[str, float] | None = None,
     *,
     limits: Mapping[str, float] | None = None,
-    reference: str = "the Red Box in line",
+    reference: str = "backpropagation in line",
     title: str | None = None,
     note: str = "",
 ) -> Picture:

@@ -12,7 +12,7 @@ class TestRatios:
     def test_sentence_and_look(self):
         picture = ratios({"threads": 1.789}, {"ideal on 2 cores": 1.9}, title="Speed", note="n")
         assert picture.sentence == (
-            "Speed relative to the Red Box in line, where 1 is as fast: "
+            "Speed relative to backpropagation in line, where 1 is as fast: "
             "threads: 1.79 and ideal on 2 cores: 1.90."
         )
         assert faults(picture) == []

@@ -1,7 +1,7 @@
 """Notebook 05: a stepper through an ordering, and the panel that times one.
 
 :func:`ordering_stepper` goes through a program moment by moment, forward and back.
-:func:`ordering_panel` runs an ordering beside the Red Box and shows what happened.
+:func:`ordering_panel` runs an ordering beside backpropagation and shows what happened.
 """
 
 from __future__ import annotations
@@ -17,7 +17,16 @@ import numpy as np
 from dnilab import orderings, pictures
 from dnilab.experiments import Settings
 from dnilab.experiments.compare import stream
-from dnilab.experiments.timing import cores, medians, middle, rounds_of, runner, step_times
+from dnilab.experiments.timing import (
+    Contestant,
+    cores,
+    in_line,
+    medians,
+    middle,
+    rounds_of,
+    runner,
+    step_times,
+)
 from dnilab.lessons.update_orderings.pictures import BLUE_BOX, RED_BOX
 from dnilab.pictures.ordering import MOMENTS, Stages
 from dnilab.pictures.ratios import ratios
@@ -48,10 +57,10 @@ class Stepper(Panel[Any]):
 
 def ordering_stepper() -> Stepper:
     """Four orderings of a network of three modules, moment by moment."""
-    in_line, fits = ["worker"], ["main thread", "fits of 1", "fits of 2"]
+    alone, fits = ["worker"], ["main thread", "fits of 1", "fits of 2"]
     shown: dict[str, tuple[orderings.Program, list[str], Stages | None]] = {
-        "Backpropagation": (orderings.backprop(3), in_line, None),
-        "Red Box": (orderings.sequential(3), in_line, RED_BOX),
+        "Backpropagation": (orderings.backprop(3), alone, None),
+        "Red Box": (orderings.sequential(3), alone, RED_BOX),
         "Blue Box": (orderings.blue_box(3), fits, BLUE_BOX),
         "Pipeline, two workers": (orderings.pipeline(((1,), (2, 3))), [], None),
     }
@@ -77,14 +86,14 @@ def ordering_stepper() -> Stepper:
 NETWORKS = {"24-128-64-12 (3 modules)": (128, 64), "24-128×4-12 (5 modules)": (128,) * 4}
 BATCHES = {10: 3000, 32: 1500, 100: 800, 316: 400, 1000: 240}  # batch size: batches at most
 LONGEST = 1.5  # seconds of training for one curve: then it ends where it is
-RED = "Red Box, in line"
+IN_LINE = "backpropagation in line"  # the reference
 WAYS: dict[str, tuple[str, str]] = {
-    RED: ("sequential", "one thread"),
+    IN_LINE: ("backprop", "one thread"),
+    "Red Box, in line": ("sequential", "one thread"),
     "Blue Box, a thread per fit": ("blue box", "thread per fit"),
     "Blue Box, a process per fit": ("blue box", "process per fit"),
     "pipeline, a thread per worker": ("pipeline", "threads"),
     "pipeline, on one thread": ("pipeline", "one thread"),
-    "backpropagation, in line": ("backprop", "one thread"),
 }
 
 
@@ -93,7 +102,8 @@ class Measured:
     """What the panel knows of one ordering so far; times in seconds.
 
     ``values``: of the controls.  ``per_batch``: median time of a batch by each way that took
-    turns.  ``curves``: for each way, batches and test loss so far.
+    turns; with several cores, one of them is backpropagation with as many BLAS threads.
+    ``curves``: for each way, batches and test loss so far.
     """
 
     values: dict[str, Any]
@@ -109,25 +119,29 @@ class Measured:
         return str(self.values["way"])
 
     @property
+    def speeds(self) -> dict[str, float]:
+        """Speed of each way that took turns, relative to backpropagation in line."""
+        return {way: self.per_batch[IN_LINE] / took for way, took in self.per_batch.items()}
+
+    @property
     def speed(self) -> float:
-        """Speed relative to the Red Box in line."""
-        return self.per_batch[RED] / self.per_batch[self.way]
+        """Speed of the ordering, relative to backpropagation in line."""
+        return self.speeds[self.way]
 
     def ideal_speed(self, on: int) -> float:
         """What the ordering could reach on so many cores, with the step times measured in line.
 
-        Relative to the Red Box's own steps one after the other.
+        Relative to the steps of backpropagation one after the other.
         """
         here = orderings.time_per_batch(self.program, self.times, cores=on)
-        return (
-            orderings.time_per_batch(orderings.sequential(self.program.modules), self.times) / here
-        )
+        alone = orderings.time_per_batch(orderings.backprop(self.program.modules), self.times)
+        return alone / here
 
 
 def measure(
     values: dict[str, Any], *, rounds: int = 5, seconds: float = 0.08
 ) -> Iterator[Measured]:
-    """Time the ordering that ``values`` names by turns with the Red Box, then train with both.
+    """Time the ordering that ``values`` names by turns with backpropagation, then train with both.
 
     Yields after the timing, and then now and then as the training goes on.
     """
@@ -139,7 +153,7 @@ def measure(
         test_examples=500,
         batch_size=size,
         epochs=-(-count // (rows // size)),
-        ordering="sequential",
+        ordering="backprop",
         executor="one thread",
     )
     modules = base.modules
@@ -149,17 +163,19 @@ def measure(
     data = base.data()
     program = chosen.program(data)
     network = (data.inputs, *base.hidden, data.outputs), size
-    contestants = {
-        RED: runner(*network, orderings.sequential(modules)),
-        way: runner(*network, program, executor),
-    }
+    running = runner(*network, program, executor)
+    contestants: dict[str, Contestant] = {IN_LINE: in_line(*network)}
+    if way != IN_LINE:
+        contestants[way] = running
+    if cores() > 1:
+        contestants[on_blas(cores())] = in_line(*network, blas_threads=cores())
     per_batch = medians(rounds_of(contestants, rounds=rounds, seconds=seconds))
     again = orderings.pipeline((range(1, modules + 1),), guess_again=True)
     all_steps = orderings.sequential(modules), orderings.backprop(modules), again  # of all ways
     times = step_times(span for one in all_steps for span in runner(*network, one)(20))
-    found = Measured(values, program, per_batch, middle(contestants[way](30)), times)
+    found = Measured(values, program, per_batch, middle(running(30)), times)
     yield found
-    for trained, how in {RED: base, way: chosen}.items():
+    for trained, how in {IN_LINE: base, way: chosen}.items():
         forks = how.executor == "process per fit"
         every = 5 if forks else max(1, count // 24)  # a fork for every fit: slow
         deadline = perf_counter() + LONGEST
@@ -176,16 +192,23 @@ def measure(
                 break
 
 
+def on_blas(threads: int) -> str:
+    """The second reference, by name."""
+    return f"backpropagation, {threads} BLAS threads"
+
+
 def verdict(found: Measured, here: int) -> str:
     """What was measured, in words; ``here`` is the number of cores of this machine."""
     on, modules = found.values["cores"], found.program.modules
-    if found.way == RED:
-        text = "This is the Red Box in line, which all others are compared with."
+    if found.way == IN_LINE:
+        text = "This is backpropagation in line, which all others are compared with."
     else:
         speed = f"is {ratio_words(found.speed)} times as fast as"
         if found.speed < 1:
             speed = f"takes {ratio_words(1 / found.speed)} times as long for a batch as"
-        text = f"Measured here, {_cores(here)}: {found.way} {speed} the Red Box in line."
+        text = f"Measured here, {_cores(here)}: {found.way} {speed} {IN_LINE}."
+        longer = ratio_words(1 / found.ideal_speed(1))
+        text += f" One after the other, its steps take {longer} times as long."
     if here == 1 and WAYS[found.way][1] == "threads":
         text += (
             " With one core threads can't win: they only take turns on it. The ideal timeline "
@@ -217,9 +240,10 @@ def picture_of(found: Measured) -> pictures.Picture:
         pictures.bars_of_slots(middle(slots), names), title=title, measured=False
     )
     speeds = ratios(
-        {f"measured here ({_cores(cores())})": found.speed},
+        {f"{way}, measured": speed for way, speed in found.speeds.items() if way != IN_LINE},
         {f"ideal on {_cores(n)}": found.ideal_speed(n) for n in sorted({1, 2, 4, 8, on})},
         title=f"Speed of: {found.way}",
+        note=f"{_cores(cores())} here",
     )
     parts = [measured, ideal, speeds, *([_convergence(found)] if found.curves else [])]
     return pictures.Stacked(
@@ -245,7 +269,7 @@ def _convergence(found: Measured) -> pictures.Picture:
 
 
 def ordering_panel() -> Panel[Measured]:
-    """Run an ordering beside the Red Box: timelines, time of a batch, convergence."""
+    """Run an ordering beside backpropagation: timelines, time of a batch, convergence."""
     ways = [w for w in WAYS if processes_can_fork() or WAYS[w][1] != "process per fit"]
     return Panel(
         {

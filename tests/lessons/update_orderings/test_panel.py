@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dnilab.lessons.update_orderings import panel as orderings
 from dnilab.lessons.update_orderings.panel import (
+    IN_LINE,
     MOMENTS,
-    RED,
     WAYS,
     measure,
+    on_blas,
     ordering_panel,
     ordering_stepper,
     picture_of,
     verdict,
 )
-from dnilab.orderings import speed_up_limit
+from dnilab.orderings import backprop, speed_up_limit, time_per_batch
 from dnilab.training.published_threads import processes_can_fork
 from tests.pictures.legible import faults
 
@@ -76,7 +79,7 @@ def quick(monkeypatch):
 
 
 VALUES = {
-    "way": RED,
+    "way": IN_LINE,
     "network": "24-128-64-12 (3 modules)",
     "batch": 10,
     "over": "batches",
@@ -98,13 +101,23 @@ def test_every_way_is_measured_and_trained(quick, way):
     if "process" in way and not processes_can_fork():
         pytest.skip("processes cannot fork here")
     found = last(way=way, over="seconds")
-    assert set(found.per_batch) == {RED, way}
-    assert set(found.curves) == {RED, way}
+    here = orderings.cores()
+    assert set(found.per_batch) == {IN_LINE, way, *([on_blas(here)] if here > 1 else [])}
+    assert set(found.curves) == {IN_LINE, way}
     assert all(batches[0] == 0 for batches, _ in found.curves.values())
     picture = picture_of(found)
     assert len(picture.parts) == 4
     assert [fault for part in picture.parts for fault in faults(part)] == []
     assert picture.sentence.startswith(verdict(found, orderings.cores()))
+
+
+@pytest.mark.parametrize("here", [1, 3])
+def test_the_second_reference_is_there_where_cores_are(quick, monkeypatch, here):
+    monkeypatch.setattr(orderings, "cores", lambda: here)
+    found = last(way="Red Box, in line")
+    assert (on_blas(3) in found.per_batch) == (here == 3)
+    *_, speeds, _ = picture_of(found).parts
+    assert (f"{on_blas(3)}, measured" in speeds.sentence) == (here == 3)
 
 
 def test_speeds(quick):
@@ -113,11 +126,14 @@ def test_speeds(quick):
     assert found.ideal_speed(1) == pytest.approx(1)
     assert found.ideal_speed(8) == pytest.approx(1)
     piped = last(way="pipeline, a thread per worker", staleness=1)
-    assert piped.ideal_speed(1) == pytest.approx(1)
+    in_line = time_per_batch(backprop(3), piped.times)
+    assert piped.ideal_speed(1) == pytest.approx(
+        in_line / time_per_batch(piped.program, piped.times, cores=1)
+    )
     limit = speed_up_limit(piped.program, piped.times, cores=2)
-    assert piped.ideal_speed(2) == pytest.approx(limit)
-    later = last(way="pipeline, a thread per worker", staleness=2)
-    assert later.ideal_speed(1) < 1  # to guess again is more work than the Red Box has
+    assert piped.ideal_speed(2) == pytest.approx(limit * piped.ideal_speed(1))
+    times = dict.fromkeys(piped.times, 1.0)  # 9 steps against 5
+    assert replace(piped, times=times).ideal_speed(1) == pytest.approx(9 / 5)
 
 
 def test_in_words(quick):
@@ -128,10 +144,14 @@ def test_in_words(quick):
     assert "threads can't win" not in verdict(found, 2)
     assert "2 cores:" in verdict(found, 2)
     assert "There are 3 modules, so 3 workers at most." in on_one
-    faster = orderings.replace(found, per_batch={RED: 3.0, found.way: 2.0})
-    assert "is 1.50 times as fast as the Red Box" in verdict(faster, 2)
-    slower = orderings.replace(found, per_batch={RED: 2.0, found.way: 3.0})
-    assert "takes 1.50 times as long for a batch as the Red Box" in verdict(slower, 2)
+    faster = replace(found, per_batch={IN_LINE: 3.0, found.way: 2.0})
+    assert "is 1.50 times as fast as backpropagation in line." in verdict(faster, 2)
+    work = replace(found, times=dict.fromkeys(found.times, 1.0))
+    assert "One after the other, its steps take 0.56 times as long." in verdict(
+        work, 2
+    )  # 5 against 9
+    slower = replace(found, per_batch={IN_LINE: 2.0, found.way: 3.0})
+    assert "takes 1.50 times as long for a batch as backpropagation in line." in verdict(slower, 2)
 
 
 def test_seconds_are_batches_times_the_measured_time(quick):
