@@ -2,11 +2,13 @@
 
     python -m benchmarks.apart [--json] [--rounds N] [--address tcp://...]
 
-The pipeline with two workers, each in a process of its own on a Dask cluster on loopback, beside
-the same program on one thread and beside the sequential one in line, at several widths and batch
-sizes.  The three take turns; ratios are of medians.  "equal" says whether apart and one thread
-ended with the same weights, to the last bit.  "machines" goes on by the ideal timeline: measured
-steps and measured messages, for as many machines as there are modules.
+Layers cut once into two modules, each in a process of its own on a Dask cluster on loopback, at
+several widths and batch sizes: "speed" beside backpropagation in line on one thread, "BLAS" beside
+backpropagation with as many BLAS threads as there are cores, "speed-up" beside the same program on
+one thread.  All take turns; ratios are of medians.  "equal" says whether apart and one thread ended
+with the same weights, to the last bit.  "machines" goes on by the ideal timeline: measured steps
+and measured messages, for as many machines as there are layers, beside backpropagation on one of
+them; and 1F1B on the same machines.
 
 Run it on a quiet machine: two processes need two cores.
 """
@@ -16,7 +18,15 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.harness import finish_parts, options, print_table
-from dnilab.lessons.many_machines.experiments import Trial, machines, message_time, pays_from, trial
+from dnilab.lessons.many_machines.experiments import (
+    MICRO_BATCHES,
+    Trial,
+    layer_times,
+    message_time,
+    on_machines,
+    pays_from,
+    trial,
+)
 from dnilab.lessons.many_machines.training import cluster
 
 # widths, batch size, staleness, batches in a parcel
@@ -42,9 +52,10 @@ def row(one: Trial, staleness: int) -> dict[str, Any]:
         "batch": one.batch,
         "staleness": staleness,
         "parcel": one.program.batches_per_turn,
-        "speed-up": one.speed_up,
+        "speed": one.speed,
         "limit": one.limit,
-        "in line": one.in_line,
+        "BLAS": one.blas,
+        "speed-up": one.speed_up,
         "communication": one.communication,
         "waiting": one.waiting,
         "message kB": size / 1000,
@@ -81,17 +92,18 @@ def main() -> None:
             )
             trials.append(one)
             rows.append(row(one, staleness))
-        deep = trial(client, *DEEP, staleness=4, rounds=1, seconds=arguments.seconds)
+    widths, batch = DEEP
+    times = layer_times(widths, batch), layer_times(widths, batch // MICRO_BATCHES)
     message = message_time([one for one in trials if one.program.batches_per_turn == 1])
     plain = [one for one in trials if one.program.batches_per_turn == 1]
-    best = max(trials, key=lambda one: one.speed_up)
-    pays = {what: pays_from(plain, what) for what in ("speed_up", "in_line")}
+    best = max(trials, key=lambda one: one.speed)
+    pays = {what: pays_from(plain, what) for what in ("speed", "blas", "speed_up")}
     result = {
         "apart": rows,
         "best": {
             "widths": "-".join(map(str, best.widths)),
             "batch": best.batch,
-            "speed-up": best.speed_up,
+            "speed": best.speed,
             "communication": best.communication,
         },
         "all equal": all(one.equal for one in trials),
@@ -101,9 +113,16 @@ def main() -> None:
         },
         "message": {"milliseconds": 1e3 * message[0], "milliseconds a megabyte": 1e9 * message[1]},
         "machines": [
-            {"machines": count, "staleness": late, "no delay": ideal, "with messages": real}
+            {
+                "machines": count,
+                "staleness": late,
+                "no delay": found.in_line / found.at_once,
+                "with messages": found.in_line / found.piped,
+                "1F1B": found.in_line / found.rival,
+            }
             for late in (1, 4)
-            for count, (ideal, real) in machines(*DEEP, deep.times, message, staleness=late).items()
+            for count in range(1, len(widths))
+            for found in [on_machines(*DEEP, count, times, message, staleness=late)[0]]
         ],
     }
     finish_parts(arguments, result, print_rows_or_figures)

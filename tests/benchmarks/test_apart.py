@@ -27,16 +27,15 @@ def test_apart(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     assert [row["parcel"] for row in said["apart"]] == [1, 2, 1]
     for row in said["apart"]:
         assert row["equal"] is True
-        assert row["speed-up"] > 0
-        assert row["in line"] > 0
-        assert row["limit"] >= 1
+        assert min(row[what] for what in ("speed", "BLAS", "speed-up", "limit")) > 0
         assert 0 < row["communication"] < 1
         assert row["waiting"] > 0
         assert row["message ms"] > 0
     assert said["apart"][0]["message kB"] < said["apart"][2]["message kB"]
     assert said["all equal"] is True
-    assert said["best"]["speed-up"] == max(row["speed-up"] for row in said["apart"])
-    assert set(said["pays from"]) == {"speed_up", "in_line"}
+    assert said["best"]["speed"] == max(row["speed"] for row in said["apart"])
+    assert set(said["pays from"]) == {"speed", "blas", "speed_up"}
     assert [row["machines"] for row in said["machines"]] == [1, 2, 3, 1, 2, 3]
     for row in said["machines"]:
         assert row["with messages"] <= row["no delay"] + 1e-9
+        assert row["1F1B"] > 0
