@@ -149,7 +149,8 @@ class TestLedger:
             assert rows[name].work == pytest.approx(1), name
             assert rows[name].locks == ("forward", "update", "backward"), name
         assert rows["Red Box"].work == pytest.approx(1.78, abs=0.005)
-        assert rows["generator a layer"].work == rows["Red Box"].work
+        # its late fits guess again
+        assert rows["generator a layer"].work > rows["Red Box"].work
         assert rows["local loss"].locks == rows["generator"].locks == ("forward",)
         assert rows["direct feedback"].locks == ("forward", "update")
         assert rows["bottleneck generator"].work < rows["generator"].work
