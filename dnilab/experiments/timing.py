@@ -12,7 +12,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -155,15 +155,14 @@ def runner(
     return run
 
 
-def in_line(
-    widths: Sequence[int], batch: int, *, dtype: str = "float64", blas_threads: int = 1
-) -> Callable[[int], tuple[Span, ...]]:
+def in_line(widths: Sequence[int], batch: int, **how: Any) -> Callable[[int], tuple[Span, ...]]:
     """The reference of speeds: backpropagation of the same layers, one after the other, uncut.
 
-    ``blas_threads``: with as many as there are cores it is the second reference.
+    ``how``: ``dtype`` and ``blas_threads``, as for ``runner``; with as many of these as there are
+    cores it is the second reference.
     """
-    stack, program = timed_network(widths, dtype, cuts=()), orderings.backprop(1)
-    return runner(widths, batch, program, dtype=dtype, blas_threads=blas_threads, stack=stack)
+    stack = timed_network(widths, how.get("dtype", "float64"), cuts=())
+    return runner(widths, batch, orderings.backprop(1), stack=stack, **how)
 
 
 def groups_of(widths: Sequence[int], workers: int, *, staleness: int = 1) -> orderings.Groups:
