@@ -32,6 +32,7 @@ from dnilab.orderings import (
     check,
     even_cuts,
     even_groups,
+    ideal_timeline,
     module_times,
     one_forward_one_backward,
     pipeline,
@@ -316,9 +317,18 @@ def on_machines(
     rival = one_forward_one_backward(even_groups(own, count), MICRO_BATCHES)
     pieces = delays(widths, batch // MICRO_BATCHES, message, itemsize)
     found = Machines(
-        time_per_batch(backprop(layers), of_batch),
+        sum(module_times(backprop(layers), of_batch)),
         time_per_batch(program, steps, delays=late),
         time_per_batch(program, steps),
-        MICRO_BATCHES * time_per_batch(rival, of_piece, delays=pieces),
+        _turn(rival, of_piece, pieces),
     )
     return found, program, steps, late
+
+
+def _turn(program: Program, times: StepTimes, late: Delays) -> float:
+    """Seconds of a turn of a program that flushes its pipeline: all but the first are alike."""
+    ends = [
+        max(s.end for s in ideal_timeline(program, times, batches=batches, delays=late))
+        for batches in (2 * program.batches_per_turn, 3 * program.batches_per_turn)
+    ]
+    return ends[1] - ends[0]
