@@ -93,25 +93,13 @@ def noise(widths: Sequence[int], rows: int, dtype: str = "float64") -> Dataset:
     return Dataset("noise", "bits", x, y, x[:1], y[:1])
 
 
-def timed_network(
-    widths: Sequence[int],
-    dtype: str = "float64",
-    *,
-    guessing: bool = True,
-    cuts: Sequence[int] | None = None,
-) -> Stack:
-    """The network that is timed: tanh units and, if ``guessing``, linear generators that see h.
+def timed_network(widths: Sequence[int], dtype: str = "float64", **how: Any) -> Stack:
+    """The network that is timed: tanh units, and linear generators that see h.
 
-    ``cuts``: the layers above which it is cut into modules; None: every layer is one.
+    ``how``: what ``Stack.build`` takes: ``context=None`` for no generators, or ``cuts``.
     """
-    return Stack.build(
-        widths,
-        BinaryCrossEntropy(),
-        np.random.default_rng(1),
-        context=("h",) if guessing else None,
-        cuts=cuts,
-        dtype=np.dtype(dtype),
-    )
+    how = {"context": ("h",), "dtype": np.dtype(dtype), **how}
+    return Stack.build(widths, BinaryCrossEntropy(), np.random.default_rng(1), **how)
 
 
 def runner(
@@ -137,7 +125,11 @@ def runner(
     widths = tuple(widths)
     data = noise(widths, 4 * batch, dtype)
     guessing = any(step.op in ("forward_update", "forward_guess") for step in program.steps())
-    network = timed_network(widths, dtype, guessing=guessing) if stack is None else stack
+    network = (
+        timed_network(widths, dtype, context=("h",) if guessing else None)
+        if stack is None
+        else stack
+    )
     owners = orderings.check(program)
     execute = executor_for(executor, program)
     whole_number("blas_threads", blas_threads, 1)

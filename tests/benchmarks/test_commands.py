@@ -155,11 +155,24 @@ def test_staleness(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orderings, "compare", small)
     rows = orderings.staleness(1)
     late = [0, 1, 2, 4, 8]
-    assert [way.staleness for way in ran] == [*late, *late, 2, 4, 8] * 2
-    assert [r["staleness"] for r in rows if r["fits"] == "old error"] == [2, 4, 8] * 2
+    assert [way.staleness for way in ran] == [*late, *late, 1, 2, 4, 8] * 2
+    assert [r["staleness"] for r in rows if r["fits"] == "old error"] == [1, 2, 4, 8] * 2
     assert {way.ordering for way in ran} == {"pipeline"}
-    assert len(rows) == 26
+    assert len(rows) == 28
     assert all(row["seeds"] == 1 for row in rows)
+
+
+def test_batches_until_enough_bits_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orderings, "EPOCHS_UNTIL", {100: 2})
+    monkeypatch.setattr(orderings, "ENOUGH", 0.5)
+    rows = orderings.until(1)
+    assert [(row["staleness"], row["fits"]) for row in rows] == [
+        *((0, "prompt"), (1, "guess again"), (2, "guess again")),
+        *((1, "old error"), (2, "old error")),
+    ]
+    assert rows[0]["of those of prompt fits"] == "1.00"
+    monkeypatch.setattr(orderings, "ENOUGH", 1.1)
+    assert {row["batches"] for row in orderings.until(1)} == {"never"}
 
 
 # ---- what is compared is the same work -----------------------------------------------------------
