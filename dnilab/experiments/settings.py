@@ -205,7 +205,8 @@ class Settings(Table):
         """The layers above which a network of these widths is cut; None: all."""
         if not isinstance(self.cuts, int):
             return self.cuts
-        return orderings.even_cuts(widths, self.cuts, **self._of_signal)
+        again = self.ordering in LATE and self.staleness > 0 and self.guess_again is not False
+        return orderings.even_cuts(widths, self.cuts, guess_again=again, **self._of_signal)
 
     @property
     def _of_signal(self) -> dict[str, Any]:

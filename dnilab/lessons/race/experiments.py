@@ -190,7 +190,8 @@ def contestants(
     every = tuple(range(1, layers))  # a cut above every layer
     red = orderings.sequential(layers)
     costs = orderings.multiplications(widths, ("h", "y"))
-    shared = orderings.even_groups(orderings.module_times(red, costs), modules)
+    late = orderings.pipeline((range(1, layers + 1),), staleness=staleness)
+    shared = orderings.even_groups(orderings.module_times(late, costs), modules)
     found = [
         Contestant(IN_LINE, "wait", whole, executor="one thread"),
         Contestant(
