@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dnilab.checks import real_number
+from dnilab.pictures import style
 from dnilab.pictures.draw import headline, name_rows, place_axes, rect, text_width, write
-from dnilab.pictures.style import (
-    BLUE,
-    GROUND,
-    INK,
-    MUTED,
-    VERMILLION,
-    Fill,
-    Picture,
-    listing,
-    ratio_words,
-)
+from dnilab.pictures.style import GROUND, Fill, Picture, listing, ratio_words
 
-MEASURED = Fill("#8FC3E3", BLUE, width=1.0)
-IDEAL = Fill(GROUND, MUTED, width=1.0, hatch="///")
-LIMIT = Fill(VERMILLION, VERMILLION, width=0.0)
+MEASURED = Fill("#8FC3E3", style.BLUE, width=1.0)
+IDEAL = Fill(GROUND, style.MUTED, width=1.0, hatch="///")
+LIMIT = Fill(style.VERMILLION, style.VERMILLION, width=0.0)
 
 
 def ratios(
@@ -75,5 +66,5 @@ def ratios(
         at, align = (value - 7 * pixel, "right") if inside else (value + 7 * pixel, "left")
         ground = look.ground if inside else GROUND
         write(ax, at, row, ratio_words(value), align=align, ground=ground, zorder=5)
-    ax.axvline(1, color=INK, linestyle=(0, (4, 3)), linewidth=1.2)
+    ax.axvline(1, color=style.INK, linestyle=(0, (4, 3)), linewidth=1.2)
     return picture

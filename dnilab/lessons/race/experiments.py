@@ -228,12 +228,14 @@ def contestants(
 class Goal:
     """An accuracy to reach: the task and network of ``settings``, and how good is good enough.
 
-    ``score``: of a report, "class_error" or "bit_accuracy"; ``at``: the value to reach.
+    ``score``: of a report, "class_error" or "bit_accuracy"; ``at``: the value to reach.  ``every``:
+    batches between two looks.
     """
 
     settings: Settings
     score: str
     at: float
+    every: int = 1
 
     def network(self, data: Dataset) -> Network:
         """The layers, for this data."""
@@ -248,13 +250,11 @@ class Goal:
         return found <= self.at if self.score == "class_error" else found >= self.at
 
 
-def batches_to(
-    goal: Goal, one: Contestant, *, rate: float, seed: int, every: int = 1
-) -> float | None:
+def batches_to(goal: Goal, one: Contestant, seed: int, *, rate: float) -> float | None:
     """After how many batches of the settings' size a contestant first reaches the goal.
 
     The executor changes no bit, so this runs on one thread.  ``rate``: of modules and signals.
-    ``every``: batches between two looks.  None: not in the settings' epochs, or it diverged.
+    None: not in the settings' epochs, or it diverged.
 
     Raises ValueError if a batch can't be cut.
     """
@@ -268,7 +268,7 @@ def batches_to(
         batch_size=one.rows(settings.batch_size),
         epochs=settings.epochs,
         seed=seed,
-        report_every=every * one.micro_batches,
+        report_every=goal.every * one.micro_batches,
     )
     with closing(events):  # type: ignore[type-var]  # an iterator that can be closed
         for event in events:

@@ -236,7 +236,8 @@ EASY = Settings(bits=4, examples=48, test_examples=16, hidden=(20, 16), batch_si
 
 class TestBatchesTo:
     def to(self, name: str, at: float = 0.75, **how: Any) -> float | None:
-        goal = Goal(EASY.but(**how.pop("settings", {})), "bit_accuracy", at)
+        settings = EASY.but(**how.pop("settings", {}))
+        goal = Goal(settings, "bit_accuracy", at, how.pop("every", 1))
         one = everyone(goal.network(goal.settings.data()))[name]
         return batches_to(goal, one, **{"rate": 0.03, "seed": 3, **how})
 
