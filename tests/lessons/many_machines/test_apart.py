@@ -17,7 +17,7 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.orderings import random_case
+from benchmarks import orderings, race
 from dnilab.lessons.many_machines.training import Checkpointed, apart, cluster
 from dnilab.lessons.many_machines.training.apart import looked_at
 from dnilab.lessons.many_machines.training.checkpoint import load
@@ -78,12 +78,13 @@ def test_apart_and_one_thread_tell_the_same_and_end_the_same(client: Any, run: A
     assert many == one
 
 
+@pytest.mark.parametrize("cases", [orderings, race], ids=["any wiring", "the race"])
 @settings(max_examples=15)
 @given(seed=st.integers(0, 10**6))
-def test_any_wiring_and_any_signals(client: Any, seed: int) -> None:
-    program, stack, data, batch = random_case(seed)
+def test_random_programs(client: Any, cases: Any, seed: int) -> None:
+    program, stack, data, batch = cases.random_case(seed)
     assume(len(program.workers) <= PROCESSES)
-    event(f"{program.wires.signals[0]}, {len(program.workers)} workers")
+    event(f"{program.name}, {program.wires.signals[0]}, {len(program.workers)} workers")
     how = {"optimiser": Adam(0.01), "batch_size": batch, "epochs": 2, "report_every": 3}
     one, many = both_ways(client, stack, data, program, **how)
     assert many == one

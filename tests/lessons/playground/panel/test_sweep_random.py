@@ -107,8 +107,8 @@ class Sweeper(Reader):
         for place, drawn in part.map.cells.items():
             cell = part.shown.cells[place]
             there = sum(job.key in part.rows for job in cell.jobs)
-            if cell.refused:
-                assert drawn.words == "refused"
+            if cell.refused:  # one that was stopped at once has not come to it
+                assert drawn.words in ("refused", "not run")
             elif there == 0:
                 assert drawn.words == "not run"
             elif there < part.shown.seeds:
