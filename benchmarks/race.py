@@ -99,12 +99,12 @@ GOALS = {
 }
 
 
-def batch(rounds: int, seconds: float) -> list[dict[str, Any]]:
+def batch(every: list[int], rounds: int, seconds: float) -> list[dict[str, Any]]:
     rows = []
     for widths, size in SIZES:
         for dtype in ("float64", "float32"):
             network = Network(widths, dtype=dtype)
-            for modules in (2, 4):
+            for modules in every:
                 if modules < len(widths):
                     rows += _batch(network, size, modules, rounds, seconds)
     return rows
@@ -351,6 +351,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.25, help="of each way in each round")
+    parser.add_argument("--modules", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--programs", type=int, default=2000)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -359,7 +360,7 @@ def main() -> None:
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     result: dict[str, Any] = {}
     if "batch" in arguments.only:
-        result["batch"] = batch(*timed)
+        result["batch"] = batch(arguments.modules, *timed)
     if "ledger" in arguments.only:
         result["ledger"] = prices()
     if "accuracy" in arguments.only:

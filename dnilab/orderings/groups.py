@@ -129,7 +129,7 @@ def even_cuts(
     the signal at each cut costs.
     Raises ValueError unless 1 <= modules <= the number of layers.
     """
-    layers = len(widths) - 1
+    layers, fit = len(widths) - 1, "late_fit" if guess_again else "fit"
     whole_number("cuts", modules, 1, layers)
 
     def cost(first: int, end: int) -> float:
@@ -137,7 +137,6 @@ def even_cuts(
         cuts = [cut for cut in (first, end) if 0 < cut < layers]
         costs = multiplications(widths, cuts=cuts, **of_signal)
         k = 1 if first == 0 else 2
-        fit = "late_fit" if guess_again else "fit"
         return costs["forward_update", k] + costs.get((fit, k), 0.0)
 
     return _evenly(layers, modules, cost)[1:-1]

@@ -28,6 +28,8 @@ from dnilab.training.worker import Key, ParametersExploded, Worker, users_of_val
 _lock = threading.RLock()
 _users = 0
 _held: list[tuple[Any, int]] = []  # each library, and its number of threads before
+_switched = 0.005  # how often threads took turns before, in seconds
+SOON = 5e-4  # a thread that waits for the interpreter's lock asks for it ten times as often
 
 
 @lru_cache(maxsize=1)
@@ -49,10 +51,15 @@ def _set(library: Any, number: int) -> None:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS at one thread.  The setting is the process's: the last one out restores it."""
-    global _users, _held
+    """Hold BLAS at one thread, and let threads take turns soon.
+
+    Both settings are the process's: the last one out restores them.
+    """
+    global _users, _held, _switched
     with _lock:
         if _users == 0:
+            _switched = sys.getswitchinterval()
+            sys.setswitchinterval(min(_switched, SOON))
             _held = [(library, library.num_threads) for library in _libraries(len(sys.modules))]
             for library, _ in _held:
                 _set(library, 1)
@@ -66,6 +73,7 @@ def one_blas_thread() -> Iterator[None]:
                 for library, number in _held:
                     _set(library, number)
                 _held = []
+                sys.setswitchinterval(_switched)
 
 
 @contextmanager

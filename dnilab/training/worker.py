@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from time import perf_counter_ns
 from typing import Any, TypeAlias
 
@@ -338,24 +337,18 @@ def pull(k: int, tools: Tools) -> Action:
     return act
 
 
-def update(k: int, tools: Tools) -> Action:
-    """Update module k with what backward or pull found."""
-    take, apply = tools.store.pop, tools.updates[k, "body"]
+def update(k: int, tools: Tools, over: int = 1) -> Action:
+    """Update module k with what backward or pull found.
 
-    def act(t: int) -> None:
-        apply(*take(("grads", k, t)))
-
-    return act
-
-
-def update_over(k: int, tools: Tools, over: int) -> Action:
-    """Update module k with the mean gradient of several batches, added up in their order.
-
-    The first one of a run may have fewer: there are none from before the first batch.
+    ``over`` several batches: with their mean gradient, added up in their order.  The first one of
+    a run may have fewer: there are none from before the first batch.
     """
     take, apply = tools.store.pop, tools.updates[k, "body"]
 
     def act(t: int) -> None:
+        if over == 1:
+            apply(*take(("grads", k, t)))
+            return
         found = [take(("grads", k, each)) for each in range(max(0, t - over + 1), t + 1)]
         sums = [add_up(of) for of in zip(*(grads for grads, _ in found), strict=True)]
         apply(sums, sum(rows for _, rows in found))
@@ -404,7 +397,7 @@ def late_fit_input(k: int, tools: Tools) -> Action:
     return fit_input(k, tools, again=True)
 
 
-ACTIONS: dict[str, Callable[[int, Tools], Action]] = {
+ACTIONS: dict[str, Callable[..., Action]] = {
     "forward_update": forward_update,
     "fit": fit,
     "late_fit": late_fit,
@@ -519,9 +512,8 @@ class Worker:
         for step in steps:
             known = (step.op, step.module, step.alone, step.over)
             if known not in self._actions:
-                several = partial(update_over, over=step.over)
-                make = ACTIONS[step.op] if step.over == 1 else several
-                action = make(step.module, self)
+                several = {"over": step.over} if step.over > 1 else {}
+                action = ACTIONS[step.op](step.module, self, **several)
                 if step.alone:
                     action = self.start_alone(action, step.op, step.module)
                 needs, _ = flow_of(step, wiring)

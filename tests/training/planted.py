@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -102,11 +103,11 @@ def blas_threads() -> list[int]:
 
 @contextmanager
 def nothing_left() -> Iterator[None]:
-    """Afterwards there are as many threads as before, and BLAS has its two threads again.
+    """Afterwards there are as many threads as before, which take turns as often as before.
 
-    Two, since with one there would be nothing to restore.
+    And BLAS has its two threads again: two, since with one there would be nothing to restore.
     """
-    before = set(threading.enumerate())
+    before, turns = set(threading.enumerate()), sys.getswitchinterval()
     with threadpool_limits(2, user_api="blas"):
         assert set(blas_threads()) == {2}, "set by another thread, which lives on"
         try:
@@ -115,6 +116,7 @@ def nothing_left() -> Iterator[None]:
             left = [t.name for t in threading.enumerate() if t not in before]
             assert left == []
             assert set(blas_threads()) == {2}
+            assert sys.getswitchinterval() == turns
 
 
 def usable(stack: Stack) -> bool:

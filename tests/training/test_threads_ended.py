@@ -330,6 +330,7 @@ def test_two_runs_that_overlap_restore_blas_with_the_last_of_them() -> None:
         assert set(blas_threads()) == {1}
         in_time(first.close)  # type: ignore[attr-defined]
         assert set(blas_threads()) == {1}
+        assert sys.getswitchinterval() == one_thread.SOON  # threads take turns sooner
         next(second)
         in_time(second.close)  # type: ignore[attr-defined]
         assert set(blas_threads()) == {2}
