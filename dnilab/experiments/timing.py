@@ -11,7 +11,7 @@ import os
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,6 +25,7 @@ from dnilab.training import Span
 from dnilab.training.one_thread import blas_threads as held_at
 from dnilab.training.train import Executor, executor_for, make_workers
 
+REST = 0.15  # seconds: BLAS threads spin on for a while, and the next one must not pay for it
 RATE = 1e-3  # slow enough that noise never diverges
 SLOW = SGD(RATE)
 Placed = TypeVar("Placed", Span, orderings.Slot)
@@ -69,6 +70,7 @@ def rounds_of(
             start = perf_counter()
             run(repetitions[name])
             times[name] = (perf_counter() - start) / repetitions[name]
+            sleep(getattr(run, "rest", 0.0))
         yield times
 
 
@@ -144,6 +146,7 @@ def runner(
                 spans = at.spans
         return spans
 
+    run.rest = REST * (blas_threads > 1)  # type: ignore[attr-defined]
     return run
 
 

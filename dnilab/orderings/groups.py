@@ -46,12 +46,10 @@ def multiplications(
         costs["forward", k] = costs["forward_keep", k] = product
         # dW and dx of each layer; but dx of the first only where somebody below is told it
         told_nobody = k == 1 or signal in ("readout", "feedback")
-        costs["backward", k] = 2 * product - told_nobody * n_in * widths[a + 1]
         costs["backward_weights", k] = product
-        costs["backward_input", k] = costs["backward", k] - product
-        costs["pull", k] = costs["backward", k]
-        costs["update", k] = 0
-        guess = 0
+        costs["backward_input", k] = product - told_nobody * n_in * widths[a + 1]
+        costs["backward", k] = costs["pull", k] = product + costs["backward_input", k]
+        costs["update", k] = guess = 0
         if b < last and signal == "generator":
             seen = {"h": n_out, "h_norm": n_out, "x": inputs, "y": outputs}
             sizes = [sum(seen[part] for part in context), *generator_hidden, n_out]

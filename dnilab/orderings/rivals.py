@@ -14,8 +14,6 @@ from dnilab.checks import true_or_false, whole_number
 from dnilab.orderings.groups import Groups, check_groups
 from dnilab.orderings.steps import Program, Step, chain
 
-MOST_MICRO_BATCHES = 1000
-
 
 def micro_batched(modules: int, micro_batches: int) -> Program:
     """Backpropagation in line over micro-batches: gradients are added up, then one update.
@@ -126,7 +124,7 @@ def late_feedback(groups: Sequence[Sequence[int]], *, staleness: int = 1) -> Pro
 
 def _checked(groups: Sequence[Sequence[int]], micro_batches: int) -> tuple[Groups, int]:
     checked = check_groups(groups, sum(len(group) for group in groups))
-    return checked, whole_number("micro_batches", micro_batches, 1, MOST_MICRO_BATCHES)
+    return checked, whole_number("micro_batches", micro_batches, 1, 1000)
 
 
 def _one_up_one_down(

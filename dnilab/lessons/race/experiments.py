@@ -151,7 +151,12 @@ class Contestant:
             stack=self.stack(network, np.random.default_rng(1)),
             optimiser=optimiser,
         )
-        return lambda n: run(n * self.micro_batches)
+
+        def batches(n: int) -> Any:
+            return run(n * self.micro_batches)
+
+        batches.rest = run.rest  # type: ignore[attr-defined]
+        return batches
 
 
 def contestants(
