@@ -312,12 +312,17 @@ def on_workers(draw: random.Random, program: Program) -> Program:
     return replace(program, workers=tuple(worker for worker in workers if worker))
 
 
-def bits(count: int) -> dict[str, Any]:
-    """Run each random program on one thread and on threads; count what differs."""
+def bits(
+    count: int, case: Callable[[int], tuple[Program, Stack, Any, int]] = random_case
+) -> dict[str, Any]:
+    """Run each random program on one thread and on threads; count what differs.
+
+    ``case(seed)`` draws a program, a network for it, rows and a batch size.
+    """
     before = threading.active_count()
     equal = 0
     for seed in range(count):
-        program, stack, data, batch = random_case(seed)
+        program, stack, data, batch = case(seed)
         other = stack.copy()
         for network, name in ((stack, "one thread"), (other, "threads")):
             for _ in train(

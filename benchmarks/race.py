@@ -17,7 +17,7 @@ Contestants take turns in one process; ratios are of medians.  Run it on a quiet
 from __future__ import annotations
 
 import random
-import threading
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import orderings
 from benchmarks.harness import finish_parts, options
 from dnilab.experiments import Settings
 from dnilab.experiments.timing import cores, noise, step_times
@@ -55,7 +56,6 @@ from dnilab.orderings import (
     pipeline,
     zero_bubble,
 )
-from dnilab.training import train
 from dnilab.training.one_thread import one_thread
 
 SIZES: tuple[tuple[tuple[int, ...], int], ...] = (
@@ -323,26 +323,15 @@ def random_case(seed: int) -> tuple[Program, Stack, Any, int]:
 
 
 def bits(count: int) -> dict[str, Any]:
-    """Run each random program on one thread and on threads; count what differs."""
-    before, equal = threading.active_count(), 0
-    of: dict[str, int] = {}
-    for seed in range(count):
-        program, stack, data, size = random_case(seed)
-        of[program.name] = of.get(program.name, 0) + 1
-        other = stack.copy()
-        for network, name in ((stack, "one thread"), (other, "threads")):
-            for _ in train(
-                network, data, program, optimiser=Adam(1e-2), batch_size=size, epochs=2,
-                executor=name,
-            ):  # fmt: skip
-                pass
-        equal += all(map(np.array_equal, stack.thetas, other.thetas))
-    return {
-        "programs": count,
-        "equal_to_the_last_bit": equal,
-        "threads_left": threading.active_count() - before,
-        **of,
-    }
+    """Random programs of the contestants on threads and on one thread; how many of each."""
+    of: Counter[str] = Counter()
+
+    def case(seed: int) -> tuple[Program, Stack, Any, int]:
+        drawn = random_case(seed)
+        of[drawn[0].name] += 1
+        return drawn
+
+    return {**orderings.bits(count, case), **of}
 
 
 def main() -> None:
