@@ -91,6 +91,8 @@ class Settings(Table):
     # Into modules: how many, cut evenly by the cost model; or the layers that are cut above; None:
     # a layer a module
     cuts: int | tuple[int, ...] | None = setting(None, _cuts)
+    # modules that keep their random start, from the first on: the control of what they add
+    frozen: int = setting(0, whole(0))
     activation: str = setting("tanh", among(ACTIVATIONS), "Activation", [*ACTIVATIONS])
     batch_norm: bool = setting(False, true_or_false, "Batch normalisation")
     # None: the cross-entropy that fits the task
@@ -147,6 +149,8 @@ class Settings(Table):
             self.refuse("cuts", f"1 to {layers} modules, as many as there are layers")
         if isinstance(self.cuts, tuple) and self.cuts and self.cuts[-1] >= layers:
             self.refuse("cuts", f"layers 1 to {layers - 1}: a cut is above a layer, below another")
+        if self.frozen >= self.modules:
+            self.refuse("frozen", f"0 to {self.modules - 1}: the top module learns")
         if self.ordering in GROUPED and self.workers > self.modules:
             self.refuse("workers", f"1 to {self.modules}, the number of modules")
         if self.ordering == "complete unlock":
@@ -185,9 +189,10 @@ class Settings(Table):
 
     @property
     def name(self) -> str:
-        """A short name: the way, and how many modules there are if layers share them."""
+        """A short name: the way; how many modules, if layers share them; how many are frozen."""
         modules = f", {self.modules} module{'s' if self.modules > 1 else ''}"
-        return self.way if self.cuts is None else self.way + modules
+        frozen = f", frozen up to {self.frozen}" if self.frozen else ""
+        return self.way + ("" if self.cuts is None else modules) + frozen
 
     @property
     def modules(self) -> int:
@@ -248,6 +253,7 @@ class Settings(Table):
             generator_hidden=self.generator_hidden,
             readout_hidden=self.readout_hidden,
             fixed_feedback=self.ordering == "feedback alignment",
+            frozen=self.frozen,
             input_hidden=self.input_hidden if self.ordering == "complete unlock" else None,
             dtype=np.dtype(self.dtype),
         )

@@ -265,18 +265,23 @@ class Chain(Layer):
     ``y, pullback = chain(x)``: x (batch, width in), y (batch, width out).
     ``dx, grads = pullback(dy)``: one flat gradient for each entry of ``thetas``.  If the first
     layer hears several things, so does the chain.
+
+    ``frozen``: it keeps its parameters as they are, and has none to learn.
     """
 
     puts_off = True
 
-    def __init__(self, layers: Sequence[Any]) -> None:
+    def __init__(self, layers: Sequence[Any], *, frozen: bool = False) -> None:
         if not layers:
             raise ValueError("layers is empty; it accepts one layer or more")
         self.layers = tuple(layers)
+        self.frozen = frozen
 
     @property
     def thetas(self) -> list[np.ndarray]:
-        """The parameter vectors of the layers that have any, first layer first."""
+        """The parameter vectors of the layers that have any, first layer first; none if frozen."""
+        if self.frozen:
+            return []
         return [theta for layer in self.layers for theta in layer.thetas]
 
     def __call__(self, *heard: Any) -> tuple[np.ndarray, Pullback]:
@@ -295,7 +300,7 @@ class Chain(Layer):
                 *down, grad = pullbacks[i](dy, want_dx or i > 0, *puts_off)
                 dy = down[0]
                 grads[:0] = grad
-            return *down, grads
+            return *down, ([] if self.frozen else grads)
 
         return y, pullback
 
@@ -315,7 +320,7 @@ class Chain(Layer):
 
     def copy(self, dtype: Any = None) -> Chain:
         """An independent copy, in another dtype if one is given."""
-        return Chain([layer.copy(dtype) for layer in self.layers])
+        return Chain([layer.copy(dtype) for layer in self.layers], frozen=self.frozen)
 
 
 def check_shapes(output: np.ndarray, y: np.ndarray) -> None:

@@ -350,6 +350,7 @@ class Stack:
         readout_hidden: Sequence[int] = (),
         input_hidden: Sequence[int] | None = None,
         fixed_feedback: bool = False,
+        frozen: int = 0,
         dtype: Any = np.float64,
     ) -> Stack:
         """A stack of dense layers, cut into modules; ``widths`` (24, 128, 64, 12) has three layers.
@@ -364,6 +365,7 @@ class Stack:
         With ``input_hidden``, each module but the first gets an input model with hidden layers of
         these widths (normalised if ``batch_norm``); its last layer starts at zero.
         ``fixed_feedback``: gradients go back through fixed random matrices (feedback alignment).
+        ``frozen``: so many modules, from the first on, keep their random start; the top is none.
 
         The bodies draw from ``rng`` before all else does, so the same seed gives the same weights
         whatever the cuts and signals.
@@ -382,7 +384,11 @@ class Stack:
         layers = _dense_layers(widths, activation, batch_norm, rng, dtype)
         if fixed_feedback:
             layers = [[_with_fixed_feedback(one, rng) for one in of] for of in layers]
-        bodies = [Chain([one for of in layers[a:b] for one in of]) for a, b in pairwise(edges)]
+        checks.whole_number("frozen", frozen, 0, len(edges) - 2)
+        bodies = [
+            Chain([one for of in layers[a:b] for one in of], frozen=k < frozen)
+            for k, (a, b) in enumerate(pairwise(edges))
+        ]
         ends = [widths[edge] for edge in edges[1:-1]]  # the widths at the cuts
         if signals is None:
             signals = "truth" if context is None else "generator"

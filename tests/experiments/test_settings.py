@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnilab.experiments import Settings
+from dnilab.experiments.settings import ORDERINGS
 from dnilab.network import SGD, Adam, Momentum
 from dnilab.orderings import backprop, last_layer_only, sequential
 
@@ -23,6 +24,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "test_examples": [0, 1.5, None],
     "inputs": ["grey", None, 0],
     "hidden": [128, "128", (0,), (128, 64.0), (128, None), None, ("128",)],
+    "frozen": [-1, 1.0, None, True, "2", 3],
     "activation": ["gelu", None, ("tanh",)],
     "batch_norm": [1, "yes", None],
     "loss": ["hinge", 0, "softmax cross-entropy"],  # the last one: not for several bits
@@ -76,6 +78,8 @@ def test_out_of_range(field: str, value: Any) -> None:
         ({"batch_norm": True, "probe_rows": 1}, "probe_rows is 1; .* accepts 0, or 2 or more"),
         ({"examples": 20}, "batch_size is 32; it accepts 1 to 20, the number of examples"),
         ({"ordering": "pipeline", "workers": 4}, "workers is 4; it accepts 1 to 3"),
+        ({"frozen": 3}, "frozen is 3; it accepts 0 to 2: the top module learns"),
+        ({"frozen": 2, "cuts": 2}, "frozen is 2; it accepts 0 to 1: the top module learns"),
         (
             {"ordering": "pipeline", "batches_per_turn": 3, "staleness": 2},
             "batches_per_turn is 3; it accepts 1 to 2, the staleness",
@@ -96,6 +100,7 @@ def test_fields_that_do_not_go_together(values: dict[str, Any], says: str) -> No
         {"bits": 64},
         {"hidden": ()},
         {"hidden": [5, 6]},
+        {"frozen": 2},
         {"hidden": np.array([5, 6])},
         {"context": "h"},
         {"context": ["x", "h_norm"]},
@@ -270,3 +275,21 @@ def test_any_value_is_taken_or_refused_in_words(field: str, value: Any) -> None:
     else:
         settings.program(settings.data() if settings.ordering == "pipeline" else None)
         settings.optimisers()
+
+
+@pytest.mark.parametrize("ordering", ORDERINGS)
+def test_frozen_modules_keep_their_start_and_the_others_learn(ordering: str) -> None:
+    small = {"bits": 4, "examples": 40, "test_examples": 10, "batch_size": 10, "epochs": 1}
+    settings = Settings(ordering=ordering, hidden=(6, 5, 4), frozen=2, batch_norm=True, **small)
+    if ordering in ("sparse", "sparse backprop"):
+        settings = settings.but(p=1.0)
+    stack, events = settings.start()
+    every = [layer.theta for module in stack.modules for layer in module.body.layers]
+    every = [theta for theta in every if theta.size]
+    before = [theta.copy() for theta in every]
+    list(events)
+    changed = [not np.array_equal(*pair) for pair in zip(before, every, strict=True)]
+    # dense and norm of each module below the top
+    learns = [ordering != "last layer only"] * 2
+    assert changed == [False] * 4 + learns + [True]
+    assert settings.name.endswith(", frozen up to 2")

@@ -62,6 +62,7 @@ LAYERS = [
     layer("Tanh", lambda rng: Tanh()),
     layer("ReLU", lambda rng: ReLU()),
     layer("Chain", some_chain, N_OUT),
+    layer("Chain that is frozen", lambda rng: Chain(some_chain(rng).layers, frozen=True), N_OUT),
     layer("Chain of one", lambda rng: Chain([Tanh()])),
     layer("Chain that starts without parameters", lambda rng: Chain([ReLU(), BatchNorm(N_IN)])),
     layer("Module", lambda rng: Module(some_chain(rng)), N_OUT),
