@@ -224,25 +224,25 @@ class Chart:
                 text += f" ({say(s.low[-1])} to {say(s.high[-1])})"
             return text if s.x[-1] == last else f"{text} at {self.xlabel} {style.number(s.x[-1])}"
 
-        order = sorted(settled, key=lambda s: s.end, reverse=self.better != "lower")
-        lead = order[0]
-        if len(order) == 1:
-            return f"{lead.label} goes from {say(lead.mean[0])} to {value(lead)}"
-        runner = order[1]
+        if len(settled) == 1:
+            return f"{settled[0].label} goes from {say(settled[0].mean[0])} to {value(settled[0])}"
+        order = list(settled)
+        if self.better:  # else they may be different measures, and none is ahead
+            order.sort(key=lambda s: s.end, reverse=self.better == "higher")
+        ends = [f"{s.label} {value(s)}" for s in order]
+        if not self.better:
+            return f"At the end: {', '.join(ends)}"
+        lead, runner = order[:2]
+        then = f"; then {', '.join(ends[2:])}" if ends[2:] else ""
         if say(lead.end) == say(runner.end):
-            text = f"At the end {lead.label} and {runner.label} are level with {value(lead)}"
-        else:
-            gap = abs(lead.end - runner.end)
-            points = f"{100 * gap:.2g} percentage points" if self.percent else style.number(gap)
-            text = (
-                f"At the end {lead.label} is {'low' if self.better == 'lower' else 'high'}est "
-                f"with {value(lead)}, by {points} from {runner.label} with {value(runner)}"
-            )
-            overlap = lead.low[-1] <= runner.high[-1] and runner.low[-1] <= lead.high[-1]
-            if overlap and lead.seeds > 1 and runner.seeds > 1:
-                text += "; the bands of these two overlap"
-        rest = [f"{s.label} with {value(s)}" for s in order[2:]]
-        return text + (f"; then {style.listing(rest)}" if rest else "")
+            return f"At the end {lead.label} and {runner.label} are level at {value(lead)}{then}"
+        gap = abs(lead.end - runner.end)
+        points = f"{100 * gap:.2g} percentage points" if self.percent else style.number(gap)
+        overlap = lead.low[-1] <= runner.high[-1] and runner.low[-1] <= lead.high[-1]
+        both = (
+            "; the bands of these two overlap" if overlap and lead.seeds > 1 < runner.seeds else ""
+        )
+        return f"At the end {ends[0]} is {points} ahead of {ends[1]}{both}{then}"
 
     def axes(self, picture: style.Picture, drawn: Sequence[Summary], room: float | None) -> Axes:
         """Headline and empty axes; ``room``: pixels on the right, None for a legend above."""

@@ -144,17 +144,6 @@ def look(number: int) -> LineLook:
     return LOOKS[number % len(LOOKS)]
 
 
-def luminance(color: str) -> float:
-    """Relative luminance of ``"#rrggbb"``, from 0 (black) to 1 (white), as WCAG 2 defines it.
-
-    >>> luminance("#FFFFFF"), round(luminance(BLUE), 3)
-    (1.0, 0.152)
-    """
-    parts = (int(color[n : n + 2], 16) / 255 for n in (1, 3, 5))
-    r, g, b = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b
-
-
 def encode_png(rgba: np.ndarray) -> bytes:
     """PNG of an array (height, width, 4) of bytes.
 

@@ -130,7 +130,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Table:
-    """Text in rows and columns. Shows as Markdown on a page, as aligned text elsewhere."""
+    """Text in rows and columns. A page shows it as Markdown; elsewhere that reads as it is."""
 
     head: tuple[str, ...]
     body: tuple[tuple[str, ...], ...]
@@ -142,29 +142,19 @@ class Table:
                 said = f"body has a row of {len(row)} cells"
                 raise ValueError(f"{said}; it accepts {len(self.head)}, as in the head")
 
-    def markdown(self) -> str:
-        """A pipe table, numbers to the right, the caption above."""
-        lines = [self.caption, ""] if self.caption else []
-        escape = [[cell.replace("|", "\\|") for cell in row] for row in (self.head, *self.body)]
-        lines.append("| " + " | ".join(escape[0]) + " |")
-        lines.append("|" + "|".join(["---"] + ["---:"] * (len(self.head) - 1)) + "|")
-        lines += ["| " + " | ".join(row) + " |" for row in escape[1:]]
-        return "\n".join(lines)
+    def __repr__(self) -> str:
+        """A pipe table, columns aligned and numbers to the right, the caption above."""
+        rows = [[cell.replace("|", "\\|") for cell in row] for row in (self.head, *self.body)]
+        first, *others = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            f"| {' | '.join([r[0].ljust(first), *map(str.rjust, r[1:], others)])} |" for r in rows
+        ]
+        lines.insert(
+            1, f"|{'|'.join(['-' * (first + 2), *('-' * (n + 1) + ':' for n in others)])}|"
+        )
+        return "\n".join([*([self.caption, ""] if self.caption else []), *lines])
 
-    def __str__(self) -> str:
-        rows = [self.head, *self.body]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(self.head))]
-        lines = [self.caption] if self.caption else []
-        for row in rows:
-            cells = [row[0].ljust(widths[0])]
-            cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-            lines.append("  ".join(cells).rstrip())
-        rule = "-" * max(len(line) for line in lines[-len(rows) :])
-        lines.insert(len(lines) - len(self.body), rule)
-        return "\n".join(lines)
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return {"text/plain": str(self), "text/markdown": self.markdown()}
+    _repr_markdown_ = __repr__
 
 
 def table(results: Results) -> Table:

@@ -77,16 +77,21 @@ def test_who_leads_and_by_how_much():
         percent=True,
     )
     assert words == (
-        "Test error against epoch, from 1 to 2. At the end A is lowest with 20.0 % (10.0 % to "
-        "30.0 %), by 30 percentage points from B with 50.0 % (40.0 % to 60.0 %); then C with "
-        "80.0 % (80.0 % to 80.0 %). Mean of 2 seeds, band from the lowest to the highest."
+        "Test error against epoch, from 1 to 2. At the end A 20.0 % (10.0 % to 30.0 %) is 30 "
+        "percentage points ahead of B 50.0 % (40.0 % to 60.0 %); then C 80.0 % (80.0 % to "
+        "80.0 %). Mean of 2 seeds, band from the lowest to the highest."
     )
 
 
-def test_the_direction_of_better_decides_who_is_named_first():
+def test_the_direction_of_better_decides_who_is_ahead():
     low, high = Series("low", [0, 1], [1, 1]), Series("high", [0, 1], [2, 3])
-    assert "low is lowest with 1, by 2 from high with 3" in say(low, high, better="lower")
-    assert "high is highest with 3, by 2 from low with 1" in say(low, high, better="higher")
+    assert "low 1 is 2 ahead of high 3" in say(low, high, better="lower")
+    assert "high 3 is 2 ahead of low 1" in say(low, high, better="higher")
+
+
+def test_nobody_is_ahead_where_no_end_is_better():
+    loss, size = Series("loss", [0, 1], [1, 1]), Series("size", [0, 1], [2, 3])
+    assert "At the end: size 3, loss 1." in say(size, loss, better=None)
 
 
 def test_bands_that_overlap_are_said():
@@ -98,7 +103,7 @@ def test_bands_that_overlap_are_said():
 
 def test_a_tie_is_called_a_tie():
     words = say(Series("A", [0, 1], [1, 0.2]), Series("B", [0, 1], [1, 0.2000001]))
-    assert "At the end A and B are level with 0.2" in words
+    assert "At the end A and B are level at 0.2" in words
 
 
 def test_one_line_is_told_from_start_to_end():

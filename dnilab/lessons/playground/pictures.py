@@ -249,6 +249,17 @@ def draw_map(
     return picture
 
 
+def luminance(color: str) -> float:
+    """Relative luminance of ``"#rrggbb"``, from 0 (black) to 1 (white), as WCAG 2 defines it.
+
+    >>> luminance("#FFFFFF"), round(luminance("#0072B2"), 3)
+    (1.0, 0.152)
+    """
+    parts = (int(color[n : n + 2], 16) / 255 for n in (1, 3, 5))
+    r, g, b = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
 def _draw(ax: Any, at: Place, lines: tuple[str, str], goodness: float) -> None:
     """One cell; ``goodness``: 0 for the worst of the map, 1 for the best, NaN without a score."""
     (i, j), (upper, lower) = at, lines
@@ -257,7 +268,7 @@ def _draw(ax: Any, at: Place, lines: tuple[str, str], goodness: float) -> None:
         color, size = to_hex(colormaps["cividis"](goodness)), style.FONT_SIZE
         # On every colour the better of the two has a contrast of 4.5 to 1 or more.
         look = style.Fill(
-            color, style.GROUND, style.BLACK if style.luminance(color) > 0.179 else style.GROUND
+            color, style.GROUND, style.BLACK if luminance(color) > 0.179 else style.GROUND
         )
     elif upper == WAITING:
         look = style.Fill(style.GROUND, style.GROUND, style.MUTED)
