@@ -1,6 +1,6 @@
 """A generator after each convolution: dense or convolutional, with the labels and without.
 
-    python -m benchmarks.convolutions [--json] [--seeds 5] [--channels 16 32 64]
+    python -m benchmarks.convolutions [--json] [--seeds 5] [--first-seed 0] [--channels 16 32 64]
 
 Scanned digits as images of 8 x 8 pixels; three convolutions with windows of 3 x 3, two pixels
 apart, batch normalisation over channels, ReLU; a dense layer on top; Adam 2e-3, batch 32, 30
@@ -14,7 +14,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from benchmarks.harness import finish, options
+from benchmarks.harness import finish, seeded, seeds_of
 from dnilab.experiments import compare, summary
 from dnilab.lessons.convolutions.experiments import ConvolutionSettings
 
@@ -32,8 +32,7 @@ def trainings(base: ConvolutionSettings) -> list[ConvolutionSettings]:
 
 
 def main() -> None:
-    parser = options(__doc__)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser = seeded(__doc__, 5)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--channels", type=int, nargs="+", default=[16, 32, 64])
     arguments = parser.parse_args()
@@ -43,7 +42,7 @@ def main() -> None:
         for settings in trainings(base):
             began = perf_counter()
             # reports only at the start and at the end: they are not what is measured
-            (runs,) = compare([settings], seeds=range(arguments.seeds), report_every=10**9)
+            (runs,) = compare([settings], seeds=seeds_of(arguments), report_every=10**9)
             mean, spread = summary(runs, "class_error")
             rows.append(
                 {

@@ -1,6 +1,7 @@
 """Deeper networks on the digits: synthetic gradients at 3 to 6 layers, sparse, and unlocked.
 
     python -m benchmarks.depth [--json] [--only PART ...] [--seeds 5] [--fewer-seeds 3]
+        [--first-seed 0]
 
 64-128-...-128-10, ReLU, Adam 1e-3, batch 32, 60 epochs; error in percent on 360 unseen images,
 mean and standard deviation over seeds, fewer of them without batch normalisation and where
@@ -28,7 +29,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.harness import finish, options
+from benchmarks.harness import finish, seed_by_seed, seeded, seeds_of
 from dnilab.experiments import Settings, run
 from dnilab.lessons.update_orderings.experiments.depth import (
     AT_THE_END,
@@ -87,8 +88,11 @@ class Pooled:
 
 
 def rows_of(part: str, column: str, table: Table) -> list[dict[str, Any]]:
-    """A table as rows to print: percent, over the seeds that did not diverge."""
-    rows = []
+    """A table as rows to print: percent, over the seeds that did not diverge.
+
+    Beside each, on how many seeds it is better than backpropagation, where that is in the table.
+    """
+    rows, exact = [], table.get("backprop")
     for way, columns in table.items():
         for at, errors in columns.items():
             values = 100 * np.array(errors)
@@ -103,6 +107,7 @@ def rows_of(part: str, column: str, table: Table) -> list[dict[str, Any]]:
                     "worst": round(float(left.max()), 2) if left.size else None,
                     "seeds": len(values),
                     "diverged": int(len(values) - left.size),
+                    "beside backprop": seed_by_seed(errors, exact[at], lower=True) if exact else "",
                 }
             )
     return rows
@@ -129,15 +134,14 @@ def waiting(epochs: int) -> dict[str, Any]:
 
 def main() -> None:
     parts = ("depth", "sparse", "unlocked", "waiting")
-    parser = options(__doc__)
+    parser = seeded(__doc__, 5)
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--fewer-seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--chances", type=float, nargs="+", default=CHANCES, help="p, if sparse")
     arguments = parser.parse_args()
-    seeds, few = range(arguments.seeds), range(arguments.fewer_seeds)
+    seeds, few = seeds_of(arguments), seeds_of(arguments, arguments.fewer_seeds)
     epochs = arguments.epochs
     began = perf_counter()
     rows: list[dict[str, Any]] = []

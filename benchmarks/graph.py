@@ -1,6 +1,6 @@
 """Graphs and clocks: accuracy with and without gradients that are communicated.
 
-    python -m benchmarks.graph [--json] [--seeds 3] [--windows 2000]
+    python -m benchmarks.graph [--json] [--seeds 3] [--first-seed 0] [--windows 2000]
 
 Two networks with different clocks.  A sees and names a scanned digit at each tick; after every
 ``period`` ticks it sends a message to B, which is asked how many of these digits were odd (or
@@ -15,13 +15,12 @@ All figures in percent, mean and standard deviation over seeds.
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.harness import finish, options, print_table
+from benchmarks.harness import finish, print_table, seeded, seeds_of
 from dnilab.experiments import Run, compare
 from dnilab.lessons.any_graph.experiments import (
     CLOCK_METHODS,
@@ -106,11 +105,10 @@ def graphs(seeds: range) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser: argparse.ArgumentParser = options(__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = seeded(__doc__, 3)
     parser.add_argument("--windows", type=int, default=2000)
     arguments = parser.parse_args()
-    seeds = range(arguments.seeds)
+    seeds = seeds_of(arguments)
     with threadpool_limits(1):
         base = ClockSettings(windows=arguments.windows, report_every=arguments.windows)
         of_clocks = [

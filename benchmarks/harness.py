@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 from dnilab.experiments.timing import cores
 
@@ -23,7 +24,15 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": platform.machine(),
+        "blas": kernels(),
     }
+
+
+def kernels() -> str:
+    """The BLAS that NumPy runs, and for which processor: OPENBLAS_CORETYPE picks another."""
+    blas = [lib for lib in threadpool_info() if lib["user_api"] == "blas"]
+    parts = (f"{lib['internal_api']} {lib.get('architecture', '')}".strip() for lib in blas)
+    return ", ".join(dict.fromkeys(parts)) or "unknown"
 
 
 def options(description: str | None) -> argparse.ArgumentParser:
@@ -31,6 +40,30 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
+
+
+def seeded(description: str | None, seeds: int) -> argparse.ArgumentParser:
+    """The command line of a benchmark of what is learned, by default over so many seeds."""
+    parser = options(description)
+    parser.add_argument("--seeds", type=int, default=seeds, help=f"how many (default: {seeds})")
+    parser.add_argument("--first-seed", type=int, default=0, help="the others follow (default: 0)")
+    return parser
+
+
+def seeds_of(arguments: argparse.Namespace, count: int | None = None) -> range:
+    """The seeds that were asked for, or the first ``count`` of them."""
+    first = arguments.first_seed
+    return range(first, first + (arguments.seeds if count is None else count))
+
+
+def seed_by_seed(values: Sequence[float], reference: Sequence[float], *, lower: bool) -> str:
+    """On how many seeds a way is better than the reference: "3 better, 1 level, 1 worse".
+
+    ``lower``: whether a lower value is better.  A NaN, of a run that diverged, is worse.
+    """
+    gaps = np.subtract(reference, values) * (1 if lower else -1)
+    better, level = int((gaps > 0).sum()), int((gaps == 0).sum())
+    return f"{better} better, {level} level, {len(gaps) - better - level} worse"
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:

@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import finish_parts, options
+from benchmarks.harness import finish_parts, seeded, seeds_of
 from dnilab.data import batches
 from dnilab.experiments import Settings, compare, stream, summary
 from dnilab.experiments.timing import (
@@ -338,7 +338,7 @@ def bits(
     }
 
 
-def staleness(seeds: int) -> list[dict[str, Any]]:
+def staleness(seeds: range) -> list[dict[str, Any]]:
     digits = Settings(
         task="digits", hidden=(128,) * 3, activation="relu", batch_norm=True, rate=1e-3, epochs=60
     )
@@ -349,7 +349,7 @@ def staleness(seeds: int) -> list[dict[str, Any]]:
             ways = [piped(base.but(context=context), late) for late in (0, 1, 2, 4, 8)]
             if context == ("h", "y"):  # and by the error of the old guess
                 ways += [one.but(guess_again=False) for one in ways[1:]]
-            for settings, runs in zip(ways, compare(ways, range(seeds), 10**9), strict=True):
+            for settings, runs in zip(ways, compare(ways, seeds, 10**9), strict=True):
                 mean, spread = summary(runs, what)
                 rows.append(
                     {
@@ -360,7 +360,7 @@ def staleness(seeds: int) -> list[dict[str, Any]]:
                         "measure": what,
                         "percent": round(100 * mean, 2),
                         "spread": round(100 * spread, 2),
-                        "seeds": seeds,
+                        "seeds": len(seeds),
                     }
                 )
     return rows
@@ -384,13 +384,13 @@ ENOUGH = 0.8  # of the bits of unseen sums
 EPOCHS_UNTIL = {100: 30, 1000: 150}  # batch size: epochs at most
 
 
-def until(seeds: int) -> list[dict[str, Any]]:
+def until(seeds: range) -> list[dict[str, Any]]:
     """How many batches of addition it takes until enough bits are right, by how late fits are."""
     rows = []
     for batch, epochs in EPOCHS_UNTIL.items():
         ways = [piped(Settings(batch_size=batch, epochs=epochs), late) for late in (0, 1, 2)]
         ways += [one.but(guess_again=False) for one in ways[1:]]
-        found = [[batches_until(one.but(seed=seed)) for seed in range(seeds)] for one in ways]
+        found = [[batches_until(one.but(seed=seed)) for seed in seeds] for one in ways]
         for one, of_seeds in zip(ways, found, strict=True):
             both = zip(of_seeds, found[0], strict=True)
             rows.append(
@@ -446,12 +446,11 @@ def recording() -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = options(__doc__)
+    parser = seeded(__doc__, 5)
     parts = ("speed", "crossover", "executor", "bits", "staleness", "recording")
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--programs", type=int, default=2000)
-    parser.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
     result: dict[str, Any] = {}
     if "speed" in arguments.only:
@@ -468,8 +467,8 @@ def main() -> None:
     if "bits" in arguments.only:
         result["bits"] = bits(arguments.programs)
     if "staleness" in arguments.only:
-        result["staleness"] = staleness(arguments.seeds)
-        result["until"] = until(arguments.seeds)
+        result["staleness"] = staleness(seeds_of(arguments))
+        result["until"] = until(seeds_of(arguments))
     finish_parts(arguments, result)
 
 

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import orderings
-from benchmarks.harness import finish_parts, options
+from benchmarks.harness import finish_parts, seeded, seeds_of
 from dnilab.experiments import Settings
 from dnilab.experiments.timing import cores, noise, step_times
 from dnilab.lessons.many_machines.experiments import laps
@@ -335,25 +335,22 @@ def bits(count: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = options(__doc__)
+    parser = seeded(__doc__, 5)
     parts = ("batch", "ledger", "accuracy", "apart", "bits")
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.25, help="of each way in each round")
     parser.add_argument("--modules", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--programs", type=int, default=2000)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--first-seed", type=int, default=0)
     arguments = parser.parse_args()
     timed = arguments.rounds, arguments.seconds
-    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     result: dict[str, Any] = {}
     if "batch" in arguments.only:
         result["batch"] = batch(arguments.modules, *timed)
     if "ledger" in arguments.only:
         result["ledger"] = prices()
     if "accuracy" in arguments.only:
-        result["accuracy"] = accuracy(seeds, *timed)
+        result["accuracy"] = accuracy(seeds_of(arguments), *timed)
     if "apart" in arguments.only:
         result["apart"] = apart(arguments.rounds, 20)
     if "bits" in arguments.only:

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import cores, finish, options
+from benchmarks.harness import cores, finish, seeded, seeds_of
 from dnilab.experiments import run
 from dnilab.lessons.through_time.experiments import METHODS, RecurrentSettings, longest_delay
 
@@ -169,19 +169,14 @@ def row(what: str, s: RecurrentSettings, found: list[dict[str, Any]]) -> dict[st
 
 
 def main() -> None:
-    parser = options(__doc__)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser = seeded(__doc__, 5)
     parser.add_argument("--copy-seeds", type=int, default=3)
-    parser.add_argument("--first-seed", type=int, default=0, help="of all tasks")
     parser.add_argument("--processes", type=int, default=min(2, cores()))
     parser.add_argument("--only", choices=("echo", "echo, k = T", "recall", "copy"))
     arguments = parser.parse_args()
-    first = arguments.first_seed
     listed = [
         job
-        for job in jobs(
-            range(first, first + arguments.seeds), range(first, first + arguments.copy_seeds)
-        )
+        for job in jobs(seeds_of(arguments), seeds_of(arguments, arguments.copy_seeds))
         if arguments.only in (None, job["what"])
     ]
     began = perf_counter()

@@ -127,7 +127,15 @@ def test_convergence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     digits = convergence.DIGITS.but(hidden=(6,), epochs=1, batch_size=400)
     monkeypatch.setattr(convergence, "ADDITION", small)
     monkeypatch.setattr(convergence, "DIGITS", digits)
-    said = figures(convergence, monkeypatch, capsys, "--addition-seeds", "2", "--digits-seeds", "1")
+    seeds: list[range] = []
+    real = convergence.compare
+
+    def compare(ways: Any, **more: Any) -> Any:
+        seeds.append(more["seeds"])
+        return real(ways, **more)
+
+    monkeypatch.setattr(convergence, "compare", compare)
+    said = figures(convergence, monkeypatch, capsys, "--seeds", "2", "--first-seed", "7")
     rows = said["convergence"]
     assert [row["training"] for row in rows if row["measure"] == "bit_accuracy"] == WAYS
     assert [row["training"] for row in rows if row["measure"] == "class_error"] == WAYS
@@ -136,6 +144,10 @@ def test_convergence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
         assert row["diverged"] == 0
         worse = max if row["measure"] == "class_error" else min
         assert worse(row["percent"], row["worst"]) == row["worst"]
+        assert row["seeds"] == 2
+        if row["training"] == "backprop":
+            assert row["beside backprop"] == "0 better, 2 level, 0 worse"
+    assert seeds == [range(7, 9)] * 2
 
 
 def test_staleness(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +165,7 @@ def test_staleness(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(tiny, seeds, every)
 
     monkeypatch.setattr(orderings, "compare", small)
-    rows = orderings.staleness(1)
+    rows = orderings.staleness(range(1))
     late = [0, 1, 2, 4, 8]
     assert [way.staleness for way in ran] == [*late, *late, 1, 2, 4, 8] * 2
     assert [r["staleness"] for r in rows if r["fits"] == "old error"] == [1, 2, 4, 8] * 2
@@ -165,14 +177,14 @@ def test_staleness(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_batches_until_enough_bits_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orderings, "EPOCHS_UNTIL", {100: 2})
     monkeypatch.setattr(orderings, "ENOUGH", 0.5)
-    rows = orderings.until(1)
+    rows = orderings.until(range(1))
     assert [(row["staleness"], row["fits"]) for row in rows] == [
         *((0, "prompt"), (1, "guess again"), (2, "guess again")),
         *((1, "old error"), (2, "old error")),
     ]
     assert rows[0]["of those of prompt fits"] == "1.00"
     monkeypatch.setattr(orderings, "ENOUGH", 1.1)
-    assert {row["batches"] for row in orderings.until(1)} == {"never"}
+    assert {row["batches"] for row in orderings.until(range(1))} == {"never"}
 
 
 # ---- what is compared is the same work -----------------------------------------------------------

@@ -30,6 +30,7 @@ def test_rows() -> None:
         "worst": 3.0,
         "seeds": 3,
         "diverged": 1,
+        "beside backprop": "0 better, 2 level, 1 worse",
     }
     (row,) = depth.rows_of("", "", {"backprop": {"": [float("nan")]}})
     assert (row["error"], row["spread"], row["diverged"]) == (None, None, 1)

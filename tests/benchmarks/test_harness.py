@@ -101,3 +101,28 @@ def test_finish_says_where_the_figures_come_from(
     else:
         assert out.startswith(f"cores {timing.cores()}, python ")
         assert out.endswith("long     10\n")
+
+
+def test_the_seeds_that_were_asked_for() -> None:
+    parser = harness.seeded("A benchmark.", 3)
+    assert harness.seeds_of(parser.parse_args([])) == range(3)
+    asked = parser.parse_args(["--seeds", "4", "--first-seed", "100"])
+    assert harness.seeds_of(asked) == range(100, 104)
+    assert harness.seeds_of(asked, 2) == range(100, 102)
+
+
+@pytest.mark.parametrize(
+    ("lower", "words"),
+    [(True, "1 better, 1 level, 2 worse"), (False, "1 better, 1 level, 2 worse")],
+)
+def test_a_way_beside_the_reference_seed_by_seed(lower: bool, words: str) -> None:
+    reference = [1.0, 1.0, 1.0, 1.0]
+    ahead, behind = (0.5, 2.0) if lower else (2.0, 0.5)
+    values = [ahead, 1.0, behind, float("nan")]
+    assert harness.seed_by_seed(values, reference, lower=lower) == words
+
+
+def test_the_kernels_that_run_are_named() -> None:
+    blas = {lib.get("architecture") for lib in harness.threadpool_info()}
+    assert harness.machine()["blas"] == harness.kernels()
+    assert all(name in harness.kernels() for name in blas if name)
