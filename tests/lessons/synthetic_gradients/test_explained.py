@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from dnilab.experiments.settings import Settings
-from dnilab.lessons.synthetic_gradients.experiments import (
+from dnilab.lessons.synthetic_gradients.experiments.explained import (
     best_linear_guess,
     explained_share,
     explained_while_training,
