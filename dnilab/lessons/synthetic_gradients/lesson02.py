@@ -29,7 +29,7 @@ def _pair(call: str, function: Function, given: np.ndarray, words: str) -> Any:
     answer = ask(call, function, given)
     if answer is None:
         raise NotYet(f"{call} returns None. Replace it with your own code, then run again.")
-    if not isinstance(answer, tuple) or len(answer) != 2:
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
         raise NotYet(f"{call} returns {type(answer).__name__}; it should return {words}.")
     return answer
 
@@ -61,10 +61,21 @@ def _require_layer(
 
     def compare(answer: Any, flight: _Flight) -> None:
         dx, grads = answer
+        if flight.grad is not None and shape_of(dx) == flight.grad.shape != flight.dx.shape:
+            raise NotYet(
+                "dx has the shape of the parameters. Are dx and grads swapped? The pullback "
+                "returns dx first, then [grad]. Or has dx been summed over the batch?"
+            )
         require(judge("dx", dx, flight.dx, of_dx, FACTORS))
         listed = grads if isinstance(grads, list | tuple) else [] if grads is None else [grads]
         if flight.grad is not None:
-            require(judge("grad", listed[0] if listed else None, flight.grad, of_grad, FACTORS))
+            grad = listed[0] if listed else None
+            if shape_of(grad) == (BATCH, *flight.grad.shape):
+                raise NotYet(
+                    f"grad has shape {shape_of(grad)}; it should be {flight.grad.shape}. Each "
+                    "parameter is used in every row, so sum over the batch: .sum(axis=0)."
+                )
+            require(judge("grad", grad, flight.grad, of_grad, FACTORS))
         elif listed:
             raise NotYet("This layer has no parameters, so grads should be empty: return dx, [].")
 
@@ -107,6 +118,8 @@ def check_softplus(softplus: Function) -> Verdict:
         "dy is missing: the slope has to be multiplied by it.": sigmoid(x),
         "the slope is missing: dx = dy * slope.": dy,
         "the slope was computed from y instead of x.": dy * sigmoid(y),
+        "the slope is that of the ReLU. Softplus is smooth, and so is its slope.": dy * (x > 0),
+        "the slope is that of tanh, not that of softplus.": dy * (1 - np.tanh(x) ** 2),
         "the slope is that of the sigmoid itself, not that of softplus.": (
             dy * sigmoid(x) * (1 - sigmoid(x))
         ),

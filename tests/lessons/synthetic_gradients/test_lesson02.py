@@ -58,6 +58,8 @@ class TestSoftplus:
             (softplus_with(slope=lambda x: sigmoid(x).sum(axis=0)), "dx has the right shape"),
             (softplus_with(slope=lambda x: sigmoid(np.logaddexp(0, x))), "from y instead of x"),
             (softplus_with(slope=np.ones_like), "the slope is missing"),
+            (softplus_with(slope=lambda x: x > 0), "the slope is that of the ReLU"),
+            (softplus_with(slope=lambda x: 1 - np.tanh(x) ** 2), "the slope is that of tanh"),
             (
                 lambda x: (np.logaddexp(0, x), lambda dy: (sigmoid(x), None)),
                 "dy is missing",
@@ -125,7 +127,12 @@ class TestScale:
             (scale_with(dx=lambda x, dy, theta: dy), "theta is missing"),
             (scale_with(dx=lambda x, dy, theta: -dy * theta), "dx has the wrong sign"),
             (scale_with(grad=lambda x, dy, theta: None), "grad is None"),
-            (scale_with(grad=lambda x, dy, theta: dy * x), "grad has shape (6, 4)"),
+            (
+                scale_with(grad=lambda x, dy, theta: dy * x),
+                "grad has shape (6, 4); it should be (4,)",
+            ),
+            (scale_with(grad=lambda x, dy, theta: dy * x), "sum over the batch: .sum(axis=0)"),
+            (scale_with(dx=lambda x, dy, theta: dy.sum(axis=0)), "Or has dx been summed"),
             (scale_with(grad=lambda x, dy, theta: -(dy * x).sum(axis=0)), "grad has the wrong"),
             (
                 scale_with(grad=lambda x, dy, theta: (dy * x).mean(axis=0)),
@@ -171,3 +178,23 @@ def test_the_list_of_the_contract_is_right_too():
     assert check_softplus(softplus_with(grad=[])).passed
     in_a_list = scale_with(grad=lambda x, dy, theta: [(dy * x).sum(axis=0)])
     assert check_scale(in_a_list).passed
+
+
+def test_a_list_of_two_is_a_pair_too():
+    def softplus(x):
+        return [np.logaddexp(0, x), lambda dy: [dy * sigmoid(x), []]]
+
+    assert check_softplus(softplus).passed
+
+
+def test_dx_and_grads_are_swapped():
+    class Scale:
+        def __init__(self, theta):
+            self.theta = theta
+
+        def __call__(self, x):
+            return x * self.theta, lambda dy: ((dy * x).sum(axis=0), [dy * self.theta])
+
+    said = check_scale(Scale)
+    assert not said
+    assert "Are dx and grads swapped?" in said.message
