@@ -300,13 +300,16 @@ class TestMyStep:
             Learner(unit=sigmoid, top=lambda z, y: sigmoid(z) - y),
             Learner(through=lambda g, h, k: g * h[k] * (1 - h[k])),
             Learner(change=lambda grad, rate, rows: rate * grad / rows),
-            Learner(weights=lambda h, da: np.einsum("im,in->mn", h, da)),
         ],
     )
     def test_right_in_another_order(self, learner):
         verdict = check_my_step(learner.step)
         assert verdict
         assert "not equal to the last bit, because you round in another order" in verdict.message
+
+    def test_a_product_without_the_sign_for_it(self):
+        """Whether these bits are BLAS's is up to the processor; right it is on each."""
+        assert check_my_step(Learner(weights=lambda h, da: np.einsum("im,in->mn", h, da)).step)
 
     @pytest.mark.parametrize(
         ("step", "said"),

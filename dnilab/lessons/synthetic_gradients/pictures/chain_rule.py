@@ -65,7 +65,7 @@ def backward_rows(sizes: Sequence[int]) -> tuple[list[Row], list[str]]:
             weights = Term(f"W{k}.T", (sizes[k], sizes[k - 1]), "weight")
             sent = Term(f"g{k - 1}", ("B", sizes[k - 1]), "gradient")
             rows.append([below, "@", weights, "=", sent])
-            notes.append(f"layer {k}: what it sends below")
+            notes.append(f"layer {k}: the gradient it sends down")
     return rows, notes
 
 
@@ -80,7 +80,7 @@ def forward_shapes(sizes: Sequence[int] = (24, 128, 64, 12)) -> Picture:
 
 
 def backward_shapes(sizes: Sequence[int] = (24, 128, 64, 12)) -> Picture:
-    """From the top down: slope, gradient of the weights, what is sent below.
+    """From the top down: slope, gradient of the weights, and the gradient that is sent down.
 
     Arguments and errors as in :func:`forward_shapes`.
     """

@@ -89,7 +89,7 @@ def check_chain(chain: Chain) -> None:
 
 
 WIDTH, GAP = 700, 38
-SIGNS = {"@": "·", "*": "⊙", "->": "→", "-": "−"}
+SIGNS = {"*": "⊙", "->": "→", "-": "−"}
 
 
 def shapes(
