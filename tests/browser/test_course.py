@@ -12,7 +12,7 @@ from tests.browser.steps import complaints, in_the_way, run_all, wait_for_kernel
 
 TEXTS = {path.name: path.read_text("utf-8") for path in sorted(ROOT.glob("notebooks/*.ipynb"))}
 # These must have a live panel; any other that makes one is tried as well.
-PROMISED = ("01", "03", "04", "05", "11")  # 06, the playground, has test_playground.py
+PROMISED = ("00", "01", "03", "04", "05", "11")  # 06, the playground, has test_playground.py
 WITH_PANEL = [name for name in TEXTS if name[:2] in PROMISED or "Panel(" in TEXTS[name]]
 
 

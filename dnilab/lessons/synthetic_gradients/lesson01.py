@@ -39,7 +39,7 @@ NO_SLOPE = "the middle factor, the slope of the sigmoid, is missing."
 OF_TANH = "the middle factor is that of tanh; these units are sigmoids."
 HALF_A_SLOPE = "the slope of the sigmoid is h * (1 - h); the factor (1 - h) is missing."
 SLOPE_OF_H = "the middle factor takes the sigmoid of h; h is the sigmoid already."
-NO_G = "the first factor is missing: the gradient that comes from above, g."
+NO_G = "one of the three factors is missing: g, the gradient that comes from above."
 
 
 # -- one layer -------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def test_what_is_filled_is_what_moves(monkeypatch):
     monkeypatch.setattr(knob_module, "draw_parts", keep)
     knob(0.5)
     filled = {name for name, look in drawn.items() if look == "told"}
-    assert filled == {"$a[1]$", "$h[1]$", "logit", "loss"}
+    assert filled == {"$a[1]$", "$h[1]$", "$z$", "loss"}
     assert set(drawn) - filled == {"$x[0]$", "$x[1]$", "$a[0]$", "$h[0]$"}
 
 

@@ -35,7 +35,7 @@ def slope_panel() -> Panel[dict[str, Any]]:
 def knob_panel() -> Panel[float]:
     """One weight of a small network, to be turned."""
     return Panel(
-        {"w": Slider(*TURNS, 0.05, 0.9, "Weight W1[0, 1]")},
+        {"w": Slider(*TURNS, 0.05, 1.0, "Weight W1[0, 1]")},
         lambda values: [values["w"]],
         Redrawn(knob),
         title="One weight as a knob",

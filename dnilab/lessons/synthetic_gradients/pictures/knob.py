@@ -74,7 +74,7 @@ def measured_slope(now: Turned, step: float = 1e-5) -> float:
 WIDTH, HEIGHT, TOP = 700, 424, 205  # of the picture, and of the diagram in it
 
 
-def knob(w: float = 0.9) -> Picture:
+def knob(w: float = 1.0) -> Picture:
     """What moves when the knob is turned, and the three slopes at this place.
 
     Raises ValueError for ``w`` outside of -2 to 3.
@@ -137,13 +137,13 @@ def _draw_network(ax: Axes, now: Turned) -> None:
     middle = (high + low) / 2
 
     def box(name: str, x: float, y: float, value: float, *, moves: bool, wide: float = 104) -> Box:
-        lines = (f"{name} = {value:.2f}",)
+        lines = (f"{name} = {value:.2f}".replace("-", "−"),)
         return Box(name, x, y, wide, 38, lines, "told" if moves else "plain", SMALL)
 
     xs = [box(f"$x[{i}]$", 76, y, X[i], moves=False) for i, y in enumerate((high, low))]
     a = [box(f"$a[{i}]$", 270, y, now.a[i], moves=i == 1) for i, y in enumerate((high, low))]
     h = [box(f"$h[{i}]$", 412, y, now.h[i], moves=i == 1) for i, y in enumerate((high, low))]
-    logit = box("logit", 530, middle, now.z, moves=True, wide=96)
+    logit = box("$z$", 530, middle, now.z, moves=True, wide=96)
     loss = box("loss", 642, middle, now.loss, moves=True, wide=96)
     arrows = [
         Arrow((one.side("right"), other.side("left")), "faint" if (i, j) != (0, 1) else "message")
@@ -159,7 +159,7 @@ def _draw_network(ax: Axes, now: Turned) -> None:
     ]
     arrows.append(Arrow((logit.side("right"), loss.side("left")), "message"))
     words = (
-        Words(12, 190, "Filled: moves with the knob.   Plain: stays."),
-        Words(167, middle, f"knob $W_1[0,1]$ = {now.w:.2f}", SMALL, "right", INK),
+        Words(12, 190, "Filled: moves with the knob, the weight $W_1[0,1]$.   Plain: stays."),
+        Words(160, middle, f"$W_1[0,1]$ = {now.w:.2f}", SMALL, "right", INK),
     )
     draw_parts(ax, (*xs, *a, *h, logit, loss), arrows, words)
