@@ -9,6 +9,7 @@ from dnilab.experiments import Settings, run
 from dnilab.lessons.playground.data import own_arrays
 from dnilab.lessons.playground.experiments.comparison import Lineup
 from dnilab.lessons.playground.experiments.growing_lines import (
+    ends,
     live,
     report_every,
     reports_a_round,
@@ -37,6 +38,13 @@ def test_the_numbers_are_those_of_whole_runs():
         np.testing.assert_array_equal(line.values["loss"], [r.curve("loss") for r in runs])
         np.testing.assert_array_equal(line.values["right"], [r.curve("bit_accuracy") for r in runs])
         assert (np.diff(line.seconds) > 0).all()
+
+
+def test_ends_are_the_last_numbers_of_every_seed():
+    found = ends(Lineup(TINY, 3, ("backprop",)))
+    assert list(found) == ["backprop", "DNI(h, y)"]
+    for line in last(Lineup(TINY, 3, ("backprop",))).lines:
+        np.testing.assert_array_equal(found[line.label], line.values["right"][:, -1])
 
 
 def test_cosines_are_those_of_whole_runs():

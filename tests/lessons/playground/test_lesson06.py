@@ -42,6 +42,15 @@ def last(epoch, right, goal):
     return epoch[np.flatnonzero(right >= goal)[-1]]
 
 
+def between(epoch, right, goal):
+    at = int(np.argmax(right >= goal))
+    return np.interp(goal, right[at - 1 : at + 1], epoch[at - 1 : at + 1])
+
+
+def by_halves(epoch, right, goal):
+    return epoch[np.searchsorted(right, goal)] if goal <= right.max() else np.nan
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -51,10 +60,14 @@ def last(epoch, right, goal):
         (lambda e, r, g: int(np.argmax(r >= g)), "place in the list"),
         (lambda e, r, g: r[np.argmax(r >= g)], "share that is right"),
         (last, "last epoch"),
+        (lambda e, r, g: e[np.argmin(abs(r - g))], "has come close"),
+        (lambda e, r, g: e[np.argmax(r >= g) + 1], "one report late"),
+        (between, "between two reports"),
+        (by_halves, "np.searchsorted"),
         (lambda e, r, g: e[np.argmax(r > g)] if (r > g).any() else np.nan, "exactly at"),
         (lambda e, r, g: e[1:][np.argmax(r[1:] >= g)], "first report counts"),
         (lambda e, r, g: e[np.argmax(r >= g)], "return NaN"),
-        (lambda e, r, g: 7.0, "read the first epoch"),
+        (lambda e, r, g: 7.0, "find the first epoch"),
         (lambda e: e, "stopped with TypeError"),
         (3, "should be a function"),
     ],

@@ -242,3 +242,13 @@ def live(lineup: Lineup, own: Dataset | None = None) -> Iterator[Progress]:
     finally:
         for events in running.values():
             events.close()  # type: ignore[attr-defined]
+
+
+def ends(lineup: Lineup, own: Dataset | None = None) -> dict[str, np.ndarray]:
+    """Train a line-up to its end: the share right on unseen rows by label, (seeds,).
+
+    A seed that diverged is NaN.  Seed by seed the settings share their rows and their first
+    weights, so that one may be subtracted from the other.  Raises as :func:`live`.
+    """
+    *_, last = live(lineup, own)
+    return {line.label: line.values["right"][:, -1] for line in last.lines}

@@ -1,0 +1,15 @@
+"""What the playground alone shows: a sweep as a map, and runs compared seed by seed."""
+
+from dnilab.lessons.playground.pictures.pairs import pairs
+from dnilab.lessons.playground.pictures.sweep import (
+    NOT_RUN,
+    SCORES,
+    WAITING,
+    Axis,
+    Cell,
+    SweepMap,
+    cell_of,
+    draw_map,
+    sweep_map,
+    sweep_table,
+)
