@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import whole_number
+from dnilab.checks import shaped, whole_number
 from dnilab.data import Dataset
 from dnilab.experiments.settings import DECOUPLED, MADE_OF_DENSE, Settings
 from dnilab.experiments.settings_table import among, setting, whole
@@ -109,6 +109,29 @@ class GuessedImages:
     def cosine(self) -> float:
         """Between the guess and the truth at the output, all rows as one long vector."""
         return cosine(self.guess, self.true)
+
+    @property
+    def cosines_at_pixels(self) -> np.ndarray:
+        """Between the guess and the truth at the pixels, row by row, (rows,)."""
+        pairs = zip(self.guess_at_pixels, self.true_at_pixels, strict=True)
+        return np.array([cosine(guess, true) for guess, true in pairs])
+
+    def class_means(self, y: np.ndarray) -> GuessedImages:
+        """The mean over the rows of each class: as many rows as there are classes, in order.
+
+        y: (rows, classes), one-hot.  Raises ValueError for another shape, or a class without rows.
+        """
+        shaped("y", y, len(self.true), "classes")
+        counts = y.sum(axis=0)
+        if not counts.all():
+            missing = int(np.argmin(counts))
+            raise ValueError(f"y has no row of class {missing}; it accepts one of each or more")
+
+        def mean(of_rows: np.ndarray) -> np.ndarray:
+            return np.tensordot(y.T / counts[:, None], of_rows, axes=1)
+
+        every = (self.true, self.guess, self.true_at_pixels, self.guess_at_pixels)
+        return GuessedImages(self.module, *map(mean, every))
 
 
 def guessed_images(

@@ -144,3 +144,29 @@ class TestWatching:
     def test_there_must_be_guesses(self) -> None:
         with pytest.raises(ValueError, match="ordering is 'backprop'"):
             next(watch_guesses(SMALL.but(ordering="backprop"), 1, [0]))
+
+
+def test_class_means_are_means_over_the_rows_of_a_class() -> None:
+    data = SMALL.data()
+    x, y = data.x_train[:200], data.y_train[:200]
+    seen = guessed_images(run(SMALL).stack, x, y, 1)
+    means = seen.class_means(y)
+    assert means.module == 1
+    for digit in range(10):
+        rows = y[:, digit] == 1
+        for name in ("true", "guess", "true_at_pixels", "guess_at_pixels"):
+            expected = getattr(seen, name)[rows].mean(axis=0)
+            np.testing.assert_allclose(getattr(means, name)[digit], expected, rtol=1e-4, atol=1e-6)
+    cosines = means.cosines_at_pixels
+    a, b = means.guess_at_pixels[3].ravel(), means.true_at_pixels[3].ravel()
+    assert cosines.shape == (10,)
+    assert cosines[3] == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), rel=1e-5)
+
+
+def test_class_means_refuse_other_labels() -> None:
+    data = SMALL.data()
+    seen = guessed_images(SMALL.stack(data), data.x_train[:20], data.y_train[:20], 1)
+    with pytest.raises(ValueError, match="y has shape"):
+        seen.class_means(data.y_train[:19])
+    with pytest.raises(ValueError, match="y has no row of class 0; it accepts one of each"):
+        seen.class_means(np.eye(10)[np.ones(20, int)])

@@ -15,9 +15,9 @@ def windows(x, size, stride):
     return sliding_window_view(x, (size, size), axis=(1, 2))[:, ::stride, ::stride]
 
 
-def gradient(x, dy, size, stride):
+def gradient(x, dz, size, stride):
     """b r c k i j, and b r c o."""
-    return np.einsum("brckij,brco->ijko", windows(x, size, stride), dy)
+    return np.einsum("brckij,brco->ijko", windows(x, size, stride), dz)
 
 
 class TestKernelGradient:
@@ -25,10 +25,10 @@ class TestKernelGradient:
         assert check_kernel_gradient(gradient)
 
     def test_right_by_a_matrix_product(self):
-        def by_matrix(x, dy, size, stride):
+        def by_matrix(x, dz, size, stride):
             X = windows(x, size, stride).transpose(0, 1, 2, 4, 5, 3)
             X = X.reshape(-1, size * size * x.shape[3])
-            return (X.T @ dy.reshape(len(X), -1)).reshape(size, size, x.shape[3], -1)
+            return (X.T @ dz.reshape(len(X), -1)).reshape(size, size, x.shape[3], -1)
 
         assert check_kernel_gradient(by_matrix)
 
@@ -36,14 +36,14 @@ class TestKernelGradient:
         rng = np.random.default_rng(0)
         conv = Conv2D(2, 3, 3, rng, stride=2)
         x = rng.normal(size=(4, 7, 5, 2))
-        dy = rng.normal(size=(4, 3, 2, 3))
+        dz = rng.normal(size=(4, 3, 2, 3))
         probe = conv.copy(complex)
 
         def agreement(W):
             probe.W[:] = W
-            return (dy * probe(x)[0]).sum()
+            return (dz * probe(x)[0]).sum()
 
-        assert relative_error(gradient(x, dy, 3, 2), complex_step(agreement, conv.W)) < 1e-12
+        assert relative_error(gradient(x, dz, 3, 2), complex_step(agreement, conv.W)) < 1e-12
 
     @pytest.mark.parametrize(
         ("answer", "said"),
@@ -62,16 +62,21 @@ class TestKernelGradient:
                 "before the places",
             ),
             (
-                lambda x, dy, size, stride: np.einsum(
-                    "brckij,brco->ijko", windows(x, size, 1)[:, :3, :2], dy
+                lambda x, dz, size, stride: np.einsum(
+                    "brckij,brco->ijko", windows(x, size, 1)[:, :3, :2], dz
                 ),
                 "stride pixels apart",
             ),
             (
-                lambda x, dy, size, stride: np.einsum("brckij,brco->ijko", windows(x, size, 1), dy),
+                lambda x, dz, size, stride: np.einsum("brckij,brco->ijko", windows(x, size, 1), dz),
+                "right for stride 1 alone",
+            ),
+            (
+                lambda x, dz, size, stride: np.einsum("brckij,brco->jiko", windows(x, size, 1), dz),
                 "stopped with ValueError",
             ),
-            (lambda x, dy, *a: (gradient(x, dy, *a), dy.sum(axis=(0, 1, 2))), "is tuple"),
+            (lambda x, dz: dz, "stopped with TypeError"),
+            (lambda x, dz, *a: (gradient(x, dz, *a), dz.sum(axis=(0, 1, 2))), "is tuple"),
             (lambda *a: gradient(*a)[0], "should be (3, 3, 2, 3)"),
             (3, "should be a function"),
         ],
