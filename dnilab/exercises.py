@@ -63,7 +63,7 @@ def judge(
         return Verdict(True, f"{name} agrees with the true value in shape, sign and size.")
     for sentence, wrong in (mistakes or {}).items():
         if _near(array, np.asarray(wrong)):
-            return Verdict(False, f"{name} has the right shape, but {sentence}")
+            return Verdict(False, f"{name} is not right yet: {sentence}")
     return Verdict(False, f"{name} {_difference(array, right, factors or {})}")
 
 
@@ -111,7 +111,7 @@ def _difference(array: np.ndarray, expected: np.ndarray, factors: Mapping[str, f
             return f"points the {way} is {abs(times):.4g} times too {size}."
     share = float(np.linalg.norm(array - expected)) / max(length, 1e-300)
     return (
-        f"has the right shape, but differs from the true value by {share:.0%} of its size. "
+        f"differs from the true value by {100 * share:.2g} % of its size. "
         "Check each factor of the product."
     )
 

@@ -75,7 +75,7 @@ def test_a_known_mistake_is_named():
     mistakes = {"the middle factor is missing.": wrong}
     said = judge("g", wrong, right, mistakes)
     assert not said
-    assert said.message == "g has the right shape, but the middle factor is missing."
+    assert said.message == "g is not right yet: the middle factor is missing."
     assert judge("g", right, right, mistakes).passed
     other = judge("g", wrong + right, right, mistakes)
     assert not other
@@ -95,7 +95,7 @@ CASES = ((1, 2), (3, 4), (0, 5))
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (lambda a, b: a - b, "add(a, b) has the right shape, but the two are subtracted."),
+        (lambda a, b: a - b, "add(a, b) is not right yet: the two are subtracted."),
         (lambda a, b: None if a else 5, "add(a, b) is None."),
         (lambda a, b: [a + b], "add(a, b) should return one number."),
         (lambda a, b: a / 0, "add stopped with ZeroDivisionError"),
