@@ -111,8 +111,8 @@ def _difference(array: np.ndarray, expected: np.ndarray, factors: Mapping[str, f
             return f"points the {way} is {abs(times):.4g} times too {size}."
     share = float(np.linalg.norm(array - expected)) / max(length, 1e-300)
     return (
-        f"differs from the true value by {100 * share:.2g} % of its size. "
-        "Check each factor of the product."
+        f"{'has the right shape, but ' * (array.ndim > 1)}differs from the true value by "
+        f"{share:.2%} of its size. Check each factor of the product."
     )
 
 

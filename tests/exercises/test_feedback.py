@@ -30,7 +30,9 @@ def test_multiples(got, expected, said):
 def test_one_number_is_no_multiple(shape):
     verdict = judge("n", np.full(shape, 6.0), np.full(shape, 2.0), {})
     assert not verdict
-    assert "differs from the true value by 200%" in verdict.message
+    assert "differs from the true value by 200.00%" in verdict.message
+    assert ("right shape" in verdict.message) == (len(shape) > 1)
+    assert "by 0.04%" in judge("n", np.full(shape, 2.0008), np.full(shape, 2.0), {}).message
 
 
 def test_a_number_that_no_float_holds():

@@ -143,7 +143,7 @@ class TestReached:
             (lambda k, modules, p: p ** (modules - k + 2), "one module too many"),
             (lambda k, modules, p: p**modules, "those below k as well"),
             (lambda k, modules, p: p * (modules - k + 1), "multiply each other"),
-            (lambda k, modules, p: 1 - p, "right shape"),
+            (lambda k, modules, p: 1 - p, "differs from"),
         ],
     )
     def test_wrong(self, answer, said):

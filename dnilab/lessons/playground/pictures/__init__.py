@@ -10,6 +10,7 @@ from dnilab.lessons.playground.pictures.sweep import (
     SweepMap,
     cell_of,
     draw_map,
+    luminance,
     sweep_map,
     sweep_table,
 )
