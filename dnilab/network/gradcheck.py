@@ -1,7 +1,7 @@
 """Two ways to measure a derivative, to hold a derivation against.
 
 ``finite_difference`` needs nothing but a function; its error falls with the step, until
-rounding takes over: seven or eight good digits at best.  ``complex_step`` subtracts nothing and
+rounding takes over: eight or nine good digits at best.  ``complex_step`` subtracts nothing and
 so loses nothing: all digits, for a function that also works on complex numbers (Martins,
 Sturdza and Alonso, 2003, doi 10.1145/838250.838251).
 """
