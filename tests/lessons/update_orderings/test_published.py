@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,40 @@ def test_corrected_goes_down_with_the_old_weights():
     assert np.allclose(layer.W, W - 0.1 * x.T @ delta)
     seen = np.hstack([h, y, np.ones((6, 1))])
     assert np.allclose(layer.S, -0.1 * seen.T @ np.ones((6, 4)))
+
+
+@pytest.mark.parametrize(
+    ("taken_back", "what"),
+    [
+        ("top_truth", "its generator"),
+        ("from_zero", "its start"),
+        ("sees_labels", "its context"),
+        ("message_first", "its message"),
+    ],
+)
+def test_each_correction_can_be_taken_back_alone(taken_back, what):
+    def facts(variant):
+        rng = np.random.default_rng(3)
+        layers = [published._Layer(*size, 3, variant, rng) for size in ((5, 4), (4, 4), (4, 3))]
+        top, zero = layers[-1], not layers[0].S.any()
+        seen = len(layers[0].S)
+        W = top.W.copy()
+        x, y = rng.normal(size=(6, 5)), rng.integers(0, 2, size=(6, 3)).astype(float)
+        message, h = top.forward_and_update(rng.normal(size=(6, 4)), y, 0.1, np.ones((6, 3)))
+        delta = h * (1 - h)
+        before = top.S.copy()
+        published._train_batch(layers, x, y, 0.1, 0.1)
+        fitted = not np.array_equal(top.S, before)
+        old = np.allclose(message, delta @ W.T)
+        return {
+            "its generator": fitted, "its start": zero, "its context": seen, "its message": old,
+        }  # fmt: skip
+
+    right, altered = facts(CORRECTED), facts(replace(CORRECTED, **{taken_back: False}))
+    assert [name for name in right if right[name] != altered[name]] == [what]
+    assert right == {
+        "its generator": False, "its start": True, "its context": 8, "its message": True,
+    }  # fmt: skip
 
 
 def test_the_record(data):

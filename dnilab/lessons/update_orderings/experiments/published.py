@@ -27,14 +27,20 @@ class Variant:
     ``weights``: W += sign * alpha * x^T (g_hat * s'(h)).
     ``generator``: S += sign * alpha * h^T (g_hat - g).
 
-    ``corrected`` uses the true gradient at the top layer, starts the generators at zero, lets
-    them see h, y and a constant 1, and gives them a rate of their own: the version that works.
+    ``top_truth``: the top layer uses the true gradient, and has no generator.
+    ``from_zero``: the generators start at zero.
+    ``sees_labels``: a generator sees h, y and a constant 1, not h alone.
+    ``message_first``: a message is made with the weights that made h, not with those of after the
+    update.
     """
 
     name: str
     weights: int = +1
     generator: int = +1
-    corrected: bool = False
+    top_truth: bool = False
+    from_zero: bool = False
+    sees_labels: bool = False
+    message_first: bool = False
 
     def __post_init__(self) -> None:
         one_of("weights", self.weights, (-1, +1))
@@ -45,7 +51,9 @@ AS_PRINTED = Variant("as printed")
 WEIGHTS_TURNED = Variant("weights' sign turned", weights=-1)
 GENERATOR_TURNED = Variant("generator's sign turned", generator=-1)
 BOTH_TURNED = Variant("both signs turned", weights=-1, generator=-1)
-CORRECTED = Variant("corrected", weights=-1, generator=-1, corrected=True)
+CORRECTED = Variant(
+    "all corrected", -1, -1, top_truth=True, from_zero=True, sees_labels=True, message_first=True
+)
 VARIANTS = (AS_PRINTED, WEIGHTS_TURNED, GENERATOR_TURNED, BOTH_TURNED, CORRECTED)
 
 
@@ -85,13 +93,14 @@ class _Layer:
     ) -> None:
         self.W = rng.standard_normal((n_in, n_out)) * 0.2 - 0.1  # as published, off centre too
         self.variant = variant
-        if variant.corrected:
-            self.S = np.zeros((n_out + labels + 1, n_out))
+        seen = n_out + labels + 1 if variant.sees_labels else n_out
+        if variant.from_zero:
+            self.S = np.zeros((seen, n_out))
         else:
-            self.S = rng.standard_normal((n_out, n_out)) * 0.2 - 0.1
+            self.S = rng.standard_normal((seen, n_out)) * 0.2 - 0.1
 
     def context(self, y: np.ndarray) -> np.ndarray:
-        if not self.variant.corrected:
+        if not self.variant.sees_labels:
             return self.h
         return np.hstack([self.h, y, np.ones((len(y), 1))])
 
@@ -103,7 +112,7 @@ class _Layer:
         self.g_hat = self.context(y) @ self.S if g is None else g
         delta = self.g_hat * self.h * (1 - self.h)
         # The published code updates first, and sends down a message made with the new weights.
-        message_weights = self.W if not self.variant.corrected else self.W.copy()
+        message_weights = self.W.copy() if self.variant.message_first else self.W
         self.W += self.variant.weights * alpha * (x.T @ delta)
         return delta @ message_weights.T, self.h
 
@@ -118,7 +127,7 @@ def _train_batch(
     first, second, third = layers
     _, h1 = first.forward_and_update(x, y, alpha)
     message1, h2 = second.forward_and_update(h1, y, alpha)
-    if first.variant.corrected:
+    if first.variant.top_truth:
         output = sigmoid(h2 @ third.W)
         # The true gradient of the cross-entropy at the output, given the sigmoid that follows.
         g = (output - y) / np.maximum(output * (1 - output), 1e-12)
