@@ -90,7 +90,7 @@ def math(name: str) -> str:
 
     A name that already holds a ``$`` is left alone.
     """
-    found = re.fullmatch(r"(d?)([A-Za-z]+?)(_hat)?_?(\d+|k|K)?(\.T)?", name)
+    found = re.fullmatch(r"(d?)([A-Za-zτ]+?)(_hat)?_?(\d+|k|K)?(\.T)?", name)
     if found is None:
         return name
     d, letter, hat, index, transposed = found.groups()

@@ -161,8 +161,8 @@ def test_a_module_says_every_shape():
         "h1 (B, 128) times W2 (128, 64) gives h2 (B, 64)",
         "M2 sees h2 and y and guesses the gradient, g_hat2 (B, 64)",
         "dW2 (128, 64)",
-        "g1 (B, 128), sent to the module below as the target of M1",
-        "when g2 (B, 64) comes from module 3, which computes it from the loss",
+        "τ1 (B, 128), sent to the module below as the target of M1",
+        "when τ2 (B, 64) comes from module 3, which computes it from the loss",
     ):
         assert part in words
 
@@ -205,7 +205,11 @@ def test_a_stack_can_be_read(sizes, context):
     modules = len(sizes) - 1
     assert sum(box.name.startswith("generator") for box in diagram.boxes) == modules - 1
     assert sum(arrow.look == "synthetic" for arrow in diagram.arrows) == modules - 1
-    assert sum(arrow.look == "message" for arrow in diagram.arrows) == modules
+    carried = [arrow.lines[0] for arrow in diagram.arrows if arrow.look == "message"]
+    told = [f"$τ_{{{k}}}$" for k in range(1, modules)]
+    if modules < 5:  # only below the top is it the truth; five leave no room to say so
+        told[-1] += f" = $g_{{{modules - 1}}}$"
+    assert carried == [*told, f"$g_{{{modules}}}$"]
 
 
 # -- formulas and shapes ---------------------------------------------------------------------
@@ -220,6 +224,7 @@ def test_a_stack_can_be_read(sizes, context):
         ("dW2", r"$\mathrm{d}W_{2}$"),
         ("h1.T", r"$h_{1}^{\top}$"),
         ("h_k", "$h_{k}$"),
+        ("τ2", "$τ_{2}$"),
         ("d2", "$d_{2}$"),
         ("$a$", "$a$"),
         ("not a name!", "not a name!"),

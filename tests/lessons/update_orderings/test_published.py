@@ -151,6 +151,18 @@ def test_the_corrected_one_learns(seed, learned):
     learned("share of unseen bits", record.bit_accuracy[-1], above=0.9)
 
 
+def test_without_any_one_correction_the_class_learns_less(seed, learned):
+    data = binary_addition(np.random.default_rng(seed), 800, n_test=200, bits=6, inputs="binary")
+    found = published.ablation(data, epochs=60, alpha=0.1, generator_alpha=0.003, seed=seed)
+    right = {name: record.bit_accuracy[-1] for name, record in found.items()}
+    best = right.pop("all corrected")
+    learned("bits right, all corrected", best, above=0.8)
+    assert len(right) == 7
+    for name, share in right.items():
+        learned(f"bits right, {name}", share - best, below=-0.05)
+    assert {record.variant for record in found.values()} >= {CORRECTED, BOTH_TURNED}
+
+
 def test_an_overflow_is_recorded_without_a_warning(data):
     with np.errstate(all="raise"):
         record = run_published(data, WEIGHTS_TURNED, epochs=200, batch_size=200, alpha=0.1)

@@ -2,7 +2,8 @@
 
 The content is that of Jaderberg et al. 2016, section 1 (the three kinds of locking) and section 2
 (synthetic gradients); the drawings are our own. Letters and signs are those of the course:
-g is the gradient of the *summed* loss with respect to h, g_hat the guess of generator M.
+g is the gradient of the *summed* loss with respect to h, g_hat the guess of generator M, and τ the
+message that a module gets from above: the target of its generator, and the truth only at the top.
 """
 
 from __future__ import annotations
@@ -138,12 +139,12 @@ def decoupled_module(
     y_mod, y_gen, y_err = 344.0, 206.0, 92.0
     shape_in, shape_out, shape_w = _shape(n_in), _shape(n_out), _shape(n_in, n_out)
     fit = 5 if k > 1 else 4
-    h, g, dW, M = (math(f"{name}{k}") for name in ("h", "g", "dW", "M"))
+    h, dW, M, told = (math(f"{name}{k}") for name in ("h", "dW", "M", "τ"))
     forward = f"{h} = f({math(below)} {math(f'W{k}')} + {math(f'b{k}')})"
     mod = Box("module", 258, y_mod, 184, 62, (f"module {k}", forward), "module")
     pull = Box("pullback", 258, y_gen, 184, 58, ("pullback", f"of module {k}"), "pullback")
     gen = Box("generator", 496, y_gen, 124, 58, ("generator", M), "generator")
-    err = Box("error", 496, y_err, 176, 46, (rf"$\|\hat{{g}}_{{{k}}} - g_{{{k}}}\|^2$",), "loss")
+    err = Box("error", 496, y_err, 176, 46, (rf"$\|\hat{{g}}_{{{k}}} - \tau_{{{k}}}\|^2$",), "loss")
     up = Box("above", 656, y_mod, 72, 62, ("module", str(k + 1)), "ghost", SMALL)
 
     arrows = [  # where it goes, what it is, what is written on it and where, its number and where
@@ -157,7 +158,7 @@ def decoupled_module(
         Arrow((pull.side("top"), mod.side("bottom")), "update", (dW, shape_w), (268, 275), "left",
               number=3, number_at=(238, 275)),
         Arrow(((656, y_mod - 31), (656, y_err), err.side("right")), "message",
-              (f"target {g}", shape_out), (646, y_gen), "right"),
+              (f"target {told}", shape_out), (646, y_gen), "right"),
         Arrow((err.side("top"), gen.side("bottom")), "update", (f"fits {M}",), (508, 149), "left",
               number=fit, number_at=(476, 149)),
     ]  # fmt: skip
@@ -170,7 +171,7 @@ def decoupled_module(
     more = f"{fit} fit of the generator"
     if k > 1:
         more = f"4 message to the module below    {more}, when module {k + 1} sends its own"
-        target = (f"target {math(f'g{k - 1}')}", shape_in)
+        target = (f"target {math(f'τ{k - 1}')}", shape_in)
         path = (pull.side("left"), (36, y_gen))
         at, number_at = (98, y_gen + 25), (98, y_gen - 18)
         arrows.append(Arrow(path, "message", target, at, number=4, number_at=number_at))
@@ -179,7 +180,7 @@ def decoupled_module(
     saw = listing([f"h{k}" if name == "h" else name for name in context])
     above = "the loss" if k + 1 == modules else f"its own synthetic gradient g_hat{k + 1}"
     sent = (
-        f"4: the pullback also gives g{k - 1} {shape_in}, sent to the module below as the "
+        f"4: the pullback also gives τ{k - 1} {shape_in}, sent to the module below as the "
         f"target of M{k - 1}. "
     )
     sentence = (
@@ -188,7 +189,7 @@ def decoupled_module(
         f"M{k} sees {saw} and guesses the gradient, g_hat{k} {shape_out}. 3: the pullback of the "
         f"module turns it into dW{k} {shape_w}, and the module is updated at once. "
         f"{sent if k > 1 else ''}"
-        f"{fit}: when g{k} {shape_out} comes from module {k + 1}, which computes it from {above}, "
+        f"{fit}: when τ{k} {shape_out} comes from module {k + 1}, which computes it from {above}, "
         f"M{k} is fitted to it by the squared error."
     )
     alt = f"Diagram: decoupled module {k}. Described in the text below."
@@ -219,11 +220,11 @@ def decoupled_stack(sizes: Sequence[int] = SIZES, *, context: Sequence[str] = ("
         above = mods[k] if k < modules else loss
         start, end = here.side("right", lane), above.side("left", lane)
         middle = (start[0] + end[0]) / 2
-        what, g = (math(f"h{k}"), _shape(sizes[k])), (math(f"g{k}"),)
+        what, g, told = (math(f"h{k}"), _shape(sizes[k])), math(f"g{k}"), math(f"τ{k}")
         arrows.append(Arrow((start, end), "signal", what, (middle, 278)))
         if k == modules:
             ends = loss.side("left", -lane), here.side("right", -lane)
-            arrows.append(Arrow(ends, "message", g, (middle, y_mod - 24)))
+            arrows.append(Arrow(ends, "message", (g,), (middle, y_mod - 24)))
             continue
         gen, low, high = gens[k - 1], (here.x + 18, y_gen), (above.x - 18, y_gen)
         down = (gen.side("left"), low, here.side("bottom", 18))
@@ -231,7 +232,8 @@ def decoupled_stack(sizes: Sequence[int] = SIZES, *, context: Sequence[str] = ("
         guess = (math(f"g_hat{k}"),)
         arrows.append(Arrow(((gen.x, y_mod + lane), gen.side("top"))))
         arrows.append(Arrow(down, "synthetic", guess, (low[0] + 9, 169), "left"))
-        arrows.append(Arrow(up, "message", g, (high[0] - 9, 169), "right"))
+        true = f" = {g}" if k == modules - 1 and step > 120 else ""  # there it is the truth
+        arrows.append(Arrow(up, "message", (told + true,), (high[0] - 9, 169), "right"))
     others = [math(name) for name in context if name != "h"]
     solid = "Solid: forward."
     if others:
@@ -239,15 +241,20 @@ def decoupled_stack(sizes: Sequence[int] = SIZES, *, context: Sequence[str] = ("
     words = (
         Words(12, 54, solid),
         Words(12, 34, "Dotted: synthetic gradient, with which the module is updated at once."),
-        Words(12, 14, "Dashed: gradient sent down, the target to which the generator is fitted."),
+        Words(
+            12,
+            14,
+            f"Dashed: {math('τ')}, what the module above sends down: the target of the generator.",
+        ),
     )
     sends = [f"module {k} sends h{k} {_shape(sizes[k])}" for k in range(1, modules)]
     sentence = (
         f"A stack of {modules} decoupled modules, {'-'.join(map(str, sizes))}. Forward: "
         f"{listing(sends)} to the module above; module {modules} feeds the loss. Each module "
         f"below the top has a generator, which sees {listing(context)} and hands back a synthetic "
-        f"gradient, with which the module is updated at once. What module k + 1 sends down is "
-        f"only the target of generator k. The top module uses the true gradient of the loss."
+        f"gradient, with which the module is updated at once. What module k + 1 sends down, τk, "
+        f"is only the target of generator k. The top module uses the true gradient of the loss, "
+        f"so τ{modules - 1} is the truth, g{modules - 1}; the others are made from guesses."
     )
     alt = f"Diagram: a stack of {modules} decoupled modules. Described in the text below."
     parts = (*mods, *gens, loss), tuple(arrows), words

@@ -10,8 +10,9 @@ The course's own network is in ``dnilab.network``; nothing here is a model to fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -192,3 +193,30 @@ def run_published(
     frequent = (data.y_train.mean(axis=0) > 0.5).astype(float)
     majority = float((frequent == data.y_test).mean())
     return Record(variant, majority, *np.array(rows).T)
+
+
+def ablation(
+    data: Dataset, *, epochs: int, alpha: float, generator_alpha: float, seed: int = 0
+) -> dict[str, Record]:
+    """The corrected class, then each correction taken back alone, then nothing corrected but signs.
+
+    Batches of 10.  ``alpha`` and ``generator_alpha`` as in :func:`run_published`.  One batch an
+    epoch takes steps as long as those of the small batches: the rates are divided by its size.
+    """
+    every = {"batch_size": 10, "alpha": alpha, "generator_alpha": generator_alpha}
+    rows = len(data.x_train)
+    whole: dict[str, Any] = {name: value * 10 / rows for name, value in every.items()}
+    changed: dict[str, tuple[Variant, dict[str, Any]]] = {
+        "all corrected": (CORRECTED, every),
+        "both signs as printed": (replace(CORRECTED, weights=+1, generator=+1), every),
+        "the top layer guesses, too": (replace(CORRECTED, top_truth=False), every),
+        "messages made with the new weights": (replace(CORRECTED, message_first=False), every),
+        "generators start at random": (replace(CORRECTED, from_zero=False), every),
+        "generators see h alone": (replace(CORRECTED, sees_labels=False), every),
+        "one batch an epoch": (CORRECTED, whole | {"batch_size": rows}),
+        "nothing corrected but the signs": (BOTH_TURNED, every),
+    }
+    return {
+        name: run_published(data, variant, epochs=epochs, seed=seed, **how)
+        for name, (variant, how) in changed.items()
+    }
