@@ -16,6 +16,7 @@ import numpy as np
 from dnilab.data import batches
 from dnilab.exercises import Function, NotYet, Verdict, ask, checker, judge, require, shape_of
 from dnilab.experiments.settings import Settings
+from dnilab.lessons.synthetic_gradients.exercises import in_plain_words
 from dnilab.lessons.synthetic_gradients.training.by_hand import (
     MISTAKES,
     Module,
@@ -61,7 +62,7 @@ def check_forward_and_guess(forward_and_guess: Function) -> Verdict:
     W, b = rng.normal(size=(N_IN, N_OUT)), rng.normal(size=N_OUT)
     M, b_M = rng.normal(size=(N_OUT + LABELS, N_OUT)), rng.normal(size=N_OUT)
     call = "forward_and_guess(below, y, W, b, M, b_M)"
-    got = ask(call, forward_and_guess, below, y, W, b, M, b_M)
+    got = ask(call, in_plain_words(forward_and_guess), below, y, W, b, M, b_M)
     h_got, s_got, g_hat_got = _several(call, got, "h, s, g_hat")
     a = below @ W + b
     h = np.tanh(a)
@@ -108,7 +109,7 @@ def check_message(message: Function) -> Verdict:
     h, g_hat = np.tanh(rng.normal(size=(BATCH, N_OUT))), rng.normal(size=(BATCH, N_OUT))
     W = rng.normal(size=(N_IN, N_OUT))
     call = "message(h, g_hat, W)"
-    got = ask(call, message, h, g_hat, W)
+    got = ask(call, in_plain_words(message), h, g_hat, W)
     slope = 1 - h**2
     if shape_of(got) == (BATCH, N_OUT):
         sent = "g_hat itself" if np.array_equal(got, g_hat) else "as wide as the module's output"
@@ -146,6 +147,7 @@ def check_fitted(fitted: Function) -> Verdict:
     g_hat, rate = s @ M + b_M, 3.0
     call = "fitted(M, b_M, s, g_hat, told, rate)"
     given = [array.copy() for array in (M, b_M, s, g_hat, told)]
+    fitted = in_plain_words(fitted)
     got = ask(call, lambda: fitted(*given, rate)) if callable(fitted) else ask(call, fitted)
     for name, now, before in zip(("s", "g_hat", "told"), given[2:], (s, g_hat, told), strict=True):
         if not np.array_equal(now, before):
@@ -261,7 +263,7 @@ def check_train_batch(train_one: Function) -> Verdict:
     mine = copy.deepcopy(net)
     call = "train_batch(net, x, y, rate, generator_rate)"
     with np.errstate(all="ignore"):
-        ask(call, train_one, mine, x, y, 0.3, 0.2)
+        ask(call, in_plain_words(train_one), mine, x, y, 0.3, 0.2)
     got, before = _arrays(mine), _arrays(net)
     if all(np.array_equal(got[name], before[name]) for name in before):
         said = "train_batch leaves the network as it is. Replace it with your own code"
