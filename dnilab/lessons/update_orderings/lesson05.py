@@ -1,62 +1,48 @@
-"""Lesson 05: write an ordering down, and say how fast a division into groups can be."""
+"""Lesson 05: write an ordering of your own, and say how fast a division into groups can be."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 from dnilab.exercises import Function, NotYet, Verdict, checker, judge_numbers
-from dnilab.orderings import Groups, IllegalProgram, Program, Step, check, sequential
+from dnilab.lessons.update_orderings.orderings import program_of, why_not
+from dnilab.orderings import Groups, Program, locks, time_per_batch
 
-MODULES = 4
+MODULES = 3
 
 
 @checker
-def check_red_box(steps: Any) -> Verdict:
-    """Check a list of Steps: one batch of the Red Box, for four modules.
+def check_ordering(workers: Any) -> Verdict:
+    """Check lists of Steps, one for each worker (or a Program): any ordering that trains it all.
 
-    Whether it can run at all is asked of ``orderings.check``, whose answer is passed on.
+    For three modules.  A wrong one gets the reason why it can't run, or what it leaves out.
     """
-    given = _steps_of(steps)
-    for step in given:
-        if step.op not in ("forward_update", "fit"):
-            raise NotYet(f"{step}: the Red Box is made of forward_update and fit, nothing else.")
-        if step.batch != 0 or step.alone:
-            raise NotYet(f"{step}: in the Red Box all is of batch 0, and nothing runs alone.")
     try:
-        check(Program("your Red Box", MODULES, (given,)))
-    except IllegalProgram as fault:
-        raise NotYet(f"this order can't run. {fault}.") from fault
-    except ValueError as fault:  # a module that does not exist
+        program = program_of(workers, MODULES)
+    except (TypeError, ValueError) as fault:
         raise NotYet(f"{fault}.") from fault
-    for step in sequential(MODULES).workers[0]:
-        if step not in given:
-            raise NotYet(
-                f"it can run, but something is left out: {step.op} of module {step.module}."
-            )
-    for before, step in pairwise(given):
-        if step.op == "fit" and before != Step("forward_update", step.module + 1):
-            raise NotYet(
-                f"it can run, and gives the same numbers. But fit of module {step.module} comes "
-                "later than it could: its target is there as soon as module "
-                f"{step.module + 1} has had its forward_update."
-            )
-    return Verdict(True, "it can run, and each generator is fitted as soon as its target is there.")
+    if program.modules != MODULES:
+        raise NotYet(f"it is written for {program.modules} modules; it should be for {MODULES}.")
+    reason = why_not(program)
+    if reason:
+        raise NotYet(reason)
+    return Verdict(True, f"it can run, and everything in it learns. {_what_it_allows(program)}")
 
 
-def _steps_of(steps: Any) -> tuple[Step, ...]:
-    if steps is None or not isinstance(steps, list | tuple):
-        kind = "None" if steps is None else type(steps).__name__
-        raise NotYet(f"red_box is {kind}; it should be a list of Steps.")
-    if not steps:
-        raise NotYet("red_box is empty. Its first entry is Step('forward_update', 1).")
-    for entry in steps:
-        if not isinstance(entry, Step):
-            raise NotYet(
-                f"red_box holds {entry!r}; each entry should be a Step, as Step('fit', 1)."
-            )
-    return tuple(steps)
+def _what_it_allows(program: Program) -> str:
+    """Locks, and the time of a batch where every step takes one unit."""
+    unit = {(step.op, step.module): 1.0 for step in program.steps()}
+    work, workers = sum(1 for _ in program.steps()), len(program.workers)
+    held = [name for name, is_held in locks(program).items() if is_held]
+    said = f"Locks held: {', '.join(held)}. "
+    if workers == 1:
+        return said + f"One worker does its {work} steps one after the other."
+    time = time_per_batch(program, unit, cores=workers)
+    return said + (
+        f"If every step takes one unit, {workers} workers need {time:.3g} units for a batch; "
+        f"one worker would need {work}."
+    )
 
 
 CASES: tuple[tuple[tuple[float, ...], Groups], ...] = (

@@ -15,8 +15,9 @@ import ipywidgets as widgets
 import numpy as np
 
 from dnilab import orderings, pictures
+from dnilab.checks import refuse
+from dnilab.data import Dataset
 from dnilab.experiments import Settings
-from dnilab.experiments.compare import stream
 from dnilab.experiments.timing import (
     Contestant,
     cores,
@@ -28,10 +29,11 @@ from dnilab.experiments.timing import (
     step_times,
 )
 from dnilab.lessons.update_orderings.pictures import BLUE_BOX, RED_BOX
+from dnilab.network import BinaryCrossEntropy, Stack
 from dnilab.pictures.ordering import MOMENTS, Stages
 from dnilab.pictures.ratios import ratios
 from dnilab.pictures.style import ratio_words
-from dnilab.training import Report, Span
+from dnilab.training import Event, Report, Span, train
 from dnilab.training.published_threads import processes_can_fork
 from dnilab.widgets.controls import Choice, Slider
 from dnilab.widgets.panel import Panel, button, button_row
@@ -119,6 +121,11 @@ class Measured:
         return str(self.values["way"])
 
     @property
+    def on_threads(self) -> bool:
+        """Whether workers have threads."""
+        return self.way not in WAYS or WAYS[self.way][1] == "threads"
+
+    @property
     def speeds(self) -> dict[str, float]:
         """Speed of each way that took turns, relative to backpropagation in line."""
         return {way: self.per_batch[IN_LINE] / took for way, took in self.per_batch.items()}
@@ -139,16 +146,21 @@ class Measured:
 
 
 def measure(
-    values: dict[str, Any], *, rounds: int = 5, seconds: float = 0.08
+    values: dict[str, Any],
+    own: orderings.Program | None = None,
+    *,
+    rounds: int = 5,
+    seconds: float = 0.08,
 ) -> Iterator[Measured]:
     """Time the ordering that ``values`` names by turns with backpropagation, then train with both.
 
+    ``own``: a program that was handed in; it is chosen by its name, and its workers have threads.
     Yields after the timing, and then now and then as the training goes on.
     """
     size, way, rows = values["batch"], values["way"], 10_000
     count = BATCHES[size]
     base = Settings(
-        hidden=NETWORKS[values["network"]],
+        hidden=_networks(own)[values["network"]],
         examples=rows,
         test_examples=500,
         batch_size=size,
@@ -156,14 +168,17 @@ def measure(
         ordering="backprop",
         executor="one thread",
     )
-    modules = base.modules
-    name, executor = WAYS[way]
-    workers, staleness = min(values["workers"], modules), values["staleness"]
-    chosen = base.but(ordering=name, executor=executor, workers=workers, staleness=staleness)
-    data = base.data()
-    program = chosen.program(data)
+    modules, data = base.modules, base.data()
+    if own is not None and way == own.name:
+        program, executor = own, "threads"
+    else:
+        name, executor = WAYS[way]
+        workers = min(values["workers"], modules)
+        staleness = values["staleness"]
+        chosen = base.but(ordering=name, executor=executor, workers=workers, staleness=staleness)
+        program = chosen.program(data)
     network = (data.inputs, *base.hidden, data.outputs), size
-    running = runner(*network, program, executor)
+    running = runner(*network, program, executor, stack=_stack(base, data, program))
     contestants: dict[str, Contestant] = {IN_LINE: in_line(*network)}
     if way != IN_LINE:
         contestants[way] = running
@@ -172,15 +187,22 @@ def measure(
     per_batch = medians(rounds_of(contestants, rounds=rounds, seconds=seconds))
     again = orderings.pipeline((range(1, modules + 1),), guess_again=True)
     all_steps = orderings.sequential(modules), orderings.backprop(modules), again  # of all ways
-    times = step_times(span for one in all_steps for span in runner(*network, one)(20))
+    times = step_times(
+        span
+        for one in all_steps
+        for span in runner(*network, one, stack=_stack(base, data, one))(20)
+    )
     found = Measured(values, program, per_batch, middle(running(30)), times)
     yield found
-    for trained, how in {IN_LINE: base, way: chosen}.items():
-        forks = how.executor == "process per fit"
-        every = 5 if forks else max(1, count // 24)  # a fork for every fit: slow
+    for trained, how, on in (
+        (IN_LINE, base.program(data), "one thread"),
+        (way, program, executor),
+    ):
+        every = 5 if on == "process per fit" else max(1, count // 24)  # a fork for a fit: slow
         deadline = perf_counter() + LONGEST
         batches, losses = [], []
-        for event in stream(how, report_every=every):
+        events = _training(base, data, how, on, every)
+        for event in events:
             if not isinstance(event, Report):
                 break  # diverged: the curve ends
             batches.append(event.batch)
@@ -190,6 +212,47 @@ def measure(
             yield found
             if event.batch >= count or perf_counter() > deadline:
                 break
+
+
+def _networks(own: orderings.Program | None) -> dict[str, tuple[int, ...]]:
+    """The hidden widths of the networks on offer: those that a program of one's own fits."""
+    if own is None:
+        return NETWORKS
+    fit = {name: hidden for name, hidden in NETWORKS.items() if len(hidden) + 1 == own.modules}
+    hidden = own.modules - 1
+    return fit or {f"24-128×{hidden}-12 ({own.modules} modules)": (128,) * hidden}
+
+
+def _stack(base: Settings, data: Dataset, program: orderings.Program) -> Stack:
+    """The network of the settings with the signals that the program asks for, seeing h and y.
+
+    It is timed and trained alike; equal seeds give equal layers to all.
+    """
+    return Stack.build(
+        (data.inputs, *base.hidden, data.outputs),
+        BinaryCrossEntropy(),
+        np.random.default_rng([base.seed, 2]),
+        signals=program.wires.signals[:-1],
+        context=base.context,
+    )
+
+
+def _training(
+    base: Settings, data: Dataset, program: orderings.Program, executor: str, every: int
+) -> Iterator[Event]:
+    optimiser, generator_optimiser = base.optimisers()
+    return train(
+        _stack(base, data, program),
+        data,
+        program,
+        optimiser=optimiser,
+        generator_optimiser=generator_optimiser,
+        batch_size=base.batch_size,
+        epochs=base.epochs,
+        seed=base.seed,
+        report_every=every,
+        executor=executor,
+    )
 
 
 def on_blas(threads: int) -> str:
@@ -209,13 +272,14 @@ def verdict(found: Measured, here: int) -> str:
         text = f"Measured here, {_cores(here)}: {found.way} {speed} {IN_LINE}."
         longer = ratio_words(1 / found.ideal_speed(1))
         text += f" One after the other, its steps take {longer} times as long."
-    if here == 1 and WAYS[found.way][1] == "threads":
+    if here == 1 and found.on_threads:
         text += (
             " With one core threads can't win: they only take turns on it. The ideal timeline "
             "still matters. It says what this ordering allows where there are more cores."
         )
     text += f" Ideal on {_cores(on)}: {ratio_words(found.ideal_speed(on))} times as fast."
-    if WAYS[found.way][0] == "pipeline" and found.values["workers"] > modules:
+    piped = found.way in WAYS and WAYS[found.way][0] == "pipeline"
+    if piped and found.values["workers"] > modules:
         text += f" There are {modules} modules, so {modules} workers at most."
     return text
 
@@ -232,7 +296,7 @@ def picture_of(found: Measured) -> pictures.Picture:
         names = ["main thread", *(f"fits of {k}" for k in range(1, program.modules))]
     title = "Measured: four batches in the middle of a run"
     measured = pictures.timeline(pictures.bars_of_spans(found.spans, names), title=title)
-    if program.races and WAYS[found.way][1] != "one thread":
+    if program.races and found.way in WAYS and WAYS[found.way][1] != "one thread":
         measured.sentence += " A fit's bar is the time to start it; it runs elsewhere."
     slots = orderings.ideal_timeline(program, found.times, cores=on, batches=program.lag + 12)
     title = f"Ideal on {_cores(on)}: same steps, nothing else in the way"
@@ -268,20 +332,32 @@ def _convergence(found: Measured) -> pictures.Picture:
     )
 
 
-def ordering_panel() -> Panel[Measured]:
-    """Run an ordering beside backpropagation: timelines, time of a batch, convergence."""
+def ordering_panel(own: orderings.Program | None = None) -> Panel[Measured]:
+    """Run an ordering beside backpropagation: timelines, time of a batch, convergence.
+
+    ``own``: an ordering that was handed in; it is offered by its name, first of all, and run with
+    a thread for each worker, on a network of as many modules.
+
+    Raises IllegalProgram for one that can't run, ValueError for one with the name of another.
+    """
     ways = [w for w in WAYS if processes_can_fork() or WAYS[w][1] != "process per fit"]
+    if own is not None:
+        orderings.check(own)
+        if own.name in ways:
+            refuse("the name of own", own.name, "another name than those in the panel")
+        ways.insert(0, own.name)
+    networks = list(_networks(own))
     return Panel(
         {
-            "way": Choice(ways, "pipeline, a thread per worker", "Ordering"),
-            "network": Choice(list(NETWORKS), next(iter(NETWORKS)), "Network"),
+            "way": Choice(ways, own.name if own else "pipeline, a thread per worker", "Ordering"),
+            "network": Choice(networks, networks[0], "Network"),
             "batch": Choice(list(BATCHES), 1000, "Batch size"),
             "over": Choice(["batches", "seconds"], "seconds", "Convergence over"),
             "workers": Slider(1, 5, 1, 2, "Workers (pipeline)"),
             "staleness": Slider(0, 8, 1, 1, "Staleness (pipeline)", unit="batches"),
             "cores": Slider(1, 8, 1, 2, "Cores of the ideal timeline"),
         },
-        measure,
+        lambda values: measure(values, own),
         pictures.Redrawn(picture_of),
         title=f"Orderings, timed on this machine ({_cores(cores())})",
         name="05-orderings",

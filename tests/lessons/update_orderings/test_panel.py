@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from dnilab.experiments import Settings
 from dnilab.lessons.update_orderings import panel as orderings
+from dnilab.lessons.update_orderings.orderings import program_of
 from dnilab.lessons.update_orderings.panel import (
     IN_LINE,
     MOMENTS,
@@ -18,7 +21,15 @@ from dnilab.lessons.update_orderings.panel import (
     picture_of,
     verdict,
 )
-from dnilab.orderings import backprop, speed_up_limit, time_per_batch
+from dnilab.orderings import (
+    IllegalProgram,
+    Program,
+    Step,
+    backprop,
+    sequential,
+    speed_up_limit,
+    time_per_batch,
+)
 from dnilab.training.published_threads import processes_can_fork
 from tests.pictures.legible import faults
 
@@ -72,8 +83,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(orderings, "BATCHES", {10: 30, 1000: 4})
     measured = measure
 
-    def few(values):
-        return measured(values, rounds=1, seconds=1e-4)
+    def few(values, own=None):
+        return measured(values, own, rounds=1, seconds=1e-4)
 
     monkeypatch.setattr(orderings, "measure", few)
 
@@ -177,6 +188,62 @@ def test_the_panel(quick, nothing_left):
     assert panel.message == ""
     assert "Ideal on 8 cores" in panel.sentence
     assert panel.snapshot.program.modules == 5
+
+
+class TestOneOfMyOwn:
+    @pytest.fixture
+    def mine(self):
+        below = Step("forward_update", 1), Step("late_fit", 1, -1)
+        back = Step("backward", 2), Step("update", 2)
+        above = [Step("forward", 2), Step("forward_update", 3), *back]
+        return program_of([below, above], name="mine")
+
+    def test_it_is_measured_and_trained(self, quick, mine):
+        for found in orderings.measure(VALUES | {"way": "mine"}, mine):  # noqa: B007
+            pass
+        assert found.program == mine
+        assert set(found.curves) == {IN_LINE, "mine"}
+        assert found.curves["mine"] != found.curves[IN_LINE]
+        assert {span.op for span in found.spans} == {step.op for step in mine.steps()}
+        assert found.speed > 0
+        assert "threads can't win" in verdict(found, 1)
+        assert len(picture_of(found).parts) == 4
+
+    def test_the_panel_begins_with_it(self, quick, mine, nothing_left):
+        panel = ordering_panel(mine)
+        nothing_left.append(panel)
+        panel.start()
+        panel.wait()
+        assert panel.message == ""
+        assert "mine takes" in panel.sentence or "mine is" in panel.sentence
+        assert len(panel.controls["network"].spec.pairs) == 1  # the other has five modules
+        panel.controls["way"].value = "Red Box, in line"
+        panel.wait()
+        assert panel.message == ""
+        assert "Red Box" in panel.sentence
+
+    @pytest.mark.parametrize(("modules", "hidden"), [(3, (128, 64)), (4, (128,) * 3)])
+    def test_the_network_has_as_many_modules(self, quick, modules, hidden):
+        own = replace(sequential(modules), name="mine")
+        (name,) = orderings._networks(own)
+        assert orderings._networks(own)[name] == hidden
+        for found in orderings.measure(VALUES | {"way": "mine", "network": name}, own):  # noqa: B007
+            pass
+        assert found.program.modules == modules
+
+    def test_the_network_is_that_of_the_settings(self):
+        base = Settings(examples=100, seed=3)
+        data = base.data()
+        for ordering in ("sequential", "backprop"):
+            settings = base.but(ordering=ordering)
+            built = orderings._stack(base, data, settings.program(data)).thetas
+            assert all(map(np.array_equal, built, settings.stack(data).thetas))
+
+    def test_refused(self, mine):
+        with pytest.raises(ValueError, match="another name than those in the panel"):
+            ordering_panel(replace(mine, name=IN_LINE))
+        with pytest.raises(IllegalProgram, match="which no step makes"):
+            ordering_panel(Program("mine", 3, ((Step("forward_update", 3),),)))
 
 
 def test_without_fork_there_is_no_process(monkeypatch, nothing_left):
