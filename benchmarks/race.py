@@ -34,7 +34,7 @@ from dnilab.experiments.timing import cores, noise, step_times
 from dnilab.lessons.many_machines.experiments import laps
 from dnilab.lessons.many_machines.training import apart as apart_on
 from dnilab.lessons.many_machines.training import cluster
-from dnilab.lessons.race.experiments import (
+from dnilab.lessons.race.experiments.contestants import (
     IN_LINE,
     Contestant,
     Goal,

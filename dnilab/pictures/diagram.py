@@ -85,8 +85,8 @@ class Diagram:
 def math(name: str) -> str:
     """A name of the code as the formula it stands for.
 
-    >>> math("W1"), math("g_hat2"), math("dW2"), math("h1.T"), math("x")
-    ('$W_{1}$', '$\\\\hat{g}_{2}$', '$\\\\mathrm{d}W_{2}$', '$h_{1}^{\\\\top}$', '$x$')
+    >>> math("W1"), math("g_hat2"), math("dW2"), math("h1.T"), math("τ1")
+    ('$W_{1}$', '$\\\\hat{g}_{2}$', '$\\\\mathrm{d}W_{2}$', '$h_{1}^{\\\\top}$', '$τ_{1}$')
 
     A name that already holds a ``$`` is left alone.
     """

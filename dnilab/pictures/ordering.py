@@ -73,12 +73,15 @@ def value_words(value: Value, wiring: Wiring) -> str:
 
     >>> from dnilab.orderings import chain
     >>> value_words(Value("message", 2, 0), chain(3)), value_words(Value("guess", 2, 0), chain(3))
-    ('g1', 'g_hat2')
+    ('τ1', 'g_hat2')
+    >>> value_words(Value("message", 2, 0), chain(3, "truth"))
+    'g1'
     """
-    kind, _, number = value.kind.partition(" ")  # "message 2" is for the second of those heard
-    k = value.module
-    if kind == "message":  # the target, or gradient, of what module k hears
-        return f"g{wiring.heard[k - 1][int(number or 1) - 1].module}"
+    # "message 2" is for the second of those heard
+    (kind, _, number), k = value.kind.partition(" "), value.module
+    if kind == "message":  # what the module below is told; the truth, where it waits for that
+        below = wiring.heard[k - 1][int(number or 1) - 1].module
+        return f"{'g' if wiring.signal(below) == 'truth' else 'τ'}{below}"
     return {
         "h": f"h{k}",
         "guess": f"g_hat{k}",

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import race
 from dnilab.experiments import Settings
-from dnilab.lessons.race.experiments import IN_LINE, Goal, Network, contestants
+from dnilab.lessons.race.experiments.contestants import IN_LINE, Goal, Network, contestants
 from dnilab.orderings import check
 from tests.benchmarks.test_commands import figures
 

@@ -67,7 +67,7 @@ class TestBoxes:
             "forward_update 2": (("II", "batch 0 done"), "done"),
             "forward_update 3": (("III", "works on batch 0"), "busy"),
             "fit 1": (("III", "works on batch 0"), "busy"),
-            "fit 2": (("IV", "waits for $g_{2}$"), "waiting"),
+            "fit 2": (("IV", "waits for $τ_{2}$"), "waiting"),
         }
 
     def test_backprop_while_module_3_goes_forward(self):
@@ -99,7 +99,7 @@ class TestWords:
             sequential(3), instants(sequential(3))[2], title="Red Box", stage=RED_BOX
         ).sentence
         assert said.startswith("Red Box, moment 3. At work: fit of generator 1 (batch 0).")
-        assert "Waiting: fit of generator 2 (batch 0) for g2." in said
+        assert "Waiting: fit of generator 2 (batch 0) for τ2." in said
         assert "Locks held: forward" in said
 
     def test_a_prediction_is_waited_for(self):
@@ -107,12 +107,12 @@ class TestWords:
         said = ordering(program, instants(program)[0], title="Unlock").sentence
         assert "fit of the input model of module 2 (batch 0) for h1 and h_hat1;" in said
 
-    def test_a_gradient_is_called_by_what_was_heard(self):
+    def test_a_message_is_called_by_what_was_heard(self):
         program = PROGRAMS["a join"]
         said = " ".join(ordering(program, one, title="J").sentence for one in instants(program, 4))
         assert "forward and update of module 3 (batch 0) for h1 and h2;" in said
-        assert "fit of generator 1 (batch 0) for g1" in said
-        assert "fit of generator 2 (batch 0) for g2" in said
+        assert "fit of generator 1 (batch 0) for τ1" in said
+        assert "fit of generator 2 (batch 0) for τ2" in said
 
     def test_a_signal_is_called_by_its_name(self):
         def said(name):

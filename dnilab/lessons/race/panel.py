@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.lessons.race.experiments import (
+from dnilab.lessons.race.experiments.contestants import (
     IN_LINE,
     Contestant,
     Network,

@@ -9,7 +9,7 @@ import pytest
 
 from dnilab.experiments import Settings
 from dnilab.experiments.timing import noise, step_times
-from dnilab.lessons.race.experiments import (
+from dnilab.lessons.race.experiments.contestants import (
     IN_LINE,
     Contestant,
     Goal,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dnilab.lessons.race import panel as race
-from dnilab.lessons.race.experiments import Network, contestants
+from dnilab.lessons.race.experiments.contestants import Network, contestants
 from dnilab.lessons.race.panel import (
     LATENCIES,
     SIGNALS,

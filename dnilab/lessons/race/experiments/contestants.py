@@ -76,7 +76,8 @@ class Contestant:
 
     ``family``: which answer it gives to "does a layer have to wait?": "wait", "ask nobody" or
     "guess".  ``cuts``: the layers above which the network is cut.  ``signal``, ``context``,
-    ``generator_hidden``: what tells each module below the top its gradient, see ``Stack.build``.
+    ``generator_hidden``: what tells each module below the top its gradient, see ``Stack.build``,
+    as for ``input_hidden``, for modules that predict their input, and ``fixed_feedback``.
     """
 
     name: str
@@ -86,6 +87,8 @@ class Contestant:
     signal: str = "truth"
     context: tuple[str, ...] = ("h", "y")
     generator_hidden: tuple[int, ...] = ()
+    input_hidden: tuple[int, ...] | None = None
+    fixed_feedback: bool = False
     executor: str = "threads"
     blas_threads: int = 1
 
@@ -113,6 +116,8 @@ class Contestant:
             signals=self.signal,
             context=self.context,
             generator_hidden=self.generator_hidden,
+            input_hidden=self.input_hidden,
+            fixed_feedback=self.fixed_feedback,
             dtype=np.dtype(network.dtype),
         )
 
@@ -122,6 +127,7 @@ class Contestant:
             network.widths,
             self.context,
             self.generator_hidden,
+            self.input_hidden or (),
             cuts=self.cuts,
             signal=self.signal,
         )
