@@ -41,7 +41,7 @@ class Method:
 def methods(
     network: Network, *, modules: int = 2, staleness: int = 1, blas_threads: int | None = None
 ) -> dict[str, Method]:
-    """All rows of the table, by name; backpropagation in line first, last layer only at the end.
+    """All rows of the table, by name; backpropagation in line first, two floors at the end.
 
     The arguments are those of ``contestants``.
     """
@@ -84,16 +84,16 @@ def methods(
             "what a linear guess misses; and its input is a guess too",
             "07",
         ),
-        Method(
-            Contestant(
-                "last layer only", "ask nobody", orderings.last_layer_only(2), (layers - 1,),
-                executor="one thread",
-            ),
-            "everything below the top",
-            "04, 07",
-        ),
+        Method(_top_alone("upper module only", cut.cuts[-1]), "everything below the cut", "07"),
+        Method(_top_alone("last layer only", layers - 1), "everything below the top", "04, 07"),
     ]  # fmt: skip
     return {one.name: one for one in found}
+
+
+def _top_alone(name: str, cut: int) -> Contestant:
+    """A floor: all below the cut keeps its random start."""
+    only = orderings.last_layer_only(2)
+    return Contestant(name, "ask nobody", only, (cut,), executor="one thread")
 
 
 def _batches(count: int) -> str:
