@@ -45,14 +45,18 @@ help:
 # to whether it should fetch its news and look for updates.
 # It listens on localhost only and asks for its token: those are its defaults. To root, as one often
 # is in a container, it refuses to start unless it is told that this is meant.
+# tools/jupyter/ has what the servers are told: which kernels to end, and how a page is shown.
+TOLD = JUPYTER_CONFIG_PATH="$(CURDIR)/tools/jupyter/etc$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+  JUPYTER_PATH="$(CURDIR)/tools/jupyter/share$${JUPYTER_PATH:+:$$JUPYTER_PATH}"
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 lab: $(VENV)/.course
-	$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/$(FIRST) \
+	$(TOLD) $(PY) -m jupyterlab --LabApp.default_url=/lab/tree/$(FIRST) \
 	  --LabApp.app_settings_dir=tools/jupyterlab $(AS_ROOT) $(LAB_ARGS)
 
-# It listens on localhost only, which is Voila's default, and serves this one page.
+# It listens on localhost only, which is Voila's default, and serves this one page.  No comparison
+# on it may take longer than DNILAB_MINUTES.
 playground: $(VENV)/.course
-	$(PY) -m voila pages/playground.ipynb $(VOILA_ARGS)
+	DNILAB_MINUTES="$${DNILAB_MINUTES:-10}" $(TOLD) $(PY) -m voila pages/playground.ipynb $(VOILA_ARGS)
 
 # Two at a time; the cells of a notebook stay together and in order.
 test: $(VENV)/.test

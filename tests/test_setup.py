@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -180,6 +181,13 @@ class TestBinder:
         assert done.stdout == "install --no-cache-dir --no-deps -e .\n"
         ours = ROOT / "tools" / "jupyterlab" / "overrides.json"
         assert settings.read_bytes() == ours.read_bytes()
+        # What the servers are told lies where Jupyter looks in an environment.
+        told = ROOT / "tools" / "jupyter"
+        for part in ("etc", "share"):
+            for path in (told / part).rglob("*"):
+                copy = tmp_path / part / "jupyter" / path.relative_to(told / part)
+                assert path.is_dir() or copy.read_bytes() == path.read_bytes()
+        assert len(list((tmp_path / "etc" / "jupyter").glob("*.py"))) == 2
 
     @pytest.mark.skipif(sys.platform == "win32", reason="a bash script")
     def test_post_build_fails_where_pip_does(self, tmp_path: Path):
@@ -232,6 +240,13 @@ class TestPython:
         assert not re.search(r"\bf\"|^from __future__|\) -> |print ", read("tools/check_python.py"))
 
 
+def assert_told(words: list[str], folder: Path) -> None:
+    """The server finds our folders first, and then those that the visitor has."""
+    for word, name, part in zip(words, ("CONFIG_PATH", "PATH"), ("etc", "share"), strict=True):
+        place = f"{folder}/tools/jupyter/{part}"
+        assert word == f"JUPYTER_{name}={place}${{JUPYTER_{name}:+:$JUPYTER_{name}}}"
+
+
 @needs_make
 class TestMakefile:
     @pytest.fixture
@@ -269,8 +284,9 @@ class TestMakefile:
     def test_lab_opens_the_first_notebook_and_passes_arguments_on(self, folder: Path):
         self.installed(folder, ".course")
         shown = self.make(folder, "-n", "lab", "LAB_ARGS=--no-browser --port 8899").stdout
-        words = shown.replace("\\\n", " ").split()
-        assert words[:3] == [".venv/bin/python", "-m", "jupyterlab"]
+        words = shlex.split(shown.replace("\\\n", " "))
+        assert_told(words[:2], folder)
+        assert words[2:5] == [".venv/bin/python", "-m", "jupyterlab"]
         assert "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb" in words
         # There it finds its settings.
         assert "--LabApp.app_settings_dir=tools/jupyterlab" in words
@@ -283,7 +299,10 @@ class TestMakefile:
         self.installed(folder, ".course")
         shown = self.make(folder, "-n", "playground", "VOILA_ARGS=--no-browser --port 8898").stdout
         page = "pages/playground.ipynb"
-        assert shown.split() == [
+        minutes, *words = shlex.split(shown.replace("\\\n", " "))
+        assert minutes == "DNILAB_MINUTES=${DNILAB_MINUTES:-10}"
+        assert_told(words[:2], folder)
+        assert words[2:] == [
             ".venv/bin/python", "-m", "voila", page, "--no-browser", "--port", "8898",
         ]  # fmt: skip
         cells = json.loads(read(page))["cells"]

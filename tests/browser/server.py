@@ -141,10 +141,26 @@ def running_lab(folder: Path, private: Path) -> Iterator[Lab]:
 @contextmanager
 def running_playground(private: Path) -> Iterator[str]:
     """`make playground`, until the caller is done; its address."""
+    with running_page(private) as page:
+        yield page.url
+
+
+@dataclass(frozen=True)
+class PublicPage:
+    """A running `make playground`: where it is, and its processes."""
+
+    url: str
+    group: int
+
+
+@contextmanager
+def running_page(private: Path, *arguments: str) -> Iterator[PublicPage]:
+    """`make playground` with more arguments for Voila, until the caller is done."""
     port = free_port()
 
     def up(said: str) -> bool:
         return "Voilà is running at" in said  # asking for the page would start a kernel each time
 
-    with made("playground", "VOILA_ARGS", ["--no-browser", f"--port={port}"], private, up):
-        yield f"http://localhost:{port}/"
+    given = ["--no-browser", f"--port={port}", *arguments]
+    with made("playground", "VOILA_ARGS", given, private, up) as group:
+        yield PublicPage(f"http://localhost:{port}/", group)
