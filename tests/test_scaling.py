@@ -7,10 +7,15 @@ import importlib
 import re
 from pathlib import Path
 
+import pytest
 import yaml
+
+from dnilab.lessons.playground.experiments.needs import MINUTES, SHARE, Room
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = (ROOT / "docs" / "scaling.md").read_text("utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+SERVERS = ("voila.py", "jupyter_server_config.py")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 
 
@@ -51,3 +56,17 @@ def test_its_links_lead_somewhere() -> None:
     local = [link for link in re.findall(r"\]\(([^)\s]+)\)", GUIDE) if "://" not in link]
     assert local
     assert [link for link in local if not (ROOT / "docs" / link).exists()] == []
+
+
+def test_what_it_says_of_the_page_is_what_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(MINUTES, raising=False)
+    told = [(ROOT / "tools/jupyter/etc" / name).read_text("utf-8") for name in SERVERS]
+    page, lab = (int(re.search(r"cull_idle_timeout = (\d+)", text)[1]) for text in told)
+    words = " ".join(GUIDE.split())
+    assert (page, lab) == (5 * 60, 20 * 60)
+    assert "five minutes later" in words
+    assert "goes after twenty minutes" in words
+    assert f"sets that to {re.search(r'DNILAB_MINUTES:-([0-9]+)', MAKEFILE)[1]};" in words
+    assert f"in a notebook it is {Room.here().seconds / 60:g}." in words
+    assert (SHARE, MINUTES in GUIDE) == (0.75, True)
+    assert all((ROOT / path).is_dir() for path in re.findall(r"=(tools/jupyter/\w+)", GUIDE))

@@ -21,6 +21,7 @@ from dnilab.experiments.settings import OWN
 from dnilab.lessons.playground.data import own_arrays
 from dnilab.lessons.playground.experiments import growing_lines, saved_runs
 from dnilab.lessons.playground.experiments.comparison import FIRST, PRESETS, Lineup
+from dnilab.lessons.playground.experiments.needs import check_room
 from dnilab.lessons.playground.experiments.saved_runs import Pin, named
 from dnilab.lessons.playground.panel import choices, parts
 from dnilab.lessons.playground.panel.choices import GROUPS, SHOWN, lineup_of, values_of
@@ -210,7 +211,9 @@ class Playground(Player[growing_lines.Progress]):
     # -- what moves what ---------------------------------------------------------------------
 
     def _train(self, values: dict[str, Any]) -> Iterator[growing_lines.Progress]:
-        yield from growing_lines.live(lineup_of(values), self._own)
+        lineup = lineup_of(values)
+        check_room(lineup, self._own)
+        yield from growing_lines.live(lineup, self._own)
 
     def _moved(self, name: str) -> None:
         if self._linking:

@@ -22,6 +22,7 @@ from dnilab.experiments.compare import run
 from dnilab.experiments.settings import Settings
 from dnilab.lessons.playground import pictures
 from dnilab.lessons.playground.experiments.comparison import Lineup
+from dnilab.lessons.playground.experiments.needs import check_sweep
 from dnilab.lessons.playground.experiments.records import Job, Record
 from dnilab.lessons.playground.experiments.saved_runs import csv_of
 from dnilab.lessons.playground.panel import parts, sweep_plan
@@ -115,12 +116,13 @@ class SweepPart(Panel[Swept]):
             if self._closed or self.playing:
                 return
             try:
-                self.shown = self.plan()
+                plan = self.plan()
+                check_sweep(self._todo(plan), workers_here(), self._own)
             except ValueError as fault:
                 self._show_message(f"{fault}.", None)
                 return
-            self._stopping, self.map = False, None
-            self._new_buttons(self.shown)
+            self.shown, self._stopping, self.map = plan, False, None
+            self._new_buttons(plan)
             self._restart()
 
     def stop(self) -> None:
@@ -145,6 +147,10 @@ class SweepPart(Panel[Swept]):
 
     def _there(self, job: Job) -> bool:
         return job.key in self.rows and self.rows[job.key].final
+
+    def _todo(self, plan: Plan) -> list[Settings]:
+        """The runs of a plan that can be run and are not there yet."""
+        return [job.settings for job in plan.jobs if job.settings and not self._there(job)]
 
     def _rows(self, cell: Cell) -> list[Record]:
         return [self.rows[job.key] for job in cell.jobs if job.key in self.rows]
@@ -316,7 +322,7 @@ class SweepPart(Panel[Swept]):
         refused = sum(bool(cell.refused) for cell in plan.cells.values())
         if refused:
             says.append(f"{refused} of the settings cannot be run and will say why.")
-        todo = [job.settings for job in plan.jobs if job.settings and not self._there(job)]
+        todo = self._todo(plan)
         if len(todo) < runs:
             says.append(f"{runs - len(todo)} of the runs are there already.")
         seconds, cores = self._seconds(todo), min(workers_here(), runs)

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from dnilab.experiments import Settings, run
+from dnilab.lessons.playground.experiments import needs
 from dnilab.lessons.playground.experiments.comparison import FIRST, PRESETS, Lineup
 from dnilab.lessons.playground.panel.choices import (
     GROUPS,
@@ -550,3 +551,18 @@ def test_without_a_kernel_a_still_picture(make, monkeypatch, capsys):
     assert TINY.text in words
     assert play._widget is None
     play.close()
+
+
+def test_a_run_that_there_is_no_room_for_is_refused_in_words(make, monkeypatch):
+    play = done(make())
+    monkeypatch.setattr(needs, "free_memory", lambda: 1e4)
+    play.controls["seeds"].value = 3
+    done(play)
+    said = "This setting cannot be run. This comparison would need about"
+    assert play.message.startswith(said)
+    assert play.message.endswith("or fewer or narrower layers. Change a control to go on.")
+    monkeypatch.undo()
+    play.controls["seeds"].value = 2
+    done(play)
+    assert play.message == ""
+    assert play.snapshot.done == 1

@@ -13,6 +13,7 @@ import pytest
 from ipywidgets.widgets.widget import _instances as live_widgets
 
 from dnilab.experiments import Settings, run
+from dnilab.lessons.playground.experiments import needs
 from dnilab.lessons.playground.experiments.comparison import Lineup
 from dnilab.lessons.playground.experiments.records import Record
 from dnilab.lessons.playground.panel import sweep as part_of_panel
@@ -523,3 +524,14 @@ def test_a_base_with_badly_written_widths_is_refused_everywhere(make):
     assert "Width of each is 'what?'" in part.sentence
     choose(part, up=("depth", "1", "3", 2))
     assert "4 runs." in part.line  # widths of their own, as when the slider is moved
+
+
+def test_a_sweep_that_there_is_no_room_for_is_refused_in_words(make, monkeypatch):
+    play = make()
+    monkeypatch.setenv(needs.MINUTES, "0")
+    part = swept(play)
+    assert part.message.startswith("This sweep would take about")
+    assert (part.rows, part.shown) == ({}, None)
+    monkeypatch.setenv(needs.MINUTES, "1")
+    assert len(swept(play).rows) == 4
+    assert part.message == ""
