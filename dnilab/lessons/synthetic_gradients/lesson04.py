@@ -26,7 +26,7 @@ def check_cosine(cosine: Function) -> Verdict:
     Shapes: g_hat and g (batch, width).  A guess of zeros has the cosine 0.
     """
     rng = np.random.default_rng(5)
-    g = rng.normal(size=(BATCH, WIDTH)) * rng.uniform(0.1, 3, size=(BATCH, 1))
+    g = rng.normal(size=(BATCH, WIDTH)) * rng.uniform(0.1, 3, size=(BATCH, 1)) + 0.5
     g_hat = 0.5 * g + rng.normal(size=g.shape)
     dot, left, right = np.sum(g_hat * g), np.linalg.norm(g_hat), np.linalg.norm(g)
     rows = np.sum(g_hat * g, axis=1)
@@ -38,6 +38,10 @@ def check_cosine(cosine: Function) -> Verdict:
         "it is divided by the squared lengths: take the roots.": dot / (left * right) ** 2,
         "it is divided by the length of only one of the two.": dot / left,
         "it is divided by the length of g twice.": dot / right**2,
+        "the mean was subtracted first: that is the correlation.": (
+            np.corrcoef(g_hat.ravel(), g.ravel())[0, 1]
+        ),
+        "it is the angle: leave the arccos out.": np.arccos(dot / (left * right)),
     }
     verdict = require(
         judge_call("cosine(g_hat, g)", cosine, (g_hat, g), dot / (left * right), mistakes)

@@ -41,6 +41,8 @@ class TestCosine:
             (lambda g_hat, g: (g_hat * g).sum() / norm(g_hat), "only one of the two"),
             (lambda g_hat, g: (g_hat * g).sum() / norm(g) ** 2, "length of g twice"),
             (lambda g_hat, g: (g_hat * g).sum() / (norm(g_hat) * norm(g)), "guess of zeros"),
+            (lambda g_hat, g: np.corrcoef(g_hat.ravel(), g.ravel())[0, 1], "the correlation"),
+            (lambda g_hat, g: np.arccos(cosine(g_hat, g)), "it is the angle"),
             (for_zeros([]), "guess of zeros"),
             (for_zeros([[0], [0, 0]]), "guess of zeros"),
             (lambda g_hat, g: g_hat @ g, "stopped with ValueError"),
