@@ -8,6 +8,7 @@ import pytest
 from dnilab.experiments import Settings, run
 from dnilab.lessons.synthetic_gradients.pictures.contexts import (
     by_module,
+    frozen_up_to,
     opposite_arrows,
     reliability,
 )
@@ -46,3 +47,10 @@ def test_a_curve_for_each_module_below_the_top():
     assert "module 1" in picture.sentence
     assert "module 2" in picture.sentence
     assert "module 3" not in picture.sentence
+
+
+def test_the_price_of_each_frozen_module_is_said():
+    errors = {"DNI(h)": np.array([[0.1, 0.2], [0.2, 0.3]]), "backprop": np.array([[0.0, 0.5]] * 2)}
+    picture = frozen_up_to(errors)
+    assert "DNI(h): 15.0%, 25.0%; backprop: 0.0%, 50.0%." in picture.sentence
+    assert "Mean of 2 seeds" in picture.sentence

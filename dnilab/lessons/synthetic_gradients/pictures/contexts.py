@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,3 +111,31 @@ def by_module(runs: Sequence[Run], what: str, title: str, ylabel: str) -> Pictur
         ylim=(-0.2, 1),
         size=(700, 320),
     )
+
+
+def frozen_up_to(errors: Mapping[str, np.ndarray]) -> Picture:
+    """Test error when modules 1 to j keep their random start, for each way of training.
+
+    Shapes: each (seeds, K), for j from 0, where all learn, to K - 1, where only the top does.
+    """
+    picture = curves(
+        [
+            Series(name, np.arange(np.shape(of)[1]), of, look=look)
+            for (name, of), look in zip(errors.items(), (2, 1, 0, 3), strict=False)
+        ],
+        xlabel="modules 1 to j keep their random start",
+        ylabel="test error",
+        title="What does each module contribute?",
+        percent=True,
+        size=(700, 340),
+    )
+    means = {
+        name: ", ".join(f"{one:.1%}" for one in np.mean(of, axis=0)) for name, of in errors.items()
+    }
+    said = "; ".join(f"{name}: {of}" for name, of in means.items())
+    seeds = len(next(iter(errors.values())))
+    picture.sentence = (
+        "Test error when modules 1 to j keep their random start, for j = 0, 1, and so on. "
+        f"{said}. Mean of {seeds} seeds, band from the lowest to the highest."
+    )
+    return picture
