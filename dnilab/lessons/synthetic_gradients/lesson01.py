@@ -227,12 +227,12 @@ def _update(grads: Names, step: float) -> Names:
 
 
 EARLY = (
-    "the layer above was updated too early: the gradient came down through its new weights. Hand "
+    "the layer above was updated too early. The gradient came down through its new weights. Hand "
     "all gradients down first, with the weights that the forward pass used, and update last."
 )
-UPHILL = "it goes uphill: an update subtracts rate / B times the gradient."
-UPSIDE_DOWN = "the list is upside down: entry k belongs to layer k."
-TRANSPOSED = "it is transposed: the shape of dW is that of W (square here, so it did not show)."
+UPHILL = "it goes uphill. An update subtracts rate / B times the gradient."
+UPSIDE_DOWN = "the list is upside down. Entry k belongs to layer k."
+TRANSPOSED = "it is transposed. The shape of dW is that of W (square here, so it did not show)."
 
 
 @checker
@@ -364,7 +364,7 @@ def check_my_step(my_step: Function) -> Verdict:
             wrong[f"in the forward pass {said}"] = way.gradients(way.forward(x, W, b), y, W)
         wrong[EARLY] = replace(RIGHT, early=True).gradients(h, y, W, step)
         wrong[UPHILL] = {name: -grad for name, grad in right.items()}
-        wrong["it is zero: this array is never updated."] = {n: 0 * g for n, g in right.items()}
+        wrong["it is zero, so this array is never updated."] = {n: 0 * g for n, g in right.items()}
         changes = {said: _update(grads, step) for said, grads in wrong.items()}
         _judge_all(got, _update(right, step), changes, factors, "the change of ")
     return _as_the_package(my_step)

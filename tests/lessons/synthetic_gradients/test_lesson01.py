@@ -172,9 +172,9 @@ class TestMyForward:
             (lambda x, W, b: None, "is None"),
             (lambda x, W, b: RIGHT.forward(x, W, b)[3], "a list of four arrays"),
             (lambda x, W, b: RIGHT.forward(x, W, b)[1:], "a list of four arrays"),
-            (Learner(unit=np.tanh).forward, "h[1] has the right shape, but the hidden units are"),
+            (Learner(unit=np.tanh).forward, "h[1] is not right yet: the hidden units are"),
             (Learner(unit=lambda a: a).forward, "the function of the hidden layers is missing"),
-            (Learner(top_unit=sigmoid).forward, "h[3] has the right shape, but the top layer has"),
+            (Learner(top_unit=sigmoid).forward, "h[3] is not right yet: the top layer has"),
             (Learner(bias=False).forward, "the biases are missing"),
             (lambda x, W, b: [x, W[1] @ x, x, x], "A has 5 columns and B has 7 rows"),
             (lambda x, W, b: [x, RIGHT.forward(x, W, b)[1].T, x, x], "h[1] has shape (5, 7)"),
@@ -195,7 +195,7 @@ MISTAKES = [
     ),
     (Learner(down=lambda da, W: da @ W), "the weights are not transposed"),
     (Learner(down=lambda da, W: da), "does not go through the weights"),
-    (Learner(through=lambda g, h, k: g), "W[2] has the right shape, but the middle factor, the"),
+    (Learner(through=lambda g, h, k: g), "W[2] is not right yet: the middle factor, the"),
     (Learner(through=lambda g, h, k: g * (1 - h[k] ** 2)), "the middle factor is that of tanh"),
     (Learner(through=lambda g, h, k: g * h[k]), "the factor (1 - h) is missing"),
     (
@@ -204,7 +204,7 @@ MISTAKES = [
     ),
     (Learner(through=lambda g, h, k: g * h[k + 1] * (1 - h[k + 1])), "the wrong layer's h"),
     (Learner(through=lambda g, h, k: h[k] * (1 - h[k])), "one of the three factors is missing: g"),
-    (Learner(weights=lambda h, da: da.T @ h), "W[3] has the right shape, but it is transposed"),
+    (Learner(weights=lambda h, da: da.T @ h), "W[3] is not right yet: it is transposed"),
     (Learner(biases=lambda da: da), "does not go into one of shape (5,)"),
     (Learner(biases=lambda da: da.mean(axis=0)), "b[3] is too small by a factor 7: the batch size"),
 ]
@@ -316,7 +316,7 @@ class TestMyStep:
         [
             (lambda x, y, W, b, rate: None, "changes neither W nor b"),
             *[(learner.step, said) for learner, said in MISTAKES],
-            (early, "the change of W[2] has the right shape, but the layer above was updated too"),
+            (early, "the change of W[2] is not right yet: the layer above was updated too"),
             (Learner(change=lambda grad, rate, rows: rate * grad).step, "too large by a factor 7"),
             (Learner(change=lambda grad, rate, rows: grad / rows).step, "the learning rate, 1/4"),
             (
@@ -327,7 +327,7 @@ class TestMyStep:
                 "the change of W[3] is too small by a factor 7: the batch size. Divide by B once",
             ),
             (Learner(top=lambda z, y: y - sigmoid(z)).step, "it goes uphill"),
-            (Learner(layers=(1, 3)).step, "change of W[2] has the right shape, but it is zero"),
+            (Learner(layers=(1, 3)).step, "change of W[2] is not right yet: it is zero"),
             (Learner(unit=np.tanh).step, "in the forward pass the hidden units are sigmoids here"),
             (Learner(bias=False).step, "in the forward pass the biases are missing"),
             (in_single_precision, "away from those of the package"),
