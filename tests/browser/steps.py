@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import nbformat
+from nbformat import v4
 from playwright.sync_api import Error, Page, expect
 
 from tests.browser.server import ROOT, Lab
@@ -29,6 +31,16 @@ def screenshot(page: Page, name: str, moment: str) -> None:
         page.screenshot(path=ARTIFACTS / f"{clean}-{moment}.png")
     except Error as fault:
         print(f"No screenshot of {clean}-{moment}: {fault}")
+
+
+def add(lab: Lab, name: str, *sources: str) -> str:
+    """A notebook with these cells, in the served folder."""
+    notebook = v4.new_notebook(
+        cells=[v4.new_markdown_cell("# Title"), *map(v4.new_code_cell, sources)],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(notebook, lab.folder / name)
+    return name
 
 
 def open_notebook(page: Page, lab: Lab, name: str) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbformat import v4
 from playwright.sync_api import Error, Page
 
 from tests.browser import conftest, steps
 from tests.browser.server import Lab, alive, running_lab
-from tests.browser.steps import cells, complaints, open_notebook, run_all, work_the_panel
+from tests.browser.steps import add, cells, complaints, open_notebook, run_all, work_the_panel
 
 PANEL = """
 import io
@@ -38,16 +36,6 @@ slider.observe(follow, "value")
 widgets.VBox([slider, picture, words]).add_class("dnilab-panel")
 """
 BOTH = "picture.value = png(change.new); words.value = sentence(change.new)"
-
-
-def add(lab: Lab, name: str, *sources: str) -> str:
-    """A notebook with these cells, in the served folder."""
-    notebook = v4.new_notebook(
-        cells=[v4.new_markdown_cell("# Title"), *map(v4.new_code_cell, sources)],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(notebook, lab.folder / name)
-    return name
 
 
 def test_a_panel_that_works(page: Page, course: Lab):

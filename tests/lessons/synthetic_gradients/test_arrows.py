@@ -102,7 +102,7 @@ def test_a_run_that_ran_away_is_shown_at_its_end():
     run = history(sign=+1)
     said = toy_picture(run, 300).sentence
     assert f"The guesses have run away: the run ends after {run.last} batches." in said
-    assert f"Module 1, {run.last} batches" in said
+    assert f"Errors after {run.last} batches" in said
     assert "move away from what they are told" in said
     assert "run away" not in toy_picture(run, 3).sentence
 

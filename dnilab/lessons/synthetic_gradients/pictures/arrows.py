@@ -176,5 +176,6 @@ def toy_picture(history: History, batch: int) -> Stacked:
     if batch > at:
         first += f" The guesses have run away: the run ends after {counted(at)}."
     parts = [planes([View(history, at, k) for k in (1, 2)]), errors_chart(history, at)]
+    parts[0].sentence = ""  # the chart says how far the guesses are off
     parts[1].sentence += " " + mean_said(history, at)
     return Stacked(parts, first=first, alt="Truth and guess as arrows, and their errors.")
