@@ -109,6 +109,10 @@ def check_reached(reached: Function) -> Verdict:
             "it asks that all modules take part, those below k as well.": p**modules,
             "it multiplies p by the number of modules: probabilities of independent draws "
             "multiply each other.": p * through,
+            "it divides p by the number of modules: probabilities of independent draws multiply "
+            "each other.": p / through,
+            "it is the chance that at least one of the modules takes part. All of them have to.": 1
+            - (1 - p) ** through,
         }
 
     return judge_numbers("reached(k, modules, p)", reached, cases, rule)

@@ -143,6 +143,8 @@ class TestReached:
             (lambda k, modules, p: p ** (modules - k + 2), "one module too many"),
             (lambda k, modules, p: p**modules, "those below k as well"),
             (lambda k, modules, p: p * (modules - k + 1), "multiply each other"),
+            (lambda k, modules, p: p / (modules - k + 1), "divides p"),
+            (lambda k, modules, p: 1 - (1 - p) ** (modules - k + 1), "at least one"),
             (lambda k, modules, p: 1 - p, "differs from"),
         ],
     )

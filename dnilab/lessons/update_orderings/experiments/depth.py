@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import nan
 from typing import Any
 
+import numpy as np
+
 from dnilab.checks import real_number, whole_number
-from dnilab.experiments.compare import run
+from dnilab.experiments.compare import run, stream
 from dnilab.experiments.settings import Settings
-from dnilab.training import Span
+from dnilab.network import Stack
+from dnilab.training import Report, Span
+from dnilab.training.train import cosine
 
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "last layer only": {"ordering": "last layer only"},
@@ -92,6 +97,109 @@ def by_depth(
     """
     cells: Cells = {way: {d: deep(d, **{**changes, **WAYS[way]}) for d in depths} for way in ways}
     return fill(cells, seeds, measure)
+
+
+def by_frozen(
+    *,
+    upto: Sequence[int],
+    ways: Sequence[str] = PAPER[1:],
+    layers: int = 6,
+    seeds: Sequence[int] = (0, 1, 2),
+    measure: Measure = one_by_one,
+    **changes: Any,
+) -> Table:
+    """Test error where modules 1 to j keep their random start and the rest trains, for j in upto.
+
+    With j = 0 all train.  With j = layers - 1 every way is the same: "last layer only".
+    """
+    cells: Cells = {
+        way: {j: deep(layers, **{**changes, **WAYS[way], "frozen": j}) for j in upto}
+        for way in ways
+    }
+    return fill(cells, seeds, measure)
+
+
+@dataclass(frozen=True)
+class Direction:
+    """The gradients at one module's output, on some rows.
+
+    ``own``, ``inherited``: lengths of the two parts of the guess's error, and ``error`` that of
+    their sum, all over the length of the true gradient.  ``told``, ``guess``: cosines with the
+    true gradient of what the module above sends down, and of the guess.
+    """
+
+    own: float
+    inherited: float
+    error: float
+    told: float
+    guess: float
+
+
+def directions(stack: Stack, x: np.ndarray, y: np.ndarray) -> list[Direction]:
+    """The :class:`Direction` of modules 1 to K - 1 on the rows x (rows, inputs), y (rows, outputs).
+
+    The error of a guess is its own, guess - told, and what is inherited, told - true, which is the
+    error above, pulled back.  Raises ValueError for a stack that has no guesses.
+    """
+
+    def ratio(part: np.ndarray, true: np.ndarray) -> float:
+        return float(np.linalg.norm(part) / np.linalg.norm(true))
+
+    return [
+        Direction(
+            own=ratio(at.guess - at.told, at.true),
+            inherited=ratio(at.told - at.true, at.true),
+            error=ratio(at.guess - at.true, at.true),
+            told=cosine(at.told, at.true),
+            guess=cosine(at.guess, at.true),
+        )
+        for at in stack.probe(x, y)
+    ]
+
+
+def cosines_while_learning(settings: Settings, rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    """Train; the cosines with the truth of what is told and of the guess, each (modules - 1,).
+
+    The mean over the ends of all epochs, measured on the first ``rows`` training rows.  Raises
+    ValueError for settings without guesses.
+    """
+    data = settings.data()
+    x, y = data.x_train[:rows], data.y_train[:rows]
+    stack, events = settings.start(None, data)
+    every = [directions(stack, x, y) for event in events if event.batch]
+    told, guess = (
+        np.array([[getattr(one, what) for one in at] for at in every]) for what in ("told", "guess")
+    )
+    return told.mean(axis=0), guess.mean(axis=0)
+
+
+Curve = tuple[list[float], list[float]]
+
+
+def side_by_side(
+    lines: Mapping[str, Settings], chances: Mapping[str, float]
+) -> Iterator[dict[str, Curve]]:
+    """Train several settings by turns; after each report, epochs and test errors by name.
+
+    ``chances``: by name the p of a sparse ordering, by which its epochs are counted, so that at
+    equal epochs its modules have had as many updates as others.  A run that diverges ends in NaN.
+    """
+    found: dict[str, Curve] = {name: ([], []) for name in lines}
+    going = {}
+    for name, settings in lines.items():
+        per_epoch = len(settings.data().x_train) // settings.batch_size
+        every = max(1, round(per_epoch / 2 / chances.get(name, 1.0)))
+        going[name] = stream(settings, report_every=every)
+    while going:
+        for name, events in list(going.items()):
+            event = next(events, None)
+            if event is None:
+                del going[name]
+                continue
+            epochs, errors = found[name]
+            epochs.append(event.epoch * chances.get(name, 1.0))
+            errors.append(event.scores["class_error"] if isinstance(event, Report) else nan)
+            yield found
 
 
 def scaled_epochs(epochs: int, p: float) -> int:
