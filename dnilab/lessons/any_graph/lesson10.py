@@ -51,6 +51,8 @@ def check_limit(limit_of: Function) -> Verdict:
         ),
         "it believes what was said. The likeliest truth may be another one.": np.trace(P),
         "it ignores what was said, and always gives the most frequent count.": P.sum(axis=1).max(),
+        "it is the chance of the one likeliest pair. You may be right for each j that is said: "
+        "take the best of each column, and add them up.": P.max(),
         "it is a mean over the columns. They are not equally likely: take the sum.": (
             P.max(axis=0).mean()
         ),

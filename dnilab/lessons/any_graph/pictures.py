@@ -76,6 +76,8 @@ def graph(
 ) -> Drawn:  # fmt: skip
     """A graph, from left to right: on each edge a value going up and a gradient coming down.
 
+    What comes down ends at the node; at its generator, if it has one, for that learns from it.
+
     Parameters
     ----------
     heard:
@@ -121,9 +123,11 @@ def graph(
         look = "module" if name in heard else "plain"
         box[name] = Box(name, *place[name], size, high, lines, look)
     boxes, arrows = list(box.values()), []
+    generator: dict[str, Box] = {}
     for name in guesses:
         x, y = box[name].side("bottom")
-        boxes.append(Box(f"M of {name}", x, y - 25, 26, 22, ("M",), "generator", SMALL))
+        generator[name] = Box(f"M of {name}", x, y - 25, 26, 22, ("M",), "generator", SMALL)
+        boxes.append(generator[name])
         arrows.append(Arrow(((x, y - 14), (x, y)), "synthetic"))
 
     def spread(side: int) -> dict[Edge, float]:
@@ -147,11 +151,16 @@ def graph(
             path = (box[name].side("right", a + dy), *passing, box[user].side("left", b + dy))
             if look == "signal":
                 arrows.append(Arrow(path))
+            elif name in generator:
+                # around the lower corner of the node, to the generator below it
+                end_x, end_y = generator[name].side("right", a / 2)
+                corner = (box[name].side("right")[0] + 8, end_y)
+                arrows.append(Arrow((*path[:0:-1], corner, (end_x, end_y)), look))
             elif name in heard:  # nothing listens for a gradient at an input
                 arrows.append(Arrow(path[::-1], look))
     legend = "" if widths is None else "Number: width.   "
     legend += "Solid: values go up.   Dashed: gradients come down."
-    legend += "   M: guesses at once." if guesses else ""
+    legend += "   M: guesses, then learns." if guesses else ""
     words, height = Words(12, 14, legend), tall + (72 if title else 46)
     said = _describe(heard, users, guesses)
     alt = "Diagram: a graph of nodes with the messages on its edges. Described in the text below."
@@ -172,7 +181,7 @@ def _describe(
     which = [name for name in heard if name in guesses]
     if which:
         text += f" {listing(which)} {'has' if len(which) == 1 else 'have'} a generator M "
-        text += "that guesses the gradient at once."
+        text += "that guesses the gradient at once, and learns from what comes down."
     return text
 
 

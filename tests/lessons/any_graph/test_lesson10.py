@@ -48,6 +48,7 @@ class TestLimit:
         [
             (lambda P: None, "is None"),
             (lambda P: P.max(axis=1).sum(), "best of each row"),
+            (lambda P: P.max(), "one likeliest pair"),
             (np.trace, "believes what was said"),
             (lambda P: P.sum(axis=1).max(), "ignores what was said"),
             (lambda P: P.max(axis=0).mean(), "mean over the columns"),

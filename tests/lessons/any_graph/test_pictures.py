@@ -80,6 +80,23 @@ def test_each_edge_has_its_two_messages(heard):
     assert len(set(ends)) == len(ends)  # no two arrows end in one point
 
 
+@pytest.mark.parametrize("heard", [BRANCHES, TWO, MANY])
+def test_what_comes_down_ends_at_the_generator(heard):
+    *guesses, _ = heard
+    diagram = graph(heard, widths=widths(heard), guesses=guesses).diagram
+    boxes = {box.name: box for box in diagram.boxes}
+    down = [arrow.points for arrow in diagram.arrows if arrow.look == "message"]
+    for name in heard:
+        end = boxes[f"M of {name}" if name in guesses else name]
+        users = [user for user, group in heard.items() if name in group] or ["the loss"]
+        came = [points for points in down if touches(points[-1], end, "right")]
+        assert len(came) == len(users)
+        for user in users:
+            assert any(touches(points[0], boxes[user], "left") for points in came)
+    ends = [arrow.points[-1] for arrow in diagram.arrows]
+    assert len(set(ends)) == len(ends)
+
+
 def test_edges_that_pass_by_do_not_cross_a_box():
     diagram = graph(BRANCHES, guesses=("left", "right", "deep", "eye")).diagram
     for arrow in diagram.arrows:
