@@ -19,7 +19,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 
-.PHONY: help lab playground test test-kernels test-slice test-oldest test-parity lint types test-browser notebooks pins clean FORCE
+.PHONY: help lab playground test test-kernels test-slice test-oldest test-parity lint types check-project test-browser notebooks pins clean FORCE
 
 help:
 	@echo "make lab           open the course in JupyterLab, setting everything up first"
@@ -33,6 +33,7 @@ help:
 	@echo "make test-oldest   the tests, with the oldest version of every dependency"
 	@echo "make lint          check the style and the format of code and notebooks"
 	@echo "make types         check the types of the package"
+	@echo "make check-project check workflows, forms, addresses, links, and the packages of a release"
 	@echo "make test-parity   hold all derivatives against PyTorch's (installs it: a large download)"
 	@echo "make test-browser  work the course's panels in a real browser (needs Chromium)"
 	@echo "make notebooks     run the committed notebooks again and keep their outputs"
@@ -86,6 +87,9 @@ lint: $(VENV)/.lint
 types: $(VENV)/.lint
 	$(PY) -m mypy
 
+check-project: $(VENV)/.project
+	$(PY) tools/check_project.py
+
 # Without torch these tests are skipped; here that it cannot be loaded is a failure.
 test-parity: $(VENV)/.test $(VENV)/.parity
 	$(PY) -c "import torch"
@@ -111,11 +115,12 @@ clean:
 $(VENV)/.course: EXTRA := [cluster]
 $(VENV)/.test: EXTRA := [cluster,test]
 $(VENV)/.lint: EXTRA := [lint]
+$(VENV)/.project: EXTRA := [project]
 $(VENV)/.browser: EXTRA := [browser]
 $(VENV)/.parity: EXTRA := [parity]
 # Pinned here and not in constraints.txt: its own needs differ from machine to machine.
 $(VENV)/.parity: MORE := torch==2.13.0
-$(VENV)/.course $(VENV)/.test $(VENV)/.lint $(VENV)/.browser $(VENV)/.parity: $(VENV)/.made pyproject.toml constraints.txt
+$(VENV)/.course $(VENV)/.test $(VENV)/.lint $(VENV)/.project $(VENV)/.browser $(VENV)/.parity: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): dnilab$(EXTRA). The first time takes a minute or two."
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt $(MORE) -e ".$(EXTRA)"
 	@touch $@

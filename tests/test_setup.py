@@ -336,13 +336,14 @@ class TestMakefile:
         assert "-m venv .venv" in self.make(folder, "-n", "lab").stdout
 
     def test_every_set_up_is_held_by_the_constraints(self, folder: Path):
-        asked = ("lab", "test", "lint", "test-browser", "test-parity")
+        asked = ("lab", "test", "lint", "check-project", "test-browser", "test-parity")
         shown = self.make(folder, "-n", *asked).stdout
         installs = [line for line in shown.split("\n") if "pip install" in line]
         assert [line.rsplit(" ", 1)[1] for line in installs] == [
             '".[cluster]"',
             '".[cluster,test]"',
             '".[lint]"',
+            '".[project]"',
             '".[browser]"',
             '".[parity]"',
         ]
@@ -362,6 +363,7 @@ class TestMakefile:
         assert checks.split() == [
             "lint",
             "types",
+            "check-project",
             "test",
             "test-kernels",
             "test-parity",
