@@ -63,9 +63,9 @@ def check_sweep_speed_up(speed_up: Function) -> Verdict:
 
 @checker
 def check_break_even(break_even: Function) -> Verdict:
-    """Check ``break_even(flops, bandwidth, products)`` -> the width from which it pays.
+    """Check ``break_even(multiplications, bandwidth, products)`` -> the width from which it pays.
 
-    ``flops``: multiplications a second.  ``bandwidth``: bytes a second, of a line on which a
+    ``multiplications``: those of a second.  ``bandwidth``: bytes a second, of a line on which a
     message takes no time to begin.  ``products``: how many products of (B, n) by (n, n) a batch
     another machine takes over, for one activation and one gradient of shape (B, n), float64.
     """
@@ -77,10 +77,10 @@ def check_break_even(break_even: Function) -> Verdict:
             "it counts numbers; a line carries bytes, 8 for each of them.": right / ITEM,
             "it counts numbers, and one message of two.": right / ITEM / 2,
             "it counts bits; the bandwidth is in bytes.": right * 8,
-            "it is upside down: a quicker machine makes apart pay later, a quicker line sooner.": (
+            "it is upside down: a quicker machine makes splitting pay later, a line sooner.": (
                 1 / right
             ),
-            "flops and bandwidth have changed places.": 2 * ITEM * b / (c * f),
+            "multiplications and bandwidth have changed places.": 2 * ITEM * b / (c * f),
             "products has to be below the line: the more the other machine takes over, the sooner "
             "it pays.": right * c**2,
             "the number of products is missing.": right * c,
@@ -91,4 +91,5 @@ def check_break_even(break_even: Function) -> Verdict:
             ),
         }
 
-    return judge_numbers("break_even(flops, bandwidth, products)", break_even, LINKS, rule)
+    name = "break_even(multiplications, bandwidth, products)"
+    return judge_numbers(name, break_even, LINKS, rule)
