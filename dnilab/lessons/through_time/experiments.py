@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from dnilab.experiments.settings_table import (
 from dnilab.lessons.through_time.data import SEQUENCE_TASKS, SequenceTask
 from dnilab.lessons.through_time.network.cells import CELLS
 from dnilab.lessons.through_time.network.recurrent import RecurrentNet
+from dnilab.lessons.through_time.network.traces import TraceGenerator
 from dnilab.lessons.through_time.training import through_time, train_sequences
 from dnilab.network import Generator, Stack, loss_named, optimiser_named
 from dnilab.network.optimisers import OPTIMISERS
@@ -58,6 +60,8 @@ class RecurrentSettings(Table):
     # upcoming targets that are seen; None: all that are of use
     horizon: int | None = setting(None, or_none(whole(1)))
     generator_hidden: tuple[int, ...] = setting((), WIDTHS)  # none: a linear generator
+    # lambda of BP(lambda): how much of its target a guess takes from beyond the next guess
+    trace: float = setting(0.0, between(0, 1))
     # weight of the auxiliary task, to predict the next guess; 0: without
     auxiliary: float = setting(0.0, between(0))
     # the training
@@ -86,6 +90,12 @@ class RecurrentSettings(Table):
         if self.auxiliary and not self.decoupled:
             raise ValueError(
                 f"auxiliary is {self.auxiliary:g}; the method {self.method!r} accepts 0"
+            )
+        if self.trace and not self.decoupled:
+            raise ValueError(f"trace is {self.trace:g}; the method {self.method!r} accepts 0")
+        if self.trace and self.generator_hidden:
+            self.refuse(
+                "trace", "0: a trace is kept for a linear one alone", "with generator_hidden"
             )
         if self.stop_when_solved and self.curriculum:
             self.refuse("stop_when_solved", "False", "with a curriculum")
@@ -126,14 +136,13 @@ class RecurrentSettings(Table):
             return None
         task = self.make_task()
         horizon = task.full_horizon if self.horizon is None else self.horizon
-        return Generator(
-            CELLS[self.cell].holds * self.width,
-            ("h", "y") if self.method == "DNI(state, targets)" else ("h",),
-            outputs=horizon * task.outputs,
-            hidden=self.generator_hidden,
-            rng=np.random.default_rng([self.seed, 3]),
-            dtype=np.dtype(self.dtype),
-        )
+        width = CELLS[self.cell].holds * self.width
+        context = ("h", "y") if self.method == "DNI(state, targets)" else ("h",)
+        like: dict[str, Any] = {"outputs": horizon * task.outputs, "dtype": np.dtype(self.dtype)}
+        if self.trace:
+            return TraceGenerator(width, context, decay=self.trace, **like)
+        rng = np.random.default_rng([self.seed, 3])
+        return Generator(width, context, hidden=self.generator_hidden, rng=rng, **like)
 
     def start(
         self, report_every: int | None = None, data: Dataset | None = None

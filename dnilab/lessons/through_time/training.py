@@ -32,6 +32,7 @@ from dnilab.lessons.through_time.network.recurrent import (
     RecurrentNet,
     Segment,
 )
+from dnilab.lessons.through_time.network.traces import TraceGenerator
 from dnilab.network import Generator, Loss, Module, Optimiser, Stack, loss_named
 from dnilab.network.optimisers import check_optimisers
 from dnilab.orderings import Program, check, sequential
@@ -55,6 +56,8 @@ def through_time(
 ) -> tuple[Stack, Program]:
     """A recurrent network as one module that hears itself one segment ago; and its program."""
     over = OverSegments(net, loss, readout_only, foresee)
+    if isinstance(generator, TraceGenerator):
+        generator.arrived = over.jacobian
     stack = Stack([Module(over, generator)], loss, (((1, 1), (0, 0)),))
     return stack, sequential(wiring_of(stack))
 

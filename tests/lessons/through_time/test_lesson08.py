@@ -26,6 +26,20 @@ class TestBackOneStep:
             (lambda *a: back_one_step(*a).T, "Transpose"),
             (lambda h, x, W, U, b, dh: dh @ U.T, "slope of the tanh is missing"),
             (lambda h, x, W, U, b, dh: (dh * (1 - h**2)) @ U.T, "state before"),
+            (lambda h, x, W, U, b, dh: (dh @ U.T) * (1 - h**2), "state before"),
+            (lambda h, x, W, U, b, dh: dh @ U, "missing, and U is not transposed"),
+            (
+                lambda h, x, W, U, b, dh: (dh @ U.T) * (1 - np.tanh(x @ W + h @ U + b) ** 2),
+                "wrong order",
+            ),
+            (
+                lambda h, x, W, U, b, dh: (dh * (1 - np.tanh(x @ W + h @ U) ** 2)) @ U.T,
+                "bias is forgotten",
+            ),
+            (
+                lambda h, x, W, U, b, dh: (dh * (1 - np.tanh(x @ W + h @ U + b))) @ U.T,
+                "not 1 - h",
+            ),
             (lambda h, x, W, U, b, dh: back_one_step(h, x, W, U, b, dh @ U), "right shape"),
             (
                 lambda h, x, W, U, b, dh: (dh * (1 - np.tanh(x @ W + h @ U + b) ** 2)) @ U,
@@ -51,11 +65,20 @@ def target(dhs, slopes, U, g_hat):
     return g
 
 
-def in_the_wrong_order(dhs, slopes, U, g_hat):
-    g = g_hat
-    for t in range(len(dhs)):
-        g = ((g + dhs[t]) * slopes[t]) @ U.T
-    return g
+def stepwise(step, order=reversed):
+    """Back through the segment by another step, or in another order."""
+
+    def answer(dhs, slopes, U, g_hat):
+        g = g_hat
+        for t in order(range(len(dhs))):
+            g = step(g, dhs[t], slopes[t], U)
+        return g
+
+    return answer
+
+
+def right_step(g, dh, slope, U):
+    return ((g + dh) * slope) @ U.T
 
 
 def in_place(dhs, slopes, U, g_hat):
@@ -63,9 +86,17 @@ def in_place(dhs, slopes, U, g_hat):
     return g_hat
 
 
+def by_a_matrix_for_each_step(dhs, slopes, U, g_hat):
+    g = g_hat
+    for dh, slope in zip(dhs[::-1], slopes[::-1], strict=True):
+        g = np.einsum("bi,bi,ji->bj", g + dh, slope, U)
+    return g
+
+
 class TestTarget:
-    def test_right(self):
-        assert check_target_of_the_guess(target)
+    @pytest.mark.parametrize("answer", [target, by_a_matrix_for_each_step, stepwise(right_step)])
+    def test_right(self, answer):
+        assert check_target_of_the_guess(answer)
 
     @pytest.mark.parametrize(
         ("answer", "said"),
@@ -75,7 +106,14 @@ class TestTarget:
             (lambda *a: target(*a) / 7, "batch size"),
             (lambda d, s, U, g: target(d, s, U, 0 * g), "guess at its end is missing"),
             (lambda d, s, U, g: target(0 * d, s, U, g), "losses of the segment itself"),
-            (in_the_wrong_order, "backwards in time"),
+            (stepwise(right_step, order=list), "backwards in time"),
+            (stepwise(lambda g, dh, slope, U: ((g + dh) * slope) @ U), "U is not transposed"),
+            (stepwise(lambda g, dh, slope, U: (g * slope) @ U.T + dh), "added after the product"),
+            (stepwise(lambda g, dh, slope, U: (g * slope + dh) @ U.T), "without its slope"),
+            (stepwise(lambda g, dh, slope, U: (g + dh) @ U.T), "no slope is in it"),
+            (stepwise(lambda g, dh, slope, U: ((g + dh) @ U.T) * slope), "wrong order"),
+            (stepwise(right_step, order=lambda ts: ts[:0:-1]), "first step is left out"),
+            (stepwise(right_step, order=lambda ts: ts[-2::-1]), "last step is left out"),
             (lambda d, s, U, g: target(d, s, U, 0 * g) + g, "added at the start"),
             (lambda d, s, U, g: target(d, s, U, g) - g, "difference to the guess"),
             (lambda d, s, U, g: target(d[1:], s[1:], U, g) + d[0], "one more step"),

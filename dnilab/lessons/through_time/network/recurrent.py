@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dnilab.lessons.through_time.network.traces import jacobian
 from dnilab.network.cells import Cell
 from dnilab.network.layers import Back, Dense, Layer, Loss, Pullback
 from dnilab.network.modules import Generator
@@ -139,6 +140,7 @@ class OverSegments(Layer):
         self.cut = net.cell.theta.size if readout_only else 0
         self.answers: list[tuple[np.ndarray, Segment]] = []
         self._before: tuple[np.ndarray, Callable[[np.ndarray], Back]] | None = None
+        self._came: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
     def thetas(self) -> list[np.ndarray]:
@@ -149,6 +151,7 @@ class OverSegments(Layer):
         fresh = state is None or seen.starts
         if state is None or fresh:
             state = self.net.cell.start(seen.x.shape[1])
+        self._came = None if fresh else (state, seen.x)
         states, outputs, through = self.net(state, seen.x)
         self.answers.append((outputs, seen))
         flat = outputs.reshape(-1, outputs.shape[2])
@@ -167,6 +170,14 @@ class OverSegments(Layer):
             return (None if fresh else dstate), None, [grad[self.cut :]]
 
         return states[-1], pullback
+
+    def jacobian(self) -> np.ndarray | None:
+        """How the state now depends on the one at the cut before; None where a sequence began.
+
+        (batch, state_width, state_width), as ``traces.jacobian`` has it, with the parameters of
+        now: to be asked for before they are updated.
+        """
+        return None if self._came is None else jacobian(self.net.cell, *self._came)
 
     def copy(self, dtype: Any = None) -> OverSegments:
         """An independent copy, in another dtype if one is given."""
