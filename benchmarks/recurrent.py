@@ -15,6 +15,11 @@ the same T without it.
 
 Copy: the longest sequence that a curriculum comes to, at equal updates.
 
+Lambda: generators that see the state alone, fitted by BP(lambda).  Lambda = 0 is the rule of all
+the rows above.  Echo by a small tanh cell at T = 1, for several rates of the generator, since a
+rate that suits one lambda may not suit another; and by a small GRU at T = 2.  Recall by the small
+GRU.  The networks are small because the work of a trace grows with the fourth power of the width.
+
 Every run is a process's own, on one BLAS thread; two at a time.
 """
 
@@ -71,6 +76,24 @@ COPY = RecurrentSettings(
     report_every=100,
 )
 
+LAMBDAS = (0.0, 0.5, 0.9, 1.0)
+LAMBDA_GRID = (1, 2, 3, 4, 6, 8, 10)
+LAMBDA_ECHO = RecurrentSettings(
+    task="echo",
+    cell="tanh",
+    width=12,
+    unroll=1,
+    method="DNI(state)",
+    rate=1e-3,
+    updates=6000,
+    report_every=250,
+)
+LAMBDA_CASES = (
+    *(LAMBDA_ECHO.but(generator_rate=rate) for rate in (3e-3, 1e-2, 3e-2)),
+    LAMBDA_ECHO.but(cell="GRU", gate_bias=0.0, width=16, unroll=2, generator_rate=3e-3),
+    RECALL.but(width=16, gate_bias=0.0, updates=4500, report_every=250),
+)
+
 
 def segments(delay: int, unroll: int | None) -> int:
     """Updates in one sequence of the recall task."""
@@ -105,6 +128,9 @@ def jobs(seeds: Iterable[int], copy_seeds: Iterable[int]) -> list[dict[str, Any]
             for method in METHODS:
                 settings = ECHO.but(unroll=unroll, method=method, seed=seed)
                 listed.append({"what": "echo", "settings": settings})
+        for case in LAMBDA_CASES:
+            for trace in LAMBDAS:
+                listed.append({"what": "lambda", "settings": case.but(trace=trace, seed=seed)})
         for unroll in ECHO_GRID:
             for method in METHODS:
                 settings = AT_THE_CUT.but(unroll=unroll, delay=unroll, method=method, seed=seed)
@@ -118,13 +144,20 @@ def jobs(seeds: Iterable[int], copy_seeds: Iterable[int]) -> list[dict[str, Any]
     return listed
 
 
+def grid_of(what: str, settings: RecurrentSettings) -> tuple[int, ...]:
+    """The delays of which the longest is looked for; none for a run of its own."""
+    if what == "echo":
+        return ECHO_GRID[settings.unroll or 0]
+    return LAMBDA_GRID if what == "lambda" and settings.task == "echo" else ()
+
+
 def work(job: dict[str, Any]) -> dict[str, Any]:
     """One job, in a process of its own."""
     settings: RecurrentSettings = job["settings"]
     began = perf_counter()
-    if job["what"] == "echo":
-        assert settings.unroll is not None
-        answer: dict[str, Any] = {"longest": longest_delay(settings, ECHO_GRID[settings.unroll])}
+    grid = grid_of(job["what"], settings)
+    if grid:
+        answer: dict[str, Any] = {"longest": longest_delay(settings, grid)}
     else:
         one = run(settings)
         updates, solved = (one.final(what) if one.reports else 0 for what in ("batch", "solved"))
@@ -141,13 +174,17 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
 def row(what: str, s: RecurrentSettings, found: list[dict[str, Any]]) -> dict[str, Any]:
     """What the seeds of one case gave, for the table."""
     longest = [answer["longest"] for answer in found]
+    method = s.method + (f", auxiliary {s.auxiliary:g}" if s.auxiliary else "")
+    if what == "lambda":
+        method += f", lambda {s.trace:g}, rate of the generator {s.generator_rate:g}"
+    recalls = what == "recall" or (what == "lambda" and s.task == "recall")
     shown: dict[str, Any] = {
         "task": what,
         "T": "all" if s.unroll is None else s.unroll,
-        "delay": s.delay if what in ("recall", "echo, k = T") else "-",
+        "delay": s.delay if recalls or what == "echo, k = T" else "-",
         "cell": s.cell,
         "gate bias": s.gate_bias,
-        "method": s.method + (f", auxiliary {s.auxiliary:g}" if s.auxiliary else ""),
+        "method": method,
         "inputs": "weak" if s.joint_fan_in else "strong",
         "least bits, worst seed": "-",
         "least bits, best seed": "-",
@@ -159,9 +196,9 @@ def row(what: str, s: RecurrentSettings, found: list[dict[str, Any]]) -> dict[st
         shown["least bits, best seed"] = round(min(a["least"] for a in found), 3)
     else:
         # The last of the grid was not the limit, as far as anybody looked.
-        end = ECHO_GRID.get(s.unroll or 0, (0,))[-1] if what == "echo" else None
+        end = (grid_of(what, s) or (None,))[-1]
         shown["result"] = "longest " + " ".join(f">={n}" if n == end else f"{n}" for n in longest)
-    if what == "recall":
+    if recalls:
         most = s.updates // segments(s.delay, s.unroll)
         shown["sequences"] = f"{int(np.median([a['sequences'] for a in found]))} of {most}"
     shown["seconds a seed"] = round(float(np.mean([a["seconds"] for a in found])), 1)
@@ -172,7 +209,7 @@ def main() -> None:
     parser = seeded(__doc__, 5)
     parser.add_argument("--copy-seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=min(2, cores()))
-    parser.add_argument("--only", choices=("echo", "echo, k = T", "recall", "copy"))
+    parser.add_argument("--only", choices=("echo", "echo, k = T", "recall", "copy", "lambda"))
     arguments = parser.parse_args()
     listed = [
         job

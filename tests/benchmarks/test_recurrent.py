@@ -61,6 +61,33 @@ def test_copy_compares_equal_updates():
     assert len(of("copy")) == 9
 
 
+def test_lambda_is_compared_with_the_same_run_without_a_trace():
+    settings = of("lambda")
+    assert len(settings) == len(recurrent.LAMBDA_CASES) * len(recurrent.LAMBDAS) * 5
+    assert all(s.but(trace=0) in settings for s in settings)
+    assert {s.trace for s in settings} == {0, 0.5, 0.9, 1}
+    assert {s.method for s in settings} == {"DNI(state)"}
+    assert max(s.width for s in settings) <= 24
+    assert {s.task for s in settings} == {"echo", "recall"}
+    assert list(recurrent.LAMBDA_GRID) == sorted(recurrent.LAMBDA_GRID)
+
+
+def test_a_row_of_lambda_says_which():
+    one = recurrent.LAMBDA_CASES[0].but(trace=0.5)
+    found = [{"longest": n, "seconds": 1.0} for n in (10, 3)]
+    row = recurrent.row("lambda", one, found)
+    assert row["result"] == "longest >=10 3"
+    assert row["method"] == "DNI(state), lambda 0.5, rate of the generator 0.003"
+    one = recurrent.LAMBDA_CASES[-1].but(trace=1)
+    found = [
+        {"longest": n, "seconds": 1.0, "least": 0.1, "sequences": n, "bits": 0.1} for n in (16, 0)
+    ]
+    row = recurrent.row("lambda", one, found)
+    assert row["result"] == "solved by 1 of 2"
+    assert row["delay"] == 16
+    assert row["sequences"] == "8 of 900"
+
+
 @pytest.mark.parametrize("what", ["echo", "recall", "copy"])
 def test_a_job_answers(what, monkeypatch):
     monkeypatch.setattr(recurrent, "ECHO_GRID", {2: (1, 2)})
@@ -122,7 +149,7 @@ def test_the_command(monkeypatch, capsys):
     recurrent.main()
     found = json.loads(capsys.readouterr().out)
     tasks = {row["task"] for row in found["recurrent"]}
-    assert tasks == {"echo", "echo, k = T", "recall", "copy"}
-    methods = {row["method"] for row in found["recurrent"]}
+    assert tasks == {"echo", "echo, k = T", "recall", "copy", "lambda"}
+    methods = {row["method"] for row in found["recurrent"] if row["task"] != "lambda"}
     assert methods == {*recurrent.METHODS, "DNI(state), auxiliary 0.1"}
     assert found["seconds"] > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -210,43 +211,103 @@ class Credit:
         return np.array([cosine(*pair) for pair in zip(self.true, self.used, strict=True)])
 
 
+class _Answered:
+    """New sequences, answered by a network as it stands, in float64; and ways back through it.
+
+    ``states`` (steps, rows, state_width); ``g`` (steps, rows, outputs): the gradient of the loss
+    with respect to each answer, 0 where nothing is asked.
+    """
+
+    def __init__(self, settings: RecurrentSettings, stack: Stack, rows: int) -> None:
+        if settings.task == "echo":
+            raise ValueError("task is 'echo'; it accepts tasks that end, 'recall' or 'copy'")
+        whole_number("rows", rows, 1)
+        task = settings.make_task()
+        rng = np.random.default_rng([settings.seed, 4])
+        self.piece = next(task.stream(rng, rows, horizon=settings.horizon))
+        module = stack.copy(np.float64).modules[0]
+        self.net, self.generator = module.body.net, module.generator
+        steps = len(self.piece.x)
+        unroll = steps if settings.unroll is None else settings.unroll
+        self.cuts = tuple(range(unroll, steps, unroll))
+        self.start = self.net.cell.start(rows)  # zeros
+        self.states, outputs, _ = self.net(self.start, self.piece.x)
+        flat = outputs.reshape(-1, task.outputs)
+        g = loss_named(task.loss).gradient(flat, self.piece.y.reshape(flat.shape))
+        self.g = g.reshape(outputs.shape) * self.piece.asked[..., None]
+
+    def guess(self, t: int) -> np.ndarray:
+        """What stands for all that comes after step t, where the sequence is cut there."""
+        if self.generator is None:
+            return self.start
+        return self.generator(self.states[t], None, self.piece.upcoming[t])[0]
+
+    def through(self, t: int, g: np.ndarray) -> np.ndarray:
+        """A gradient at the state after step t, carried back to the state before it."""
+        _, pullback = self.net.cell(self.states[t - 1] if t else self.start, self.piece.x[t])
+        return pullback(g, want_dx=False)[0]
+
+    def back(self, instead: Mapping[int, np.ndarray]) -> tuple[np.ndarray, ...]:
+        """The gradient at each state, where instead[t] stands for all that comes after step t."""
+        found: list[np.ndarray] = []
+        later = np.zeros_like(self.start)
+        for t in reversed(range(len(self.g))):
+            direct = np.zeros_like(later)
+            direct[:, : self.net.cell.width] = self.g[t].dot(self.net.readout.W.T)
+            found.append(instead.get(t, later) + direct)
+            later = self.through(t, found[-1])
+        return tuple(found[::-1])
+
+
+def _credit(on: _Answered) -> Credit:
+    guesses = {cut - 1: on.guess(cut - 1) for cut in on.cuts}
+    return Credit(on.back({}), on.back(guesses), on.cuts)
+
+
 def credit(settings: RecurrentSettings, stack: Stack, rows: int = 64) -> Credit:
     """Measure, on new sequences, how far back a network by these settings is told the truth.
 
     Computed in float64; nothing is changed.  Raises ValueError for a task that does not end.
     """
-    if settings.task == "echo":
-        raise ValueError("task is 'echo'; credit accepts tasks that end, 'recall' or 'copy'")
-    whole_number("rows", rows, 1)
-    task = settings.make_task()
-    rng = np.random.default_rng([settings.seed, 4])
-    piece = next(task.stream(rng, rows, horizon=settings.horizon))
-    module = stack.copy(np.float64).modules[0]
-    net, generator = module.body.net, module.generator
-    loss = loss_named(task.loss)
-    steps = len(piece.x)
-    unroll = steps if settings.unroll is None else settings.unroll
-    start = net.cell.start(rows)  # zeros
-    states, outputs, _ = net(start, piece.x)
-    flat = outputs.reshape(-1, task.outputs)
-    g = loss.gradient(flat, piece.y.reshape(flat.shape)).reshape(outputs.shape)
-    g *= piece.asked[..., None]
+    return _credit(_Answered(settings, stack, rows))
 
-    def back(instead: Mapping[int, np.ndarray]) -> tuple[np.ndarray, ...]:
-        """The gradient at each state, where instead[t] stands for all that comes after step t."""
-        found: list[np.ndarray] = []
-        later = np.zeros_like(states[0])
-        for t in reversed(range(steps)):
-            direct = np.zeros_like(later)
-            direct[:, : net.cell.width] = g[t].dot(net.readout.W.T)
-            found.append(instead.get(t, later) + direct)
-            _, pullback = net.cell(states[t - 1] if t else start, piece.x[t])
-            later, _, _ = pullback(found[-1], want_dx=False)
-        return tuple(found[::-1])
 
-    cuts = tuple(range(unroll, steps, unroll))
-    guesses = {
-        t: start if generator is None else generator(states[t], None, piece.upcoming[t])[0]
-        for t in (cut - 1 for cut in cuts)
-    }
-    return Credit(back({}), back(guesses), cuts)
+@dataclass(frozen=True)
+class WayBack:
+    """What becomes of a guess on its way back through the segment before its ``cut``.
+
+    ``cosines``: of guess and truth where the guess is made, and at the first state of the segment.
+    Which share of its length is left there of ``truth``, the true gradient; of ``wrong``, the part
+    of the guess that is at right angles to the truth; and of ``noise``, a random gradient.
+    """
+
+    cut: int
+    cosines: tuple[float, float]
+    truth: float
+    wrong: float
+    noise: float
+
+
+def ways_back(settings: RecurrentSettings, stack: Stack, rows: int = 64) -> list[WayBack]:
+    """Measure, for each cut but the first, why a guess may be better where it arrives.
+
+    On new sequences, in float64; nothing is changed.  Meant for a task that asks nothing before
+    the last cut, as recall: all that arrives has come from the cut.
+
+    Raises ValueError for a task that does not end, or settings without a guess.
+    """
+    if not settings.decoupled:
+        raise ValueError(f"method is {settings.method!r}; ways_back accepts one with a guess")
+    on, rng = _Answered(settings, stack, rows), np.random.default_rng([settings.seed, 5])
+    at, found = _credit(on), []
+    for first, cut in pairwise(on.cuts):
+        true, used = at.true[cut - 1], at.used[cut - 1]
+        wrong = used - true * (np.vdot(used, true) / np.vdot(true, true))
+        carried = {"truth": true, "wrong": wrong, "noise": rng.standard_normal(true.shape)}
+        lengths = {name: np.linalg.norm(g) for name, g in carried.items()}
+        for t in reversed(range(first + 1, cut)):
+            carried = {name: on.through(t, g) for name, g in carried.items()}
+        left = {name: float(np.linalg.norm(g) / lengths[name]) for name, g in carried.items()}
+        cosines = float(at.cosine[cut - 1]), float(at.cosine[first])
+        found.append(WayBack(cut, cosines, **left))
+    return found

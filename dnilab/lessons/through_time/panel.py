@@ -1,13 +1,17 @@
-"""The panel of notebook 08: a bit kept through time, cut every T steps, with or without a guess."""
+"""The panels of notebook 08: a bit kept through time, with or without a guess; and BP(lambda)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
+from dnilab.experiments.compare import stream
 from dnilab.lessons.through_time.experiments import RecurrentSettings, credit
-from dnilab.lessons.through_time.pictures import Reach, credit_picture
-from dnilab.pictures import Redrawn
+from dnilab.lessons.through_time.pictures import CHANCE, SOLVED, Reach, credit_picture
+from dnilab.pictures import Redrawn, Series
+from dnilab.pictures.live import LiveCurves
 from dnilab.training import Diverged
 from dnilab.widgets.controls import Choice, Slider
 from dnilab.widgets.panel import Panel
@@ -88,4 +92,69 @@ def recall_panel() -> Panel[Frame]:
         title="How far does credit travel?",
         name="08-credit",
         progress=progress,
+    )
+
+
+ECHO_UPDATES = 2000
+ECHO_EVERY = 40  # updates between two points of a curve
+
+
+def echo_settings(values: dict[str, Any]) -> RecurrentSettings:
+    """What the controls of the panel on lambda ask for."""
+    return RecurrentSettings(
+        task="echo",
+        cell="tanh",
+        width=12,  # the work of a trace grows with its fourth power
+        method="DNI(state)",
+        delay=values["delay"],
+        unroll=values["unroll"],
+        trace=values["trace"],
+        rate=1e-3,
+        generator_rate=3e-2,
+        updates=ECHO_UPDATES,
+        report_every=ECHO_EVERY,
+        seed=values["seed"],
+    )
+
+
+def lambda_frames(values: dict[str, Any]) -> Iterator[list[Series]]:
+    """Train with this lambda, and beside it with lambda = 0, which differs in nothing else.
+
+    The curves grow together.  ValueError if a run diverges.
+    """
+    runs = {"lambda 0": echo_settings(values | {"trace": 0.0})}
+    if values["trace"]:
+        runs[f"lambda {values['trace']:g}"] = echo_settings(values)
+    at: list[float] = []
+    bits: dict[str, list[float]] = {name: [] for name in runs}
+    for events in zip(*map(stream, runs.values()), strict=True):
+        for name, event in zip(runs, events, strict=True):
+            if isinstance(event, Diverged):
+                raise ValueError(event.message)
+            bits[name].append(event.scores["bits"])
+        at.append(events[0].batch)
+        yield [Series(name, np.array(at), np.array(found)) for name, found in bits.items()]
+
+
+def lambda_panel() -> Panel[list[Series]]:
+    """Echo from the state alone, with a lambda of one's choice."""
+    return Panel(
+        {
+            "trace": Slider(0.0, 1.0, 0.05, 0.9, "Lambda"),
+            "delay": Slider(1, 10, 1, 6, "Delay", unit="steps"),
+            "unroll": Slider(1, 6, 1, 1, "T, steps between two cuts"),
+            "seed": Slider(0, 9, 1, 0, "Seed"),
+        },
+        lambda_frames,
+        LiveCurves(
+            xlabel="updates",
+            ylabel="bits of error",
+            better="lower",
+            ylim=(0.0, 1.2),
+            marks=[(CHANCE, "chance"), (SOLVED, "solved")],
+            x_max=ECHO_UPDATES,
+        ),
+        title="How much of the target is a guess?",
+        name="08-lambda",
+        progress=lambda series: min(1.0, float(series[0].x[-1]) / ECHO_UPDATES),
     )

@@ -66,19 +66,18 @@ class Reach:
         if not self.cuts:
             return text + "Nothing is cut: the true gradient of the answer goes back to step 0."
         cuts = "is one cut" if len(self.cuts) == 1 else f"are {len(self.cuts)} cuts"
-        back = "is in the last segment alone" if self.told_truly == last else "goes back"
-        text += f"There {cuts}. The true gradient of the answer {back}, to step "
-        text += f"{self.told_truly}. "
+        back = "reaches" if self.told_truly == last else "goes back to"
+        text += f"There {cuts}. The true gradient of the answer {back} step {self.told_truly}"
         if not self.guess:
-            return text + "There it is thrown away: no step before is told anything by the answer."
-        text += "At every cut a guess takes its place and goes on to the left, to step 0."
+            return f"{text} and is thrown away there: no earlier step hears of the answer."
+        text += ". At every cut a guess takes over, and so it goes on to step 0."
         if self.cosine is None:
             return text
         before = self.cosine[: self.told_truly]
         first, mean = (number(round(float(c), 2)) for c in (before[0], np.mean(before)))
         return (
-            f"{text} The cosine of the gradient that is used with the true one is {first} at step "
-            f"0, and on average over the steps before the last cut {mean}."
+            f"{text} The gradient in use has a cosine of {first} with the true one at step 0, and "
+            f"of {mean} on average over the steps before the last cut."
         )
 
 

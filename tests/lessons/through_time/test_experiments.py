@@ -14,7 +14,9 @@ from dnilab.lessons.through_time.experiments import (
     RecurrentSettings,
     credit,
     longest_delay,
+    ways_back,
 )
+from dnilab.lessons.through_time.network.traces import jacobian
 from dnilab.network import relative_error
 
 QUICK = RecurrentSettings(delay=4, width=8, unroll=2, updates=60, report_every=20, batch_size=8)
@@ -45,6 +47,12 @@ QUICK = RecurrentSettings(delay=4, width=8, unroll=2, updates=60, report_every=2
         ({"generator_hidden": (0,)}, "generator_hidden is 0"),
         ({"auxiliary": -1.0}, "auxiliary is -1"),
         ({"auxiliary": 1.0, "method": "BPTT"}, "auxiliary is 1; the method 'BPTT' accepts 0"),
+        ({"trace": 1.1}, "trace is 1.1"),
+        ({"trace": 0.5, "method": "frozen"}, "trace is 0.5; the method 'frozen' accepts 0"),
+        (
+            {"trace": 0.5, "generator_hidden": (4,)},
+            "trace is 0.5; with generator_hidden it accepts 0",
+        ),
         ({"optimiser": "rmsprop"}, "optimiser is 'rmsprop'"),
         ({"rate": 0}, "rate is 0"),
         ({"generator_rate": 0.0}, "generator_rate is 0"),
@@ -226,3 +234,44 @@ class TestCredit:
         one = run(QUICK.but(task="echo"))
         with pytest.raises(ValueError, match="task is 'echo'"):
             credit(one.settings, one.stack)
+
+
+class TestWaysBack:
+    def test_what_arrives_is_what_is_left(self):
+        """By the Jacobian of each segment at once, and not step by step."""
+        one = run(KEPT_BIT.but(method="DNI(state, targets)", updates=75, dtype="float64"))
+        at = credit(one.settings, one.stack, rows=8)
+        ways = ways_back(one.settings, one.stack, rows=8)
+        assert [way.cut for way in ways] == [8, 12, 16]
+        net = net_of(one)
+        rng = np.random.default_rng([one.settings.seed, 4])
+        piece = next(one.settings.make_task().stream(rng, 8))
+        states, _, _ = net(net.cell.start(8), piece.x)
+        for way in ways:
+            first, last = way.cut - 4, way.cut - 1
+            D = jacobian(net.cell, states[first], piece.x[first + 1 : last + 1])
+            true, used = at.true[last], at.used[last]
+            arrived = np.einsum("ri,rij->rj", true, D)
+            assert relative_error(arrived, at.true[first]) < 1e-12
+            assert way.truth == pytest.approx(np.linalg.norm(arrived) / np.linalg.norm(true))
+            assert way.cosines == (at.cosine[last], at.cosine[first])
+            off = used - true * (used * true).sum() / (true**2).sum()
+            assert abs((off * true).sum()) < 1e-9
+            left = np.linalg.norm(np.einsum("ri,rij->rj", off, D)) / np.linalg.norm(off)
+            assert way.wrong == pytest.approx(left)
+            # Of a random one that share is left, on average, which the singular values have.
+            expected = np.sqrt((D**2).sum() / D[:, 0].size)
+            assert way.noise == pytest.approx(expected, rel=0.3)
+
+    def test_the_truth_outlives_a_random_gradient(self, seed, learned):
+        """Whatever the networks: the truth has come through such Jacobians already."""
+        guessing = KEPT_BIT.but(method="DNI(state, targets)", updates=125, seed=seed)
+        ways = ways_back(guessing, run(guessing).stack)
+        share = [sum(getattr(way, of) for way in ways) for of in ("truth", "wrong", "noise")]
+        learned("truth left, to noise", share[0] / share[2], above=1.2)
+        learned("truth left, to what is wrong", share[0] / share[1], above=1)
+
+    def test_only_where_there_is_a_guess(self):
+        one = run(QUICK.but(method="BPTT"))
+        with pytest.raises(ValueError, match="method is 'BPTT'; ways_back accepts"):
+            ways_back(one.settings, one.stack)

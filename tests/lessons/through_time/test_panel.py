@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from dnilab.lessons.through_time.panel import frames, progress, recall_panel, settings_of
+from dnilab.lessons.through_time.panel import (
+    echo_settings,
+    frames,
+    lambda_frames,
+    lambda_panel,
+    progress,
+    recall_panel,
+    settings_of,
+)
 
 QUICK = {"unroll": 4, "delay": 4, "method": "DNI(state, targets)", "bias": 0.0}
 
@@ -51,6 +59,46 @@ def test_the_panel():
         panel.controls["method"].value = "BPTT"
         panel.wait()
         assert "thrown away" in panel.sentence
+        assert panel.png.startswith(b"\x89PNG")
+    finally:
+        panel.close()
+
+
+ECHO = {"trace": 0.5, "delay": 2, "unroll": 1, "seed": 0}
+
+
+def test_lambda_is_all_that_differs():
+    found = list(lambda_frames(ECHO))
+    assert [[line.label for line in frame] for frame in found[:2]] == [
+        ["lambda 0", "lambda 0.5"]
+    ] * 2
+    assert [len(frame[0].x) for frame in found] == list(range(1, len(found) + 1))
+    zero, half = found[-1]
+    (alone,) = list(lambda_frames(ECHO | {"trace": 0.0}))[-1]
+    assert list(alone.y[0]) == list(zero.y[0]) != list(half.y[0])
+    assert zero.x[-1] >= 2000
+    assert echo_settings(ECHO).but(trace=0) == echo_settings(ECHO | {"trace": 0.0})
+
+
+def test_a_run_that_breaks_is_said(monkeypatch):
+    broken = echo_settings(ECHO).but(optimiser="sgd", rate=1e9)
+    monkeypatch.setattr("dnilab.lessons.through_time.panel.echo_settings", lambda values: broken)
+    with pytest.raises(ValueError, match="Diverged: "):
+        list(lambda_frames(ECHO))
+
+
+def test_the_panel_on_lambda():
+    panel = lambda_panel()
+    try:
+        panel.controls["delay"].value = 1
+        panel.start()
+        panel.wait()
+        assert "lambda 0.9" in panel.sentence
+        assert panel.message == ""
+        panel.controls["trace"].value = 0.0
+        panel.wait()
+        assert "lambda 0 " in panel.sentence
+        assert "lambda 0.9" not in panel.sentence
         assert panel.png.startswith(b"\x89PNG")
     finally:
         panel.close()

@@ -22,21 +22,21 @@ class TestReach:
     def test_without_a_guess_it_is_thrown_away(self):
         sentence = Reach(18, 4, False).sentence
         assert "4 cuts" in sentence
-        assert "goes back, to step 16. There it is thrown away" in sentence
+        assert "goes back to step 16 and is thrown away there" in sentence
 
     def test_with_a_guess_it_goes_on(self):
         cosine = (0.5, 0.25, 0.25, 0.6, 1.0, 1.0)
         sentence = Reach(6, 4, True, cosine).sentence
         assert "There is one cut" in sentence
         assert "thrown away" not in sentence
-        assert "is 0.5 at step 0" in sentence
-        assert "before the last cut 0.4" in sentence
+        assert "a cosine of 0.5 with the true one at step 0" in sentence
+        assert "of 0.4 on average over the steps before the last cut" in sentence
 
     def test_nothing_cut(self):
         assert "Nothing is cut" in Reach(6, None, False).sentence
 
     def test_a_segment_of_one_step(self):
-        assert "in the last segment alone, to step 3" in Reach(4, 1, False).sentence
+        assert "reaches step 3 and" in Reach(4, 1, False).sentence
 
     @pytest.mark.parametrize(
         ("arguments", "said"),
