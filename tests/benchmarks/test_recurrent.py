@@ -74,9 +74,9 @@ def test_lambda_is_compared_with_the_same_run_without_a_trace():
 
 def test_a_row_of_lambda_says_which():
     one = recurrent.LAMBDA_CASES[0].but(trace=0.5)
-    found = [{"longest": n, "seconds": 1.0} for n in (10, 3)]
+    found = [{"longest": n, "seconds": 1.0} for n in (8, 3)]
     row = recurrent.row("lambda", one, found)
-    assert row["result"] == "longest >=10 3"
+    assert row["result"] == "longest >=8 3"
     assert row["method"] == "DNI(state), lambda 0.5, rate of the generator 0.003"
     one = recurrent.LAMBDA_CASES[-1].but(trace=1)
     found = [
@@ -86,6 +86,11 @@ def test_a_row_of_lambda_says_which():
     assert row["result"] == "solved by 1 of 2"
     assert row["delay"] == 16
     assert row["sequences"] == "8 of 900"
+    end = recurrent.LAMBDA_TO_THE_END
+    row = recurrent.row("lambda, k = 4", end, [found[0] | {"bits": 0.9}, found[1]])
+    assert row["bits at the end, worst seed"] == 0.9
+    assert row["least bits, worst seed"] == 0.1
+    assert not end.stop_when_solved
 
 
 @pytest.mark.parametrize("what", ["echo", "recall", "copy"])
@@ -149,7 +154,7 @@ def test_the_command(monkeypatch, capsys):
     recurrent.main()
     found = json.loads(capsys.readouterr().out)
     tasks = {row["task"] for row in found["recurrent"]}
-    assert tasks == {"echo", "echo, k = T", "recall", "copy", "lambda"}
-    methods = {row["method"] for row in found["recurrent"] if row["task"] != "lambda"}
+    assert tasks == set(recurrent.PARTS)
+    methods = {row["method"] for row in found["recurrent"] if "lambda" not in row["task"]}
     assert methods == {*recurrent.METHODS, "DNI(state), auxiliary 0.1"}
     assert found["seconds"] > 0

@@ -131,7 +131,7 @@ def _bars(cosine: Sequence[float], told_truly: int, xs: np.ndarray) -> Parts:
     """A bar for each step; negative ones hang below the line."""
     gap, floor, tall = float(xs[1] - xs[0]), 26.0, 50.0
     boxes, arrows = [], []
-    texts = [Words(LEFT - 12, 8, "cosine of the gradient that is used with the true one")]
+    texts = [Words(LEFT - 12, 8, "cosine of the gradient in use with the true one")]
     for level in (0, 1):
         y = floor + level * tall
         arrows.append(Arrow(((LEFT - 12, y), (WIDTH - RIGHT + 12, y)), "level"))
