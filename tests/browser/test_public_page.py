@@ -26,6 +26,7 @@ from tests.browser.server import ROOT, Lab, PublicPage, running_page
 SCRIPT = 'x"><img src=q onerror="alert(document.domain)">'
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
 IDLE = 10  # seconds, after which the kernel of a closed tab goes
+PATIENCE = 180_000  # milliseconds, for a page to be there
 GONE = 60  # seconds, within which it has gone
 
 
@@ -92,21 +93,34 @@ def test_the_pages_themselves_ask_no_other_site(public: PublicPage, in_lab: str)
         assert fetched == []
 
 
-def at_the_panel(browser: Browser, address: str) -> Page:
-    page = browser.new_context().new_page()
-    page.goto(address)
-    expect(page.locator(".dnilab-picture").first).to_be_visible(timeout=180_000)
-    return page
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Callable[[], Page]]:
+    """A function that opens a window of its own; all are closed at the end, however it comes."""
+    contexts = []
+
+    def visitor() -> Page:
+        contexts.append(browser.new_context())
+        return contexts[-1].new_page()
+
+    yield visitor
+    for context in contexts:
+        context.close()
 
 
-def test_a_visit_asks_no_other_site_and_shows_the_icons(browser: Browser, public: PublicPage):
-    page = browser.new_context().new_page()
+def go_to_the_panel(page: Page, address: str) -> None:
+    page.goto(address, timeout=PATIENCE)
+    expect(page.locator(".dnilab-picture").first).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_visit_asks_no_other_site_and_shows_the_icons(
+    visitor: Callable[[], Page], public: PublicPage
+):
+    page = visitor()
     hosts: set[str] = set()
     page.on("request", lambda one: hosts.add(one.url.split("/")[2]))
     refused: list[str] = []
     page.on("console", lambda one: refused.append(one.text) if one.type == "error" else None)
-    page.goto(public.url)
-    expect(page.locator(".dnilab-picture").first).to_be_visible(timeout=180_000)
+    go_to_the_panel(page, public.url)
     assert {host for host in hosts if host} == {public.url.split("/")[2]}
     assert [text for text in refused if "Content Security Policy" in text] == []
     icon = page.locator(".dnilab-buttons i").first
@@ -115,16 +129,16 @@ def test_a_visit_asks_no_other_site_and_shows_the_icons(browser: Browser, public
     assert look not in ("none", "normal", "")
     assert "Font" in family
     assert page.evaluate("document.fonts.ready.then(() => document.fonts.size)") > 0
-    page.context.close()
 
 
 def test_a_closed_tab_ends_its_kernel_and_an_open_one_keeps_it(
-    browser: Browser, public: PublicPage
+    visitor: Callable[[], Page], public: PublicPage
 ):
     assert wait_until(lambda: not kernels(public)), "kernels of other tests are left"
-    reading = at_the_panel(browser, public.url)
+    reading, leaving = visitor(), visitor()
+    go_to_the_panel(reading, public.url)
     (kept,) = kernels(public)
-    leaving = at_the_panel(browser, public.url)
+    go_to_the_panel(leaving, public.url)
     assert len(kernels(public)) == 2
     leaving.close(run_before_unload=True)
     assert wait_until(lambda: kernels(public) == {kept})
@@ -135,6 +149,7 @@ def test_a_closed_tab_ends_its_kernel_and_an_open_one_keeps_it(
 
 
 def test_a_visit_that_is_cut_off_leaves_no_kernel(public: PublicPage):
+    assert wait_until(lambda: not kernels(public)), "kernels of other tests are left"
     asked(public.url)  # the page came, and nobody ever connects to its kernel
     assert kernels(public)
     assert wait_until(lambda: not kernels(public))
