@@ -49,6 +49,9 @@ def work_the_playground(page: Page, name: str) -> None:
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.insert_text(QUICK)
     page.keyboard.press("Enter")
+    # The notebook begins with a local loss, which has workers; from here on nothing has.
+    workers = box.locator(".dnilab-control", has_text="Workers").locator("input[type=number]")
+    expect(workers).to_be_disabled()
     panel = PanelInPage(page)
     before = at_the_end(panel, 3)
     assert "DNI(h, y)" in before.sentence
