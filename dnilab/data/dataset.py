@@ -13,6 +13,8 @@ from dnilab.checks import float_type, matrix, one_of, random_generator, whole_nu
 
 Kind = Literal["bits", "classes"]
 
+MOST_ROWS = 100_000_000
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -83,6 +85,7 @@ def batches(rng: np.random.Generator, n: int, batch_size: int) -> Iterator[np.nd
     Raises ValueError, at the first batch, if ``batch_size`` is not within 1 to n.
     """
     random_generator("rng", rng)
+    n = whole_number("n", n, 1, MOST_ROWS)
     check_batch_size(batch_size, n)
     order = rng.permutation(n)
     for start in range(0, n - batch_size + 1, batch_size):

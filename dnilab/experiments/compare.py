@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from dnilab.training import Diverged, Event, Report
 FIELDS = ("loss", "test_loss", "seconds", "epoch", "batch")
 
 
+@runtime_checkable
 class Experiment(Protocol):
     """Settings of one experiment, of whatever kind: equal settings and seed give equal numbers."""
 
@@ -103,5 +104,7 @@ def compare(
 
 def summary(runs: Sequence[Run], what: str) -> tuple[float, float]:
     """Mean and standard deviation (over n - 1; 0 for one run) of the final numbers of runs."""
+    if not len(runs):
+        raise ValueError("runs is empty; it accepts one run or more")
     finals = np.array([run.final(what) for run in runs])
     return float(finals.mean()), float(finals.std(ddof=1)) if len(finals) > 1 else 0.0

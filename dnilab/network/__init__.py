@@ -12,6 +12,7 @@ update.)  Arrays are (batch, width), or (batch, height, width, channels) after a
 float32 or float64.
 """
 
+from dnilab.doors import open_doors
 from dnilab.network.gradcheck import complex_step, finite_difference, relative_error
 from dnilab.network.layers import (
     BinaryCrossEntropy,
@@ -41,3 +42,5 @@ from dnilab.network.modules import (
 )
 from dnilab.network.normalisation import BatchNorm
 from dnilab.network.optimisers import SGD, Adam, Momentum, Optimiser, optimiser_named
+
+open_doors(__name__)

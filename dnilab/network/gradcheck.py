@@ -12,12 +12,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from dnilab.checks import real_number
+
 
 def finite_difference(
     f: Callable[[np.ndarray], float], x: np.ndarray, step: float = 1e-6
 ) -> np.ndarray:
     """The gradient of f at x by central differences; like x.  f returns one number."""
     x = np.array(x, dtype=float)
+    real_number("step", step, 0, above=True)
     gradient = np.empty_like(x)
     for i in np.ndindex(x.shape):
         kept = x[i]
@@ -38,6 +41,7 @@ def complex_step(
     f returns one number, and must use no absolute value and no comparison of complex numbers.
     """
     z = np.array(x, dtype=complex)
+    real_number("step", step, 0, above=True)
     gradient = np.empty(z.shape)
     for i in np.ndindex(z.shape):
         kept = z[i]
@@ -49,5 +53,7 @@ def complex_step(
 
 def relative_error(a: np.ndarray, b: np.ndarray) -> float:
     """|a - b| / max(|a|, |b|), lengths over all numbers; 0 when both are zero."""
+    if np.shape(a) != np.shape(b):
+        raise ValueError(f"b has shape {np.shape(b)}; it accepts the shape of a, {np.shape(a)}")
     size = max(float(np.linalg.norm(a)), float(np.linalg.norm(b)))
     return float(np.linalg.norm(np.subtract(a, b))) / size if size else 0.0

@@ -272,9 +272,9 @@ class Chain(Layer):
     puts_off = True
 
     def __init__(self, layers: Sequence[Any], *, frozen: bool = False) -> None:
-        if not layers:
-            raise ValueError("layers is empty; it accepts one layer or more")
         self.layers = tuple(layers)
+        if not self.layers:
+            raise ValueError("layers is empty; it accepts one layer or more")
         self.frozen = frozen
 
     @property
@@ -325,8 +325,9 @@ class Chain(Layer):
 
 def check_shapes(output: np.ndarray, y: np.ndarray) -> None:
     """Raise ValueError unless y is shaped like output: NumPy would stretch it without a word."""
-    if output.shape != y.shape:
-        raise ValueError(f"y has shape {y.shape}; it accepts the shape of output, {output.shape}")
+    if np.shape(output) != np.shape(y):
+        accepts = f"the shape of output, {np.shape(output)}"
+        raise ValueError(f"y has shape {np.shape(y)}; it accepts {accepts}")
 
 
 def add_up(messages: Sequence[np.ndarray]) -> np.ndarray:

@@ -41,15 +41,24 @@ def joined_context(
     context: Sequence[str], h: np.ndarray, x: np.ndarray | None, y: np.ndarray | None
 ) -> np.ndarray:
     """The parts of the context side by side, (batch, sum of widths); h alone is not copied."""
-    if context == ("h",):
+    if tuple(context) == ("h",):
         return h
     parts = []
     for part in context:
-        given = {"h": h, "x": x, "y": y}[part] if part != "h_norm" else normalise(h)[0]
+        known = {"h": h, "x": x, "y": y}
+        given = normalise(h)[0] if part == "h_norm" else known.get(part)
         if given is None:
+            check_context(context)
             raise ValueError(f"{part} is None, but the generator's context {context} asks for it")
         parts.append(given)
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    try:
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    except ValueError:
+        shapes = ", ".join(str(np.shape(part)) for part in parts)
+        accepts = "(batch, width) of one batch"
+        raise ValueError(
+            f"the parts of context {context} are {shapes}; they accept {accepts}"
+        ) from None
 
 
 Rows = np.ndarray | None
@@ -217,8 +226,8 @@ class Feedback(Signal):
         self, width: int, outputs: int, *, rng: np.random.Generator, dtype: Any = np.float64
     ) -> None:
         size = checks.whole_number("outputs", outputs, 1), checks.whole_number("width", width, 1)
-        drawn = rng.standard_normal(size)
-        self.B = (drawn / np.sqrt(outputs)).astype(dtype)
+        drawn = checks.random_generator("rng", rng).standard_normal(size)
+        self.B = (drawn / np.sqrt(outputs)).astype(checks.float_type("dtype", dtype))
 
     @property
     def thetas(self) -> list[np.ndarray]:
@@ -327,9 +336,9 @@ class Stack:
     """
 
     def __init__(self, modules: Sequence[Module], loss: Loss, heard: Heard | None = None) -> None:
-        if not modules:
-            raise ValueError("modules is empty; it accepts one module or more")
         self.modules = tuple(modules)
+        if not self.modules:
+            raise ValueError("modules is empty; it accepts one module or more")
         self.loss = loss
         self.heard = tuple(((k, 0),) for k in range(len(self.modules))) if heard is None else heard
         checks.has_entries("heard", self.heard, len(self.modules), ", one for each module")
@@ -392,7 +401,9 @@ class Stack:
         ends = [widths[edge] for edge in edges[1:-1]]  # the widths at the cuts
         if signals is None:
             signals = "truth" if context is None else "generator"
-        kinds = (signals,) * len(ends) if isinstance(signals, str) else tuple(signals)
+        accepts = "one for all cuts, or one for each"
+        one = isinstance(signals, str)
+        kinds = (signals,) * len(ends) if one else checks.several("signals", signals, accepts)
         checks.has_entries("signals", kinds, len(ends), ", one for each cut")
 
         def signal(kind: str, width: int) -> Signal | None:

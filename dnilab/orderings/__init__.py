@@ -5,6 +5,7 @@ to batch.  What a step needs and makes follows from the step; whether a program 
 and which locks it holds, follows from that.  Nothing here touches a network, a clock or a thread.
 """
 
+from dnilab.doors import open_doors
 from dnilab.orderings.groups import (
     Groups,
     StepTimes,
@@ -59,3 +60,5 @@ from dnilab.orderings.timeline import (
     speed_up_limit,
     time_per_batch,
 )
+
+open_doors(__name__)

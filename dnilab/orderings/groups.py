@@ -7,7 +7,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from dnilab.checks import one_of, real_number, refuse, whole_number
+from dnilab.checks import one_of, real_number, refuse, whole_number, whole_numbers
 from dnilab.orderings.steps import MOST_MODULES, SIGNALS, Program
 
 Groups = tuple[tuple[int, ...], ...]
@@ -37,8 +37,14 @@ def multiplications(
     for part in context:
         one_of("context", part, ("h", "y", "x", "h_norm"))
     one_of("signal", signal, tuple(SIGNALS))
+    widths = whole_numbers("widths", widths, 1)
+    if len(widths) < 2:
+        raise ValueError(f"widths is {widths}; it accepts two numbers or more, input to output")
     inputs, outputs, last = widths[0], widths[-1], len(widths) - 1
-    edges = [0, *(range(1, last) if cuts is None else cuts), last]
+    inner = range(1, last) if cuts is None else whole_numbers("cuts", cuts, 1)
+    edges = [0, *inner, last]
+    if edges != sorted({*edges}):
+        refuse("cuts", cuts, f"layers 1 to {last - 1} in order, each once")
     costs: dict[tuple[str, int], float] = {}
     for k, (a, b) in enumerate(pairwise(edges), start=1):
         n_in, n_out = widths[a], widths[b]
@@ -82,6 +88,8 @@ def module_times(program: Program, times: StepTimes) -> list[float]:
     """How long the steps of each module take in one turn of a program, first module first."""
     totals = [0.0] * program.modules
     for step in program.steps():
+        if (step.op, step.module) not in times:
+            raise ValueError(f"times has no entry for {(step.op, step.module)}")
         totals[step.module - 1] += times[step.op, step.module]
     return totals
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
+from dnilab.checks import real_number
 from dnilab.orderings.groups import StepTimes
 from dnilab.orderings.steps import Program, Step, Value, check, in_a_run, steps_of, writes
 
@@ -92,6 +93,7 @@ def price(program: Program, times: StepTimes, reference: float = 1.0) -> Price:
 
     Raises ValueError for a step without a time.
     """
+    real_number("reference", reference, 0, above=True)
     held = tuple(name for name, is_held in locks(program).items() if is_held)
     batches = 32 * program.batches_per_turn
     steps = list(steps_of(program, batches))

@@ -7,9 +7,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dnilab.checks import real_number, true_or_false, whole_number
+from dnilab.checks import instance_of, real_number, true_or_false, whole_number
 from dnilab.orderings.groups import check_groups
 from dnilab.orderings.steps import MOST_MODULES, Program, Step, Wiring, wired
+
+
+def _wired(groups: Sequence[Sequence[int]], wiring: Wiring | None) -> Wiring:
+    """The wiring that is told, or a chain of all modules in the groups."""
+    if wiring is None:
+        return wired(sum(len(group) for group in groups))
+    return instance_of("wiring", wiring, Wiring)
 
 
 def backprop(modules: int | Wiring) -> Program:
@@ -114,8 +121,7 @@ def local_loss(groups: Sequence[Sequence[int]], wiring: Wiring | None = None) ->
 
     Raises ValueError if ``groups`` are not modules 1 to K in order.
     """
-    modules = sum(len(group) for group in groups)
-    wiring = wired(wiring or modules).told_with("readout")
+    wiring = _wired(groups, wiring).told_with("readout")
     return replace(pipeline(groups, staleness=0, wiring=wiring), name="local loss")
 
 
@@ -164,7 +170,7 @@ def pipeline(
     """
     modules = sum(len(group) for group in groups)
     checked = check_groups(groups, modules)
-    wiring = wired(wiring or modules)
+    wiring = _wired(groups, wiring)
     per_turn = whole_number("batches_per_turn", batches_per_turn, 1)
     lowest = per_turn if per_turn > 1 and len(checked) > 1 else 0
     late = whole_number("staleness", staleness, lowest)

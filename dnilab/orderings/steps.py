@@ -38,6 +38,7 @@ SIGNALS = {
 """What may tell a module its gradient."""
 
 MOST_MODULES = 10_000
+MOST_BATCHES = 1_000_000  # of a program that is written out
 
 
 class IllegalProgram(ValueError):
@@ -447,6 +448,7 @@ def unroll_turn(program: Program, turn: int, batches: int) -> list[list[Step]]:
 def unroll(program: Program, batches: int) -> list[list[Step]]:
     """The program written out for a run: for each worker its steps, with true batch numbers."""
     lists: list[list[Step]] = [[] for _ in program.workers]
+    whole_number("batches", batches, 0, MOST_BATCHES)
     for turn in range(program.turns(batches)):
         for steps, out in zip(unroll_turn(program, turn, batches), lists, strict=True):
             out.extend(steps)
@@ -481,7 +483,7 @@ def check(program: Program, batches: int | None = None) -> dict[int, int]:
         has = f"its turns are drawn, and it has {len(program.workers)} workers"
         why = "what is left over from a turn is thrown away, so it accepts one worker"
         raise IllegalProgram(f"{program.name}: {has}; {why}")
-    batches = program.warm_up() if batches is None else batches
+    batches = program.warm_up() if batches is None else whole_number("batches", batches, 0)
     lists, wiring = unroll(program, batches), program.wires
     makers: dict[Value, Step] = {}
     users: dict[Value, Step] = {}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from dnilab.checks import real_number, whole_number
 from dnilab.orderings.groups import StepTimes
 from dnilab.orderings.locks import all_that_it_can_need, makers_of
-from dnilab.orderings.steps import Program, Step, Value, check, in_a_run, unroll_turn
+from dnilab.orderings.steps import MOST_BATCHES, Program, Step, Value, check, in_a_run, unroll_turn
 
 Delays = Mapping[tuple[str, int], float]
 """How long a value is on its way to another worker, by (kind, module), in the unit of the steps."""
@@ -60,7 +60,7 @@ def ideal_timeline(
     and for a time or a delay below 0.
     """
     check(program)
-    whole_number("batches", batches, 1)
+    whole_number("batches", batches, 1, MOST_BATCHES)
     on_the_way = {} if delays is None else dict(delays)
     for delay in on_the_way.values():
         real_number("delays", delay, 0)

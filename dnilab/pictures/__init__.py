@@ -20,6 +20,7 @@ A picture of one's own is made with ``draw`` (text, shapes, arrows and axes in o
 room. Nothing but pictures imports matplotlib.
 """
 
+from dnilab.doors import open_doors
 from dnilab.pictures.curves import Series, curves
 from dnilab.pictures.dots import dots
 from dnilab.pictures.live import LiveCurves, Redrawn
@@ -28,3 +29,5 @@ from dnilab.pictures.ratios import ratios
 from dnilab.pictures.style import Picture, Stacked, show
 from dnilab.pictures.table import Results, Table, table
 from dnilab.pictures.timeline import Bar, timeline
+
+open_doors(__name__)

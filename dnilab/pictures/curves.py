@@ -22,6 +22,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 from matplotlib.transforms import offset_copy
 
 from dnilab.checks import one_of
+from dnilab.doors import check_fields
 from dnilab.pictures import style
 from dnilab.pictures.draw import headline, legend, name_ticks, place_axes, text_width, write
 from dnilab.pictures.style import look
@@ -196,6 +197,7 @@ class Chart:
     size: tuple[int, int] = (700, 400)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         one_of("better", self.better, (None, "higher", "lower"))
 
     def describe(self, summaries: Sequence[Summary]) -> str:

@@ -58,7 +58,9 @@ def dots(
     finite = means[np.isfinite(means[:, :, 0])]
     low = float(np.min(finite[:, 0] - finite[:, 1], initial=0.0))
     high = float(np.max(finite.sum(axis=1), initial=0.0))
-    ax.set_xlim(*(limits or (low, 1.06 * high if high > 0 else 1.0 if low == 0 else 0.0)))
+    if limits is None:
+        limits = low, 1.06 * high if high > 0 else 1.0 if low == 0 else 0.0
+    ax.set_xlim(*limits)
     beside: dict[str, Any] = {"transform": ax.get_yaxis_transform()}  # x in axes, y in rows
     pixel = 1 / (WIDTH - left - 24)
     for block, column in enumerate(columns):

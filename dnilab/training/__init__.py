@@ -4,6 +4,9 @@
 ``Trainer(...)`` does the same turn by turn, on batches that are handed in.
 """
 
+from dnilab.doors import open_doors
 from dnilab.training.events import Diverged, Event, Report, Span
 from dnilab.training.failures import WorkerFailed
 from dnilab.training.train import EXECUTORS, Trainer, alignment, scores, train, wiring_of
+
+open_doors(__name__)

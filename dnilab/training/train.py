@@ -15,6 +15,7 @@ from dnilab.checks import one_of, whole_number
 from dnilab.data import Dataset
 from dnilab.data.dataset import Batch, Feed, Stream, check_batch_size
 from dnilab.network import Optimiser, Stack
+from dnilab.network.layers import check_shapes
 from dnilab.network.optimisers import check_optimisers
 from dnilab.orderings import Program, Wiring, check
 from dnilab.training.events import Diverged, Event, Report, Snapshot
@@ -29,6 +30,7 @@ def scores(kind: str, prediction: np.ndarray, y: np.ndarray) -> dict[str, float]
     that are right, "whole_sums" the share of rows in which all are.  For "classes", the largest
     output is the answer: "class_error" is the share of rows where it is not the label's.
     """
+    check_shapes(prediction, y)
     if one_of("kind", kind, ("bits", "classes")) == "bits":
         right = (prediction > 0.5) == (y > 0.5)
         return {"bit_accuracy": float(right.mean()), "whole_sums": float(right.all(axis=1).mean())}

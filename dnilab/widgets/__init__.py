@@ -8,5 +8,8 @@
 Only this package imports ipywidgets.
 """
 
+from dnilab.doors import open_doors
 from dnilab.widgets.controls import Choice, Slider, Toggle
 from dnilab.widgets.panel import Panel, View
+
+open_doors(__name__)
