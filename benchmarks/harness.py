@@ -1,6 +1,6 @@
 """What the benchmarks share: where figures come from, and how to print them.
 
-Measuring by turns is in dnilab.experiments.timing, since notebook 05 measures as well.
+Measuring by turns is in dnilab.lessons.shared.timing, since notebook 05 measures as well.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from dnilab.experiments.timing import cores
+from dnilab.lessons.shared.timing import cores
 
 
 def machine() -> dict[str, Any]:

@@ -34,7 +34,8 @@ import numpy as np
 from benchmarks.harness import finish_parts, seeded, seeds_of
 from dnilab.data import batches
 from dnilab.experiments import Settings, compare, stream, summary
-from dnilab.experiments.timing import (
+from dnilab.lessons.any_graph.network.joins import Concatenate
+from dnilab.lessons.shared.timing import (
     RATE,
     cores,
     groups_of,
@@ -44,7 +45,6 @@ from dnilab.experiments.timing import (
     take_turns,
     timed_network,
 )
-from dnilab.lessons.any_graph.network.joins import Concatenate
 from dnilab.network import (
     SGD,
     Adam,

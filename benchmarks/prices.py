@@ -9,10 +9,12 @@ modules as asked for, cut evenly by the cost model.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from benchmarks.harness import finish, options
 from dnilab.experiments import Settings
 from dnilab.experiments.settings import GROUPED
-from dnilab.orderings import multiplications, price, price_table
+from dnilab.orderings import Price, multiplications, price
 
 WIDTHS = (64, *(128,) * 8, 10)
 WAYS = (
@@ -24,6 +26,19 @@ WAYS = (
     "direct feedback",
     "last layer only",
 )
+
+
+def price_table(prices: Mapping[str, Price]) -> str:
+    """A line for each ordering: which locks it holds, its work, its messages."""
+    width = max(len("ordering"), *map(len, prices))
+    lines = [f"{'ordering':{width}}  forward  update  backward   work  messages"]
+    for name, of in prices.items():
+        marks = "  ".join(
+            f"{'locked' if lock in of.locks else 'free':>{max(len(lock), 6)}}"
+            for lock in ("forward", "update", "backward")
+        )
+        lines.append(f"{name:{width}}  {marks}  {of.work:5.2f}  {of.messages:8.1f}")
+    return "\n".join(lines)
 
 
 def main() -> None:

@@ -30,7 +30,6 @@ import numpy as np
 from benchmarks import orderings
 from benchmarks.harness import finish_parts, seeded, seeds_of
 from dnilab.experiments import Settings
-from dnilab.experiments.timing import cores, noise, step_times
 from dnilab.lessons.many_machines.experiments import laps
 from dnilab.lessons.many_machines.training import apart as apart_on
 from dnilab.lessons.many_machines.training import cluster
@@ -45,17 +44,16 @@ from dnilab.lessons.race.experiments.contestants import (
     measured_limit,
     speeds,
 )
-from dnilab.network import Adam, BinaryCrossEntropy, Stack
-from dnilab.orderings import (
-    Program,
+from dnilab.lessons.shared.rivals import (
     gpipe,
     late_feedback,
     late_truth,
-    local_loss,
     one_forward_one_backward,
-    pipeline,
     zero_bubble,
 )
+from dnilab.lessons.shared.timing import cores, noise, step_times
+from dnilab.network import Adam, BinaryCrossEntropy, Stack
+from dnilab.orderings import Program, local_loss, pipeline
 from dnilab.training.one_thread import one_thread
 
 SIZES: tuple[tuple[tuple[int, ...], int], ...] = (

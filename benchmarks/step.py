@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.harness import finish, options
 from dnilab.data.dataset import Feed
-from dnilab.experiments.timing import RATE, noise, take_turns
+from dnilab.lessons.shared.timing import RATE, noise, take_turns
 from dnilab.network import SGD, BinaryCrossEntropy, Stack
 from dnilab.orderings import check, sequential
 from dnilab.training.train import make_workers

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -114,16 +112,6 @@ def has_entries(name: str, value: Sequence[Any], wanted: int, told: str = "") ->
     """Raise ValueError unless ``value`` has as many entries as ``wanted``; ``told`` says why."""
     if len(value) != wanted:
         raise ValueError(f"{name} has {len(value)} entries; it accepts {wanted}{told}")
-
-
-def file_path(name: str, value: Any, example: str = "run.npz") -> Path:
-    """Return ``value`` as the path of a file; raise ValueError unless its folder is there."""
-    if not isinstance(value, str | os.PathLike) or not os.fspath(value) or "\0" in str(value):
-        refuse(name, value, f"the path of a file, as {example!r}")
-    path = Path(value)
-    if not path.parent.is_dir() or path.is_dir():
-        refuse(name, str(path), "a file in a folder that exists")
-    return path
 
 
 def float_type(name: str, value: Any) -> np.dtype[Any]:

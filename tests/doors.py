@@ -13,6 +13,10 @@ import numpy as np
 
 from dnilab import data, experiments, network, orderings, pictures, training, widgets
 from dnilab.experiments import Settings
+from dnilab.lessons.race.dots import dots
+from dnilab.lessons.shared import rivals
+from dnilab.lessons.shared.ratios import ratios
+from dnilab.lessons.update_orderings.critical_path import critical_path
 
 Arguments = dict[str, Any]
 
@@ -151,7 +155,7 @@ for one in (
 for one in (orderings.sparse, orderings.sparse_backprop):
     door(one)(lambda: {"modules": 3, "p": 0.5, "seed": 0})
 door(orderings.check)(lambda: {"program": two, "batches": 3})
-for one in (orderings.critical_path, orderings.module_times):
+for one in (critical_path, orderings.module_times):
     door(one)(lambda: {"program": two, "times": times()})
 for one in (orderings.time_per_batch, orderings.speed_up_limit):
     door(one)(lambda: {"program": two, "times": times(), "cores": 2, "delays": {("h", 1): 0.5}})
@@ -172,11 +176,11 @@ door(orderings.pipeline)(
     }
 )
 door(orderings.local_loss)(lambda: {"groups": [(1,), (2,)], "wiring": None})
-for one in (orderings.gpipe, orderings.zero_bubble, orderings.one_forward_one_backward):
+for one in (rivals.gpipe, rivals.zero_bubble, rivals.one_forward_one_backward):
     door(one)(lambda: {"groups": [(1,), (2,)], "micro_batches": 2})
-door(orderings.micro_batched)(lambda: {"modules": 2, "micro_batches": 2})
-door(orderings.late_truth)(lambda: {"groups": [(1,), (2,)], "staleness": 1, "keep_weights": True})
-door(orderings.late_feedback)(lambda: {"groups": [(1,), (2,)], "staleness": 1})
+door(rivals.micro_batched)(lambda: {"modules": 2, "micro_batches": 2})
+door(rivals.late_truth)(lambda: {"groups": [(1,), (2,)], "staleness": 1, "keep_weights": True})
+door(rivals.late_feedback)(lambda: {"groups": [(1,), (2,)], "staleness": 1})
 door(orderings.even_cuts)(lambda: {"widths": (6, 4, 4, 4), "modules": 2, "guess_again": False})
 door(orderings.even_groups)(lambda: {"times": [1.0, 2.0, 3.0], "workers": 2})
 door(orderings.multiplications)(
@@ -253,7 +257,7 @@ door(pictures.curves)(
         "size": (300, 200),
     }
 )
-door(pictures.dots)(
+door(dots)(
     lambda: {
         "results": pictures.Results({"a": {"b": [1.0]}}, "q"),
         "title": "t",
@@ -261,7 +265,7 @@ door(pictures.dots)(
         "looks": {"a": 1},
     }
 )
-door(pictures.ratios)(
+door(ratios)(
     lambda: {
         "measured": {"a": 1.0},
         "ideal": {"a": 1.0},

@@ -5,7 +5,8 @@
 orderings ─┘
 
 The lessons are rooms: each is divided by the same jobs, by the same picture, and stands on the
-core alone.  The core knows no room, and no room knows another.
+core, and on what a few lessons share (`lessons/shared`).  The core knows no room, no room knows
+another, and what is shared knows the core alone.
 """
 
 from __future__ import annotations
@@ -36,7 +37,17 @@ BELOW["widgets"] = BELOW["pictures"] | {"pictures"}
 BELOW["method"] = {"data"}  # the page stands alone; only its last lines draw data
 
 # What a job is called in a room, where it is not called as in the core.
-LEVELS = {"sweeps": "experiments", "panel": "widgets"}
+LEVELS = {"sweeps": "experiments", "panel": "widgets", "dots": "pictures"}
+LEVELS |= {"critical_path": "orderings"}
+# In the room that others may enter, each module has one job.
+SHARED = "shared"
+LEVELS |= {
+    "cells": "network",
+    "rivals": "orderings",
+    "timing": "experiments",
+    "ratios": "pictures",
+    "files": "data",
+}
 
 # The name that is imported, where the distribution is called otherwise.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "IPython": "ipython"}
@@ -122,13 +133,14 @@ def wrong_direction(one: Import) -> bool:
     parts = one.what.split(".")
     if parts[0] != "dnilab" or len(parts) < 2 or one.where == "dnilab":
         return False  # dnilab itself may collect public names
-    if parts[1] == "lessons" and room_of(one.what) != room_of(one.where):
+    theirs, mine = room_of(one.what), room_of(one.where)
+    if parts[1] == "lessons" and theirs != mine and not (theirs == SHARED and mine):
         return True
     target = level_of(one.what)
     if target not in BELOW:
         return False  # a module beside the packages, which knows none of them: see below
-    same_place = one.package == target and room_of(one.what) == room_of(one.where)
-    in_my_core = one.package == target and room_of(one.what) is None
+    same_place = one.package == target and theirs == mine
+    in_my_core = one.package == target and theirs in (None, SHARED)
     return not (same_place or in_my_core) and target not in BELOW.get(one.package, set())
 
 
@@ -216,6 +228,9 @@ class TestTheReader:
             ("from dnilab.training import train", "dnilab.lessons.a.network.graph"),
             ("from dnilab.network import Stack", "dnilab.lessons.method"),
             ("from dnilab.lessons.method import train", "dnilab.training.train"),
+            ("from dnilab.lessons.shared.cells import GRU", "dnilab.network.modules"),
+            ("from dnilab.lessons.a.network import x", "dnilab.lessons.shared.cells"),
+            ("from dnilab.lessons.shared.ratios import ratios", "dnilab.lessons.a.network.b"),
         ],
     )
     def test_sees_a_wrong_direction(self, source: str, where: str):
@@ -234,6 +249,8 @@ class TestTheReader:
             ("from dnilab.lessons.a.network.graph import x", "dnilab.lessons.a.network.watcher"),
             ("from dnilab.network import Stack", "dnilab.lessons.a.network.build"),
             ("from dnilab.pictures import curves", "dnilab.lessons.a.panel"),
+            ("from dnilab.lessons.shared.cells import GRU", "dnilab.lessons.a.network.b"),
+            ("from dnilab.lessons.shared.timing import cores", "dnilab.lessons.a.panel"),
         ],
     )
     def test_allows_what_is_right(self, source: str, where: str):

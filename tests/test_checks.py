@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnilab import checks
+from dnilab.lessons.shared.files import file_path
 
 SOMETHING = st.one_of(
     st.none(),
@@ -61,7 +62,7 @@ def test_instance_of_names_the_kind() -> None:
 
 def test_a_path_with_a_zero_byte_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"^file is 'a\\x00b'; it accepts the path of a file"):
-        checks.file_path("file", "a\0b")
+        file_path("file", "a\0b")
 
 
 @pytest.mark.parametrize("value", [True, np.True_, 3.0, np.float64(3), "3", None, [3], 1j])

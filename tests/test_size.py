@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tools.size import code_lines, totals
 
-CEILINGS = {"core": 5_880}
+CEILINGS = {"core": 5_500}
 
 
 def test_no_larger_than_the_ceilings() -> None:

@@ -53,7 +53,7 @@ def complex_step(
 
 def relative_error(a: np.ndarray, b: np.ndarray) -> float:
     """|a - b| / max(|a|, |b|), lengths over all numbers; 0 when both are zero."""
-    if np.shape(a) != np.shape(b):
+    if np.size(a) != np.size(b):
         raise ValueError(f"b has shape {np.shape(b)}; it accepts the shape of a, {np.shape(a)}")
     size = max(float(np.linalg.norm(a)), float(np.linalg.norm(b)))
     return float(np.linalg.norm(np.subtract(a, b))) / size if size else 0.0

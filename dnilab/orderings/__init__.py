@@ -14,7 +14,7 @@ from dnilab.orderings.groups import (
     module_times,
     multiplications,
 )
-from dnilab.orderings.locks import Price, locks, price, price_table
+from dnilab.orderings.locks import Price, locks, price
 from dnilab.orderings.programs import (
     backprop,
     blue_box,
@@ -26,14 +26,6 @@ from dnilab.orderings.programs import (
     sequential,
     sparse,
     sparse_backprop,
-)
-from dnilab.orderings.rivals import (
-    gpipe,
-    late_feedback,
-    late_truth,
-    micro_batched,
-    one_forward_one_backward,
-    zero_bubble,
 )
 from dnilab.orderings.steps import (
     OPERATIONS,
@@ -54,7 +46,6 @@ from dnilab.orderings.timeline import (
     Instant,
     Slot,
     Wait,
-    critical_path,
     ideal_timeline,
     instants,
     speed_up_limit,

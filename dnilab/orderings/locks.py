@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from dnilab.checks import real_number
@@ -106,16 +106,3 @@ def price(program: Program, times: StepTimes, reference: float = 1.0) -> Price:
         needed = in_a_run(step, program.wires)[0]
         messages += sum(makers[value].module != step.module for value in needed)
     return Price(held, work / reference / batches, messages / batches)
-
-
-def price_table(prices: Mapping[str, Price]) -> str:
-    """A line for each ordering: which locks it holds, its work, its messages."""
-    width = max(len("ordering"), *map(len, prices))
-    lines = [f"{'ordering':{width}}  forward  update  backward   work  messages"]
-    for name, of in prices.items():
-        marks = "  ".join(
-            f"{'locked' if lock in of.locks else 'free':>{max(len(lock), 6)}}"
-            for lock in ("forward", "update", "backward")
-        )
-        lines.append(f"{name:{width}}  {marks}  {of.work:5.2f}  {of.messages:8.1f}")
-    return "\n".join(lines)

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from dnilab.checks import real_number, whole_number
 from dnilab.orderings.groups import StepTimes
-from dnilab.orderings.locks import all_that_it_can_need, makers_of
+from dnilab.orderings.locks import makers_of
 from dnilab.orderings.steps import MOST_BATCHES, Program, Step, Value, check, in_a_run, unroll_turn
 
 Delays = Mapping[tuple[str, int], float]
 """How long a value is on its way to another worker, by (kind, module), in the unit of the steps."""
 
 
-def _durations(steps: Iterable[Step], times: StepTimes) -> dict[tuple[str, int], float]:
+def durations(steps: Iterable[Step], times: StepTimes) -> dict[tuple[str, int], float]:
     """How long each of these steps takes; ValueError unless all have a time of 0 or more."""
     found: dict[tuple[str, int], float] = {}
     for kind in dict.fromkeys((step.op, step.module) for step in steps):
@@ -74,7 +74,7 @@ def ideal_timeline(
         mine = [entry for entry in alone if entry[0].module == k]
         if mine:
             lists = [[e for e in entries if e not in mine] for entries in lists] + [mine]
-    takes = _durations((step for entries in lists for step, _ in entries), times)
+    takes = durations((step for entries in lists for step, _ in entries), times)
 
     arrived: dict[Value, float] = {}  # when a value can be seen by other workers
     made_at: dict[Value, tuple[int, float]] = {}
@@ -156,31 +156,6 @@ def time_per_batch(
 ) -> float:
     """Ideal time of one batch once the program is under way, in the times' unit."""
     return _time_and_work(program, times, cores, delays)[0]
-
-
-def critical_path(program: Program, times: StepTimes) -> list[Step]:
-    """The steps of one batch that no number of workers can shorten: the longest chain of needs.
-
-    Where turns are drawn, it is that of a batch for which everything is drawn.  Raises ValueError
-    for a step without a time, and for a time below 0.
-    """
-    program = all_that_it_can_need(program)
-    batches = 2 * program.lag + 2 * program.batches_per_turn + 1
-    turns = range(program.turns(batches))
-    steps = [s for r in turns for worker in unroll_turn(program, r, batches) for s in worker]
-    takes = _durations(steps, times)
-    makers = makers_of(program, steps)
-    longest: dict[Step, tuple[float, list[Step]]] = {}
-
-    def chain(step: Step) -> tuple[float, list[Step]]:
-        if step not in longest:
-            before = [chain(makers[v]) for v in in_a_run(step, program.wires)[0]]
-            time, path = max(before, key=lambda pair: pair[0], default=(0.0, []))
-            longest[step] = (time + takes[step.op, step.module], [*path, step])
-        return longest[step]
-
-    of_one = [step for step in steps if step.batch == program.lag]
-    return max((chain(step) for step in of_one), key=lambda pair: pair[0])[1]
 
 
 def speed_up_limit(

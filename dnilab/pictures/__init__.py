@@ -22,10 +22,8 @@ room. Nothing but pictures imports matplotlib.
 
 from dnilab.doors import open_doors
 from dnilab.pictures.curves import Series, curves
-from dnilab.pictures.dots import dots
 from dnilab.pictures.live import LiveCurves, Redrawn
 from dnilab.pictures.ordering import bars_of_slots, bars_of_spans, ordering
-from dnilab.pictures.ratios import ratios
 from dnilab.pictures.style import Picture, Stacked, show
 from dnilab.pictures.table import Results, Table, table
 from dnilab.pictures.timeline import Bar, timeline

@@ -292,17 +292,6 @@ def number(value: float, *, percent: bool = False) -> str:
     return np.format_float_positional(float(text), trim="-") if plain else text
 
 
-def ratio_words(ratio: float) -> str:
-    """How many times, as it is read: two decimals, more where it is small.
-
-    >>> ratio_words(1.789), ratio_words(0.034), ratio_words(12.34)
-    ('1.79', '0.034', '12.3')
-    """
-    if 0.1 <= ratio < 10:
-        return f"{ratio:.2f}"
-    return f"{ratio:.3g}" if ratio >= 10 else f"{ratio:.2g}"
-
-
 def plus_minus(mean: float, deviation: float | None = None, digits: int = 1) -> str:
     """A mean and its standard deviation, to as many places; None: there is none, of one seed.
 

@@ -169,7 +169,7 @@ class Panel(Generic[S]):
             raise TypeError(f"run is {run!r}; it accepts a function of the values")
         for method in ("update", "picture", "sentence"):
             if not callable(getattr(view, method, None)):
-                raise TypeError(f"view is {view!r}, which has no method {method}")
+                raise TypeError(f"view is {view!r}; it accepts what has a method {method}")
         if not title:
             raise ValueError("title is empty; it accepts a few words")
         # Names are checked before any widget exists, so that an error leaves none behind.

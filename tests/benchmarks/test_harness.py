@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks import harness
-from dnilab.experiments import timing
+from dnilab.lessons.shared import timing
 
 
 class Clock:

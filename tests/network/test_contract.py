@@ -58,7 +58,8 @@ LAYERS = {
 
 @given(
     kind=st.sampled_from(sorted(LAYERS)),
-    n_in=st.integers(1, 6),
+    # one input alone is scaled away by the normalisation: only rounding is left of W's gradient
+    n_in=st.integers(2, 6),
     n_out=st.integers(1, 6),
     batch=st.integers(3, 9),
     seed=st.integers(0, 1000),

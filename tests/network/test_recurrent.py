@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnilab.lessons.shared.cells import GRU, Cell
 from dnilab.lessons.through_time.network.cells import CELLS, LSTM, TanhCell
 from dnilab.lessons.through_time.network.recurrent import RecurrentNet
 from dnilab.network import complex_step, finite_difference, relative_error
-from dnilab.network.cells import GRU, Cell
 from tests.network.contract import EXACT, ROUGH, frozen, same
 
 KINDS = (TanhCell, GRU, LSTM)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.prices import price_table
 from dnilab.orderings import (
     Price,
     Program,
@@ -22,7 +23,6 @@ from dnilab.orderings import (
     multiplications,
     pipeline,
     price,
-    price_table,
     sequential,
     sparse,
 )

@@ -7,6 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from dnilab.lessons.shared.rivals import (
+    gpipe,
+    late_feedback,
+    late_truth,
+    micro_batched,
+    one_forward_one_backward,
+    zero_bubble,
+)
 from dnilab.orderings import (
     IllegalProgram,
     Program,
@@ -15,18 +23,12 @@ from dnilab.orderings import (
     blue_box,
     check,
     complete_unlock,
-    gpipe,
     last_layer_only,
-    late_feedback,
-    late_truth,
     locks,
-    micro_batched,
-    one_forward_one_backward,
     pipeline,
     sequential,
     sparse,
     sparse_backprop,
-    zero_bubble,
 )
 
 PROGRAMS = [backprop, sequential, last_layer_only]

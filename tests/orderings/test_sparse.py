@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnilab.lessons.update_orderings.critical_path import critical_path
 from dnilab.network import Adam, BinaryCrossEntropy, Stack
 from dnilab.orderings import (
     Step,
     backprop,
     check,
-    critical_path,
     locks,
     sequential,
     sparse,

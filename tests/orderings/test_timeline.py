@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from dnilab.lessons.update_orderings.critical_path import critical_path
 from dnilab.orderings import (
     OPERATIONS,
     IllegalProgram,
@@ -18,7 +19,6 @@ from dnilab.orderings import (
     Value,
     backprop,
     blue_box,
-    critical_path,
     even_groups,
     ideal_timeline,
     last_layer_only,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import dnilab.network.cells as cells
+import dnilab.lessons.shared.cells as cells
 from dnilab import network
 from dnilab.lessons.any_graph.network import graph
 from dnilab.lessons.any_graph.network.joins import Concatenate

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dnilab.pictures import Bar, Results, Table, dots, table, timeline
+from dnilab.lessons.race.dots import dots
+from dnilab.pictures import Bar, Results, Table, table, timeline
 from dnilab.pictures.timeline import bar_label, best_unit, loads, span
 from tests.pictures.legible import faults, is_drawn
 

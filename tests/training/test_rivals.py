@@ -14,6 +14,14 @@ from hypothesis import strategies as st
 
 from dnilab.data import Dataset
 from dnilab.data.dataset import Feed
+from dnilab.lessons.shared.rivals import (
+    gpipe,
+    late_feedback,
+    late_truth,
+    micro_batched,
+    one_forward_one_backward,
+    zero_bubble,
+)
 from dnilab.network import (
     SGD,
     Adam,
@@ -25,20 +33,7 @@ from dnilab.network import (
     Tanh,
     optimiser_named,
 )
-from dnilab.orderings import (
-    Groups,
-    Program,
-    Step,
-    backprop,
-    chain,
-    direct_feedback,
-    gpipe,
-    late_feedback,
-    late_truth,
-    micro_batched,
-    one_forward_one_backward,
-    zero_bubble,
-)
+from dnilab.orderings import Groups, Program, Step, backprop, chain, direct_feedback
 from dnilab.training import Diverged
 from tests.lessons.many_machines.kept import train
 from tests.training.by_hand import bits, small_data

@@ -339,7 +339,7 @@ def test_wrong_arguments_are_refused_before_a_widget_is_made():
     before = len(live_widgets)
     with pytest.raises(TypeError, match="run is 3"):
         Panel(spec, 3, TextView(), title="x")
-    with pytest.raises(TypeError, match="no method update"):
+    with pytest.raises(TypeError, match="has a method update"):
         Panel(spec, count_up, object(), title="x")
     with pytest.raises(ValueError, match="title is empty"):
         Panel(spec, count_up, TextView(), title="")

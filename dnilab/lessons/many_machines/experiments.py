@@ -19,9 +19,10 @@ import numpy as np
 
 from dnilab.checks import float_type, one_of, real_number, whole_number, whole_numbers
 from dnilab.data.dataset import Feed
-from dnilab.experiments.timing import RATE, cores, noise, runner, step_times, timed_network
 from dnilab.lessons.many_machines.training import apart
 from dnilab.lessons.many_machines.training.messages import Cost
+from dnilab.lessons.shared.rivals import one_forward_one_backward
+from dnilab.lessons.shared.timing import RATE, cores, noise, runner, step_times, timed_network
 from dnilab.network import SGD, Stack
 from dnilab.orderings import (
     Delays,
@@ -34,7 +35,6 @@ from dnilab.orderings import (
     even_groups,
     ideal_timeline,
     module_times,
-    one_forward_one_backward,
     pipeline,
     time_per_batch,
 )

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.experiments.timing import middle
 from dnilab.lessons.many_machines.experiments import (
     MICRO_BATCHES,
     Machines,
     layer_times,
     on_machines,
 )
+from dnilab.lessons.shared.ratios import ratio_words
+from dnilab.lessons.shared.timing import middle
 from dnilab.orderings import Delays, Program, StepTimes, ideal_timeline
 from dnilab.pictures import Picture, Redrawn, Series, Stacked, bars_of_slots, curves, timeline
-from dnilab.pictures.style import ratio_words
 from dnilab.widgets.controls import Choice, Slider
 from dnilab.widgets.panel import Panel
 

@@ -20,8 +20,9 @@ from dnilab.lessons.race.experiments.contestants import (
     contestants,
     far_limit,
 )
-from dnilab.pictures import Picture, Redrawn, Series, Stacked, curves, ratios
-from dnilab.pictures.style import capital, ratio_words
+from dnilab.lessons.shared.ratios import ratio_words, ratios
+from dnilab.pictures import Picture, Redrawn, Series, Stacked, curves
+from dnilab.pictures.style import capital
 from dnilab.training.one_thread import one_blas_thread
 from dnilab.widgets.controls import Choice, Slider
 from dnilab.widgets.panel import Panel

@@ -18,7 +18,8 @@ from dnilab import orderings, pictures
 from dnilab.checks import refuse
 from dnilab.data import Dataset
 from dnilab.experiments import Settings
-from dnilab.experiments.timing import (
+from dnilab.lessons.shared.ratios import ratio_words, ratios
+from dnilab.lessons.shared.timing import (
     Contestant,
     cores,
     in_line,
@@ -31,8 +32,6 @@ from dnilab.experiments.timing import (
 from dnilab.lessons.update_orderings.pictures import BLUE_BOX, RED_BOX
 from dnilab.network import BinaryCrossEntropy, Stack
 from dnilab.pictures.ordering import MOMENTS, Stages
-from dnilab.pictures.ratios import ratios
-from dnilab.pictures.style import ratio_words
 from dnilab.training import Event, Report, Span, train
 from dnilab.training.published_threads import processes_can_fork
 from dnilab.widgets.controls import Choice, Slider

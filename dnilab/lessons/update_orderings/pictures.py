@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from dnilab.orderings import Program, Value, critical_path, locks, needs_and_makes
+from dnilab.lessons.update_orderings.critical_path import critical_path
+from dnilab.orderings import Program, Value, locks, needs_and_makes
 from dnilab.pictures import Table
 from dnilab.pictures.ordering import value_words
 

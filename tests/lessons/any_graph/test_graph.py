@@ -10,6 +10,7 @@ import pytest
 from dnilab.lessons.any_graph.network.graph import Graph, Node, Part
 from dnilab.lessons.any_graph.network.joins import Add, Concatenate
 from dnilab.lessons.any_graph.network.watcher import Watcher
+from dnilab.lessons.shared.cells import GRU
 from dnilab.lessons.through_time.network.cells import LSTM, TanhCell
 from dnilab.network import (
     BatchNorm,
@@ -22,7 +23,6 @@ from dnilab.network import (
     complex_step,
     relative_error,
 )
-from dnilab.network.cells import GRU
 from dnilab.network.layers import add_up
 from tests.network.contract import EXACT, like, same
 

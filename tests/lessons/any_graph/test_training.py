@@ -12,6 +12,7 @@ from dnilab.data import Dataset
 from dnilab.lessons.any_graph.experiments import branching, generators_for
 from dnilab.lessons.any_graph.network.graph import Graph, Part
 from dnilab.lessons.any_graph.network.joins import Add
+from dnilab.lessons.update_orderings.critical_path import critical_path
 from dnilab.network import (
     SGD,
     Adam,
@@ -27,7 +28,6 @@ from dnilab.orderings import (
     Step,
     backprop,
     check,
-    critical_path,
     last_layer_only,
     locks,
     needs_and_makes,

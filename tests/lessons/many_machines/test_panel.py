@@ -17,7 +17,8 @@ from dnilab.lessons.many_machines.panel import (
     verdict,
     winner,
 )
-from dnilab.orderings import one_forward_one_backward, time_per_batch
+from dnilab.lessons.shared.rivals import one_forward_one_backward
+from dnilab.orderings import time_per_batch
 from tests.pictures.legible import faults
 
 VALUES = {

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from dnilab.experiments import Settings
-from dnilab.experiments.timing import noise, step_times
 from dnilab.lessons.race.experiments.contestants import (
     IN_LINE,
     Contestant,
@@ -20,6 +19,7 @@ from dnilab.lessons.race.experiments.contestants import (
     measured_limit,
     speeds,
 )
+from dnilab.lessons.shared.timing import noise, step_times
 from dnilab.network import Adam, BinaryCrossEntropy, Dense, SoftmaxCrossEntropy, Stack
 from dnilab.orderings import check
 from dnilab.training import Report, train

@@ -10,7 +10,8 @@ from dnilab.lessons.race.lesson12 import (
     check_most_batches,
     check_pipeline_speed,
 )
-from dnilab.orderings import one_forward_one_backward, speed_up_limit
+from dnilab.lessons.shared.rivals import one_forward_one_backward
+from dnilab.orderings import speed_up_limit
 
 
 def speed(workers, micro_batches):

@@ -7,15 +7,8 @@ from typing import Any
 import pytest
 
 from dnilab.lessons.race.orderings import Memory, kept_sizes, memory
-from dnilab.orderings import (
-    Program,
-    backprop,
-    gpipe,
-    late_truth,
-    local_loss,
-    one_forward_one_backward,
-    zero_bubble,
-)
+from dnilab.lessons.shared.rivals import gpipe, late_truth, one_forward_one_backward, zero_bubble
+from dnilab.orderings import Program, backprop, local_loss
 
 TWO = ((1,), (2,))
 

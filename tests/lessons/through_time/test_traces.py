@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dnilab.experiments import run
+from dnilab.lessons.shared.cells import GRU
 from dnilab.lessons.through_time.data import Copy, Echo, Recall
 from dnilab.lessons.through_time.experiments import RecurrentSettings
 from dnilab.lessons.through_time.network import recurrent
@@ -24,7 +25,6 @@ from dnilab.network import (
     loss_named,
     relative_error,
 )
-from dnilab.network.cells import GRU
 from dnilab.training import Trainer
 
 BATCH = 3

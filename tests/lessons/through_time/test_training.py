@@ -15,6 +15,7 @@ from dnilab.lessons.many_machines.training.state import (
     arguments_of,
     check_writable,
 )
+from dnilab.lessons.shared.cells import GRU
 from dnilab.lessons.through_time.data import Copy, Echo, Recall
 from dnilab.lessons.through_time.network.cells import LSTM, TanhCell
 from dnilab.lessons.through_time.network.recurrent import Foresee, RecurrentNet
@@ -29,7 +30,6 @@ from dnilab.network import (
     loss_named,
     relative_error,
 )
-from dnilab.network.cells import GRU
 from dnilab.orderings import IllegalProgram, Wiring, backprop, check, locks, sequential
 from dnilab.training import Diverged, Report, Trainer, wiring_of
 from dnilab.training.one_thread import one_thread

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dnilab.experiments.timing import noise
+from dnilab.lessons.shared.timing import noise
 from dnilab.lessons.update_orderings.lesson05 import (
     CASES,
     MODULES,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dnilab.checks import shaped
-from dnilab.network.cells import GRU
+from dnilab.lessons.shared.cells import GRU
 from dnilab.network.layers import Back, Chain, Dense, Layer, Pullback, Tanh
 
 

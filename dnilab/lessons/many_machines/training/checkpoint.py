@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from dnilab.checks import file_path, one_of, refuse, whole_number
+from dnilab.checks import one_of, refuse, whole_number
 from dnilab.data.dataset import Feed
 from dnilab.lessons.many_machines.training.messages import NOWHERE, WorkerLost
 from dnilab.lessons.many_machines.training.state import (
@@ -38,6 +38,7 @@ from dnilab.lessons.many_machines.training.state import (
     merged,
     pending_at,
 )
+from dnilab.lessons.shared.files import file_path
 from dnilab.network import Loss, Stack
 from dnilab.orderings import Program
 from dnilab.training.events import Snapshot

@@ -25,7 +25,7 @@ from typing import Any
 from uuid import uuid4
 
 from dnilab.checks import whole_number
-from dnilab.experiments.timing import cores
+from dnilab.lessons.shared.timing import cores
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # Linux, control groups version 2
 

@@ -24,9 +24,10 @@ from zlib import crc32
 import numpy as np
 
 import dnilab
-from dnilab.checks import file_path, one_of
+from dnilab.checks import one_of
 from dnilab.experiments.settings import Settings
 from dnilab.lessons.playground.experiments.records import REFUSED, STATUSES, Job, Record, finite
+from dnilab.lessons.shared.files import file_path
 
 FORMAT = "dnilab runs"
 VERSIONS = {FORMAT: 2, "dnilab sweep": 1}  # by format; a sweep's of the first edition is read, too

@@ -18,8 +18,9 @@ from dnilab import orderings
 from dnilab.checks import refuse, whole_number, whole_numbers
 from dnilab.data import Dataset
 from dnilab.experiments import Settings
-from dnilab.experiments.timing import SLOW, cores, runner, step_times, take_turns
 from dnilab.lessons.race.orderings import kept_sizes, memory
+from dnilab.lessons.shared import rivals
+from dnilab.lessons.shared.timing import SLOW, cores, runner, step_times, take_turns
 from dnilab.network import BinaryCrossEntropy, Loss, Optimiser, Stack
 from dnilab.orderings import Delays, Groups, Program, StepTimes
 from dnilab.orderings.steps import numbered
@@ -209,18 +210,18 @@ def contestants(
             f"backpropagation, {blas} BLAS threads", "wait", whole,
             executor="one thread", blas_threads=blas,
         ),
-        cut("GPipe", "wait", orderings.gpipe(groups, micro_batches)),
-        cut("1F1B", "wait", orderings.one_forward_one_backward(groups, micro_batches)),
-        cut("zero bubble", "wait", orderings.zero_bubble(groups, micro_batches)),
-        cut("late truth", "wait", orderings.late_truth(groups, staleness=staleness)),
+        cut("GPipe", "wait", rivals.gpipe(groups, micro_batches)),
+        cut("1F1B", "wait", rivals.one_forward_one_backward(groups, micro_batches)),
+        cut("zero bubble", "wait", rivals.zero_bubble(groups, micro_batches)),
+        cut("late truth", "wait", rivals.late_truth(groups, staleness=staleness)),
         cut(
             "late truth, weights of today", "wait",
-            orderings.late_truth(groups, staleness=staleness, keep_weights=False),
+            rivals.late_truth(groups, staleness=staleness, keep_weights=False),
         ),
         cut("local loss", "ask nobody", orderings.local_loss(groups), signal="readout"),
         cut(
             "direct feedback", "ask nobody",
-            orderings.late_feedback(groups, staleness=staleness), signal="feedback",
+            rivals.late_feedback(groups, staleness=staleness), signal="feedback",
         ),
         cut("generator", "guess", again, **guess),
         cut("generator, old errors", "guess", old, **guess),

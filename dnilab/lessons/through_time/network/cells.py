@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dnilab.network.cells import GRU, Cell, StepBack, StepPullback
+from dnilab.lessons.shared.cells import GRU, Cell, StepBack, StepPullback
 
 
 class TanhCell(Cell):

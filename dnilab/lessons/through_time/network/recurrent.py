@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from dnilab.lessons.shared.cells import Cell
 from dnilab.lessons.through_time.network.traces import jacobian
-from dnilab.network.cells import Cell
 from dnilab.network.layers import Back, Dense, Layer, Loss, Pullback
 from dnilab.network.modules import Generator
 from dnilab.network.optimisers import Optimiser

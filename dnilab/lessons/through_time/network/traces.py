@@ -23,8 +23,8 @@ from typing import Any, Self
 import numpy as np
 
 from dnilab.checks import has_entries, real_number
+from dnilab.lessons.shared.cells import Cell
 from dnilab.network import Generator
-from dnilab.network.cells import Cell
 from dnilab.network.modules import Guess, Rows, joined_context
 
 

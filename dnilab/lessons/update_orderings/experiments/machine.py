@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 
-from dnilab.experiments.timing import Contestant
+from dnilab.lessons.shared.timing import Contestant
 from dnilab.training.one_thread import one_blas_thread
 from dnilab.training.published_threads import processes_can_fork
 

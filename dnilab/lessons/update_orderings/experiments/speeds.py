@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dnilab.experiments.timing import (
+from dnilab.lessons.shared.timing import (
     Contestant,
     cores,
     groups_of,

@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dnilab.checks import real_number
+from dnilab.doors import open_doors
 from dnilab.pictures import style
 from dnilab.pictures.draw import headline, name_rows, place_axes, rect, text_width, write
-from dnilab.pictures.style import GROUND, Fill, Picture, listing, ratio_words
+from dnilab.pictures.style import GROUND, Fill, Picture, listing
 
 MEASURED = Fill("#8FC3E3", style.BLUE, width=1.0)
 IDEAL = Fill(GROUND, style.MUTED, width=1.0, hatch="///")
 LIMIT = Fill(style.VERMILLION, style.VERMILLION, width=0.0)
+
+
+def ratio_words(ratio: float) -> str:
+    """How many times, as it is read: two decimals, more where it is small.
+
+    >>> ratio_words(1.789), ratio_words(0.034), ratio_words(12.34)
+    ('1.79', '0.034', '12.3')
+    """
+    if 0.1 <= ratio < 10:
+        return f"{ratio:.2f}"
+    return f"{ratio:.3g}" if ratio >= 10 else f"{ratio:.2g}"
 
 
 def ratios(
@@ -68,3 +80,6 @@ def ratios(
         write(ax, at, row, ratio_words(value), align=align, ground=ground, zorder=5)
     ax.axvline(1, color=style.INK, linestyle=(0, (4, 3)), linewidth=1.2)
     return picture
+
+
+open_doors(__name__)

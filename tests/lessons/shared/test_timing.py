@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from dnilab.experiments import timing
+from dnilab.lessons.shared import timing
+from dnilab.lessons.shared.rivals import gpipe
 from dnilab.lessons.update_orderings.experiments import machine
 from dnilab.network import SGD, Adam, BinaryCrossEntropy, Stack
-from dnilab.orderings import blue_box, gpipe, multiplications, pipeline, sequential
+from dnilab.orderings import blue_box, multiplications, pipeline, sequential
 from dnilab.training import Span
 from dnilab.training.one_thread import one_thread
 from dnilab.training.published_threads import processes_can_fork

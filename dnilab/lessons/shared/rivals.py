@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from dnilab.checks import true_or_false, whole_number
+from dnilab.doors import open_doors
 from dnilab.orderings.groups import Groups, check_groups
 from dnilab.orderings.steps import Program, Step, chain
 
@@ -170,3 +171,6 @@ def _flushed(name: str, workers: list[list[Step]], groups: Groups, count: int) -
 def _program(name: str, workers: list[list[Step]], groups: Groups) -> Program:
     wiring = chain(sum(map(len, groups)), "truth")
     return Program(name, wiring.modules, tuple(map(tuple, workers)), wiring=wiring)
+
+
+open_doors(__name__)

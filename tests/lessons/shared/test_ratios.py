@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dnilab.pictures.ratios import ratios
+from dnilab.lessons.shared.ratios import ratios
 from tests.pictures.legible import faults
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dnilab.doors import door
 from dnilab.pictures.draw import headline, name_ticks, place_axes, text_width, write
 from dnilab.pictures.style import MUTED, SMALL, Picture, look
 from dnilab.pictures.table import Results
@@ -15,6 +16,7 @@ WIDTH = 700
 LINE = 25  # pixels a row
 
 
+@door
 def dots(
     results: Results,
     *,

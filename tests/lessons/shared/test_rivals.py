@@ -9,21 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnilab.orderings import (
-    Groups,
-    Program,
-    Step,
-    check,
+from dnilab.lessons.shared.rivals import (
     gpipe,
     late_feedback,
     late_truth,
-    locks,
     micro_batched,
     one_forward_one_backward,
-    speed_up_limit,
-    unroll,
     zero_bubble,
 )
+from dnilab.orderings import Groups, Program, Step, check, locks, speed_up_limit, unroll
 from tests.orderings.test_pipeline import groupings, words
 
 FLUSHED = [gpipe, one_forward_one_backward, zero_bubble]

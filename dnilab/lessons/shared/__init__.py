@@ -1,0 +1,6 @@
+"""What a few lessons share, and not all: so it is no part of the core, and no room owns it.
+
+``cells``: of recurrent networks (notebooks 08, 10).  ``rivals``: pipelined backpropagation and late
+truth as programs (11, 12, 14).  ``timing``: whoever is measured takes turns (05, 11, 12).
+``ratios``: a picture of the speeds (05, 12).  ``files``: checkpoints and sweeps (06, 11).
+"""
