@@ -19,7 +19,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 
-.PHONY: help lab playground test test-kernels test-slice test-oldest test-parity lint types check-project test-browser notebooks pins clean FORCE
+.PHONY: help lab playground test test-kernels test-claims test-slice test-oldest test-parity lint types check-project test-browser notebooks pins clean FORCE
 
 help:
 	@echo "make lab           open the course in JupyterLab, setting everything up first"
@@ -28,6 +28,7 @@ help:
 	@echo "                   (VOILA_ARGS=\"--no-browser --port 8898\" passes options on)"
 	@echo "make test          run all tests, and every cell of every notebook"
 	@echo "make test-kernels  run the tests of what is learned as other processors would"
+	@echo "make test-claims   run the notebooks as another processor would, with other seeds"
 	@echo "make test-slice    the quick tests of the core, for Pythons other than the first"
 	@echo "                   (PYTHON=python3.13 VENV=build/python3.13 says which, and where)"
 	@echo "make test-oldest   the tests, with the oldest version of every dependency"
@@ -66,6 +67,10 @@ test: $(VENV)/.test
 # The last bits of a matrix product differ from processor to processor: three kinds are tried.
 test-kernels: $(VENV)/.test
 	$(PY) tools/margins.py --seeds 1 --kernels Haswell SkylakeX Prescott
+
+# What a notebook claims is asserted beside the sentence: with other seeds it has to hold as well.
+test-claims: $(VENV)/.test
+	$(PY) tools/claims.py
 
 test-slice: $(VENV)/.test
 	$(PY) -m pytest -n 2 tests/data tests/experiments tests/network tests/orderings tests/training tests/widgets

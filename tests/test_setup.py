@@ -366,6 +366,7 @@ class TestMakefile:
             "check-project",
             "test",
             "test-kernels",
+            "test-claims",
             "test-parity",
             "test-browser",
         ]

@@ -151,8 +151,8 @@ def problems(notebook: NotebookNode, folder: Path) -> list[str]:
     return found
 
 
-def execute(path: Path) -> list[str]:
-    """Run one notebook and write it, unless something is wrong with it: that is returned."""
+def ran(path: Path) -> tuple[NotebookNode, list[str]]:
+    """A notebook after a run, and what failed in it; the file stays as it is."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
@@ -166,10 +166,15 @@ def execute(path: Path) -> list[str]:
     try:
         client.execute()
     except CellExecutionError as error:
-        return [str(error)]
+        return notebook, [str(error)]
     normalise(notebook)
     nbformat.validate(notebook)
-    found = problems(notebook, path.parent)
+    return notebook, problems(notebook, path.parent)
+
+
+def execute(path: Path) -> list[str]:
+    """Run one notebook and write it, unless something is wrong with it: that is returned."""
+    notebook, found = ran(path)
     if not found:
         path.write_text(nbformat.writes(notebook) + "\n", "utf-8")
     return found
