@@ -17,6 +17,9 @@ for _name in (
 ):
     os.environ.setdefault(_name, "1")
 
+# What a checker finds right is kept beside the notebooks; tests write nothing there.
+os.environ["DNILAB_PROGRESS"] = "off"
+
 # pytest's own filter does not reach into a notebook's kernel. Warnings that come from a cell or
 # from our code are errors there too; those among IPython's own parts are not ours to mend.
 _STARTUP = r"""

@@ -123,15 +123,22 @@ class NotYet(Exception):
     """Raised inside a checker to end it with a sentence."""
 
 
+# Each is told of every verdict: the function under ``@checker``, and what it answered.
+listeners: list[Callable[[Function, Verdict], None]] = []
+
+
 def checker(check: Callable[[Any], Verdict]) -> Callable[[Any], Verdict]:
     """A function that returns a verdict, and may raise NotYet anywhere instead."""
 
     @wraps(check)
     def checked(answer: Any) -> Verdict:
         try:
-            return check(answer)
+            verdict = check(answer)
         except NotYet as stop:
-            return Verdict(False, str(stop))
+            verdict = Verdict(False, str(stop))
+        for listener in listeners:
+            listener(check, verdict)
+        return verdict
 
     return checked
 

@@ -49,6 +49,10 @@ LEVELS |= {
     "files": "data",
 }
 
+# What a learner has answered is kept and asked again: a room that hangs on the checkers.
+PROGRESS = "progress"
+LEVELS |= dict.fromkeys(("course", "kept", "answers", "again", "report"), "exercises")
+
 # The name that is imported, where the distribution is called otherwise.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "IPython": "ipython"}
 # The extra without which the package works: only a function may ask for it.
@@ -67,6 +71,8 @@ def level_of(module: str) -> str:
     job = [*parts, "", ""][3 if room_of(module) else 1]
     if room_of(module) == "method":
         return "method"  # a page, not a room
+    if room_of(module) == PROGRESS:
+        return "exercises"
     return "exercises" if re.fullmatch(r"lesson\d\d", job) else LEVELS.get(job, job)
 
 
@@ -134,6 +140,8 @@ def wrong_direction(one: Import) -> bool:
     if parts[0] != "dnilab" or len(parts) < 2 or one.where == "dnilab":
         return False  # dnilab itself may collect public names
     theirs, mine = room_of(one.what), room_of(one.where)
+    if one.where == "dnilab.lessons" and (theirs == PROGRESS or parts[1] == "exercises"):
+        return False  # whatever lesson is imported, its right answers are kept
     if parts[1] == "lessons" and theirs != mine and not (theirs == SHARED and mine):
         return True
     target = level_of(one.what)
@@ -231,6 +239,9 @@ class TestTheReader:
             ("from dnilab.lessons.shared.cells import GRU", "dnilab.network.modules"),
             ("from dnilab.lessons.a.network import x", "dnilab.lessons.shared.cells"),
             ("from dnilab.lessons.shared.ratios import ratios", "dnilab.lessons.a.network.b"),
+            ("from dnilab.lessons.progress.kept import keep", "dnilab.exercises"),
+            ("from dnilab.lessons.a import lesson01", "dnilab.lessons"),
+            ("from dnilab.lessons.progress.kept import keep", "dnilab.lessons.a.lesson01"),
         ],
     )
     def test_sees_a_wrong_direction(self, source: str, where: str):
@@ -251,6 +262,7 @@ class TestTheReader:
             ("from dnilab.pictures import curves", "dnilab.lessons.a.panel"),
             ("from dnilab.lessons.shared.cells import GRU", "dnilab.lessons.a.network.b"),
             ("from dnilab.lessons.shared.timing import cores", "dnilab.lessons.a.panel"),
+            ("from dnilab.lessons.progress.kept import keep", "dnilab.lessons"),
         ],
     )
     def test_allows_what_is_right(self, source: str, where: str):

@@ -28,6 +28,7 @@ FOLDER = ROOT / "notebooks"
 CELL_TIMEOUT = 120  # seconds, as in the tests
 ENVIRONMENT = {
     "DNILAB_STATIC": "1",
+    "DNILAB_PROGRESS": "off",  # whoever runs this has answered nothing
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
