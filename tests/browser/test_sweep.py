@@ -83,7 +83,7 @@ def test_a_sweep_and_a_click_on_its_map(page: Page, course: Lab):
     training = box.locator(".dnilab-side .dnilab-control", has_text="Learning rate")
     expect(training.first.locator("input[type=number]")).to_have_value(rate)
     assert f"rate={rate}" in string.input_value()
-    assert "The controls stand here." in (chosen.get_attribute("title") or "")
+    assert "The controls are set to this." in (chosen.get_attribute("title") or "")
     screenshot(page, "sweep", "loaded")
 
     # With the mouse, on the picture.
@@ -92,7 +92,7 @@ def test_a_sweep_and_a_click_on_its_map(page: Page, course: Lab):
     where = other.bounding_box()
     assert where is not None
     page.mouse.click(where["x"] + where["width"] / 2, where["y"] + where["height"] / 2)
-    expect(other).to_have_attribute("title", re.compile("The controls stand here"))
+    expect(other).to_have_attribute("title", re.compile("The controls are set to this"))
     with page.expect_download() as download:
         part.get_by_role("link", name="Save the sweep as JSON lines").click()
     assert len(read_sweep(download.value.path())) == 4

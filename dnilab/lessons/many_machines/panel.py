@@ -177,7 +177,7 @@ def verdict(offer: Offer) -> str:
         f"{ratio_words(in_line / here.at_once)} times if messages took no time. "
         f"1F1B on the same machines, in {MICRO_BATCHES} micro-batches: "
         f"{ratio_words(in_line / here.rival)} times. {winner(here)} "
-        f"Each message has {amount(offer.size)} and is there after {duration(offer.on_the_way)}. "
+        f"Each message is {amount(offer.size)} and arrives after {duration(offer.on_the_way)}. "
     )
     free, full = here.at_once, here.piped
     if full <= HIDDEN * free:

@@ -35,6 +35,8 @@ def check_pipeline_speed(pipeline_speed: Function) -> Verdict:
             - 1,
             "it forgets the bubble: while the pipeline fills, the later workers wait.": w,
             "the first worker does not wait for itself: W - 1 turns, not W.": m * w / (m + w),
+            "it is the speed of zero bubble. In 1F1B the backward is one piece, and the bubble is "
+            "three times as long.": 3 * m * w / (3 * m + w - 1),
             "it counts the bubble twice. Filling and draining together cost a worker W - 1 turns, "
             "each as long as one micro-batch up and down.": m * w / (m + 2 * (w - 1)),
             "workers and micro-batches have changed places in the bubble: it has as many turns as "
@@ -66,6 +68,9 @@ def check_most_batches(most_batches: Function) -> Verdict:
             "it forgets the bubble of 1F1B.": 1 / w / guesses,
             "the signal is a share of all the work, and a worker does only 1 / W of that.": (
                 waits / ((1 + s) / w)
+            ),
+            "it subtracts the price of the signal. On the left e multiplies 1 + W s: divide.": (
+                waits * w - w * s
             ),
             "it is how many times as fast a batch is, less one. How many batches may it need?": (
                 waits / guesses - 1

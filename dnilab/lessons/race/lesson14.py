@@ -21,7 +21,7 @@ def check_decisions(answers: Any) -> Verdict:
         raise NotYet(f"answers has {unknown[0]!r}; the cases are {', '.join(CASES)}.")
     for name, case in CASES.items():
         _judge(name, case, answers.get(name))
-    return Verdict(True, "you are ahead of the ideal timeline in all four cases.")
+    return Verdict(True, "your answers agree with the ideal timeline in all four cases.")
 
 
 def _judge(name: str, case: Case, answer: Any) -> None:

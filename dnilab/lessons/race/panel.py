@@ -129,7 +129,7 @@ def verdict(found: Bet) -> str:
         )
     if values["modules"] > values["layers"]:
         text += f"There are {values['layers']} layers, so {values['layers']} modules at most. "
-    return text + "BLAS threads are not in it: what they lose has to be measured, as above."
+    return text + "BLAS threads are left out: what they lose has to be measured, as above."
 
 
 def picture_of(found: Bet) -> Picture:
@@ -159,7 +159,7 @@ def picture_of(found: Bet) -> Picture:
                 ],
                 xlabel="latency of a message, ms",
                 ylabel="speed (backprop = 1)",
-                title="And with every latency",
+                title="And at every latency",
                 log_x=True,
                 better="higher",
                 labels="legend",

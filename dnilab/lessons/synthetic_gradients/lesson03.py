@@ -254,20 +254,20 @@ def _same(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> boo
 
 @checker
 def check_train_batch(train_one: Function) -> Verdict:
-    """Check ``train_batch(net, x, y, rate, generator_rate)``, which changes the network ``net``.
+    """Check ``train_batch_of_mine(net, x, y, rate, generator_rate)``, which changes ``net``.
 
     ``net[k]``, k = 1, 2, 3, has W, b and, below the top, M and b_M.  First one batch of a small
     network with random generators, to name a mistake; then 50 batches beside the package.
     """
     net, x, y = small_network()
     mine = copy.deepcopy(net)
-    call = "train_batch(net, x, y, rate, generator_rate)"
+    call = "train_batch_of_mine(net, x, y, rate, generator_rate)"
     with np.errstate(all="ignore"):
         ask(call, in_plain_words(train_one), mine, x, y, 0.3, 0.2)
     got, before = _arrays(mine), _arrays(net)
     if all(np.array_equal(got[name], before[name]) for name in before):
-        said = "train_batch leaves the network as it is. Replace it with your own code"
-        raise NotYet(f"{said}, store what it computes in net[k], then run again.")
+        said = "train_batch_of_mine leaves the network as it is. Replace it with your own code"
+        raise NotYet(f"{said}, store the new arrays in net[k], then run again.")
     _name_the_mistake(net, x, y, got)
     return _beside_the_package(call, train_one)
 
@@ -286,11 +286,12 @@ def _name_the_mistake(
         other = copy.deepcopy(net)
         train_batch(other, x, y, 0.3, 0.2, mistake)
         if _same(got, _arrays(other)):
-            raise NotYet(f"train_batch runs, but {sentence}")
+            raise NotYet(f"train_batch_of_mine runs, but {sentence}")
     before = _arrays(net)
     still = [name for name in wrong if np.array_equal(got[name], before[name])]
     if still:
-        raise NotYet(f"After one batch {', '.join(still)} should have changed, and has not.")
+        verb = "have" if len(still) > 1 else "has"
+        raise NotYet(f"After one batch {', '.join(still)} should have changed, and {verb} not.")
     fine = [name for name in far if name not in wrong]
     said = f"After one batch {', '.join(wrong)} differ from what they should be"
     raise NotYet(f"{said}; right are {', '.join(fine) or 'none'}. Look at {wrong[0]} first.")

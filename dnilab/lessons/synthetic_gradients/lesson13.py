@@ -40,6 +40,10 @@ def check_layer_above(layer_above: Function) -> Verdict:
             f"{call} has shape {right.T.shape}; it should be {right.shape}. The context stands on "
             "the left, [h, y, 1] M, so that M has a row for each entry of the context."
         )
+    if shape_of(got) == (WIDTH + OUTPUTS + 1, OUTPUTS):
+        raise NotYet(
+            f"{call} is what makes z - y. The gradient at h is that times W.T: multiply by W.T."
+        )
     mistakes = {
         "the rows of y have the wrong sign: g falls where y grows.": [rows["h"], W.T, rows["1"]],
         "the rows of y stand first; the context is h, y, 1, in this order.": [
@@ -63,8 +67,8 @@ def check_layer_above(layer_above: Function) -> Verdict:
 
 
 @checker
-def check_corrected(corrected: Function) -> Verdict:
-    """Check ``corrected(g_hat, g, known, p)`` -> a guess that is right on average.
+def check_corrected(right_on_average: Function) -> Verdict:
+    """Check ``right_on_average(g_hat, g, known, p)`` -> a guess that is right on average.
 
     Shapes: g_hat, g and the answer (batch, width), known (batch,) of True and False, each True
     with the chance p.  Rows of g that are not known hold 0.
@@ -73,8 +77,8 @@ def check_corrected(corrected: Function) -> Verdict:
     g_hat, g = rng.normal(size=(2, ROWS, WIDTH))
     known = np.arange(ROWS) % 4 == 1
     one = known[:, None]
-    call = "corrected(g_hat, g, known, p)"
-    got = ask(call, corrected, g_hat, one * g, known, CHANCE)
+    call = "right_on_average(g_hat, g, known, p)"
+    got = ask(call, right_on_average, g_hat, one * g, known, CHANCE)
     right = g_hat + one * (g - g_hat) / CHANCE
     mistakes = {
         "the known rows are the truth as it is. On average that leaves 1 - p of the error: divide "

@@ -187,13 +187,14 @@ def test_a_list_of_two_is_a_pair_too():
     assert check_softplus(softplus).passed
 
 
-def test_dx_and_grads_are_swapped():
+@pytest.mark.parametrize("listed", [lambda grad: grad, lambda grad: [grad]])
+def test_dx_and_grads_are_swapped(listed):
     class Scale:
         def __init__(self, theta):
             self.theta = theta
 
         def __call__(self, x):
-            return x * self.theta, lambda dy: ((dy * x).sum(axis=0), [dy * self.theta])
+            return x * self.theta, lambda dy: (listed((dy * x).sum(axis=0)), dy * self.theta)
 
     said = check_scale(Scale)
     assert not said

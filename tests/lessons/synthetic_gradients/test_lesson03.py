@@ -338,7 +338,7 @@ def remembering():
     ("answer", "said"),
     [
         (lambda *_: None, "leaves the network as it is"),
-        (leave_out_the_top, "W3, b3 should have changed, and has not"),
+        (leave_out_the_top, "W3, b3 should have changed, and have not"),
         (after_the_right_one(lambda net, x, y: vars(net[2]).update(W=0)), "W2 has shape ()"),
         (after_the_right_one(lambda net, x, y: vars(net[1]).update(M="M")), "net[1].M is no array"),
         (after_the_right_one(lambda net, x, y: vars(net[1]).pop("b")), "net[1].b is no array"),

@@ -24,6 +24,7 @@ class TestLayerAbove:
             (lambda W, b: (W @ W.T, -W.T, b @ W.T), "np.vstack"),
             (lambda W, b: above(W, b)[:-1], "no row for the constant"),
             (lambda W, b: above(W, b).T, "has a row for each entry"),
+            (lambda W, b: np.vstack([W, -np.eye(len(b)), b]), "multiply by W.T."),
             (lambda W, b: np.vstack([W @ W.T, W.T, b @ W.T]), "rows of y have the wrong sign"),
             (lambda W, b: np.vstack([-W.T, W @ W.T, b @ W.T]), "rows of y stand first"),
             (lambda W, b: np.vstack([W @ W.T, -W.T, -b @ W.T]), "constant has the wrong sign"),

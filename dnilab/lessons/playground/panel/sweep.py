@@ -141,7 +141,7 @@ class SweepPart(Panel[Swept]):
         head = [name.replace("_", " ") for name in HEAD]
         runs = parts.table_html("Its runs", head, [_texts(row) for row in self._rows(cell)], "")
         seeds = _count(len(cell.jobs), "seed")
-        self._tell(f"Loaded: {cell.words}, {seeds}. The controls above stand there now.", runs)
+        self._tell(f"Loaded: {cell.words}, {seeds}. The controls above are set to it now.", runs)
 
     # -- a sweep under way, on the panel's own thread ----------------------------------------
 
@@ -179,7 +179,7 @@ class SweepPart(Panel[Swept]):
                         if row is not None or self._to_draw():
                             yield swept
             else:
-                words = "All runs of it were there already."
+                words = "All of its runs were there already."
         except CancelledError:
             left = swept.todo - swept.went
             words = f"Stopped. {left} of {swept.todo} runs are missing; Start runs them."
@@ -276,7 +276,7 @@ class SweepPart(Panel[Swept]):
             here = all(cell.values[n] == values[n] for n in sweep_plan.LOADED if n != "seeds")
             said = [row.message for row in self._rows(cell) if row.message][:1]
             words = [": ".join([cell.words, drawn.cells[place].words, *said]).rstrip(".") + "."]
-            words += ["The controls stand here."] * here
+            words += ["The controls are set to this."] * here
             words += ["Click to load it."] * (not cell.refused)
             on_cell.tooltip = " ".join(words)
             (on_cell.add_class if here else on_cell.remove_class)("dnilab-here")

@@ -157,8 +157,8 @@ def mean_said(history: History, batch: int) -> str:
     guess = number(float(np.linalg.norm(look.guess[first:], axis=1).mean()))
     return (
         f"Where both labels occur at one h, the true arrows of module 2 point in opposite "
-        f"directions: each is {length} long on average, and their mean {mean}. The guesses there "
-        f"are {guess} long."
+        f"directions. Each arrow is {length} long on average, but the mean of two opposite "
+        f"ones only {mean}. The guesses there are {guess} long."
     )
 
 

@@ -163,15 +163,15 @@ def test_the_same_numbers_from_processes_and_a_click_that_loads_them(make):
 def test_a_click_marks_where_the_controls_stand_and_keeps_what_is_beside(make):
     play = make(Lineup(TINY.settings, 3, ("backprop",)))
     part = swept(play)
-    assert not any("stand here" in b.tooltip for b in part._buttons.values())
+    assert not any("are set to this" in b.tooltip for b in part._buttons.values())
     part._buttons[0, 1].click()
     assert play.lineup.beside == ("backprop",)
     assert play.lineup.seeds == 1
-    here = [place for place, b in part._buttons.items() if "stand here" in b.tooltip]
+    here = [place for place, b in part._buttons.items() if "are set to this" in b.tooltip]
     assert here == [(0, 1)]
     assert "dnilab-here" in part._buttons[0, 1]._dom_classes
     play.controls["rate"].value = 0.5
-    assert not any("stand here" in b.tooltip for b in part._buttons.values())
+    assert not any("are set to this" in b.tooltip for b in part._buttons.values())
     assert not any("dnilab-here" in b._dom_classes for b in part._buttons.values())
 
 
@@ -234,7 +234,7 @@ def test_what_is_there_is_not_run_again(make, monkeypatch):
         return beating(jobs, pool, runner=runner)
 
     monkeypatch.setattr(part_of_panel, "beating", watched)
-    assert swept(play).sentence.startswith("All runs of it were there already.")
+    assert swept(play).sentence.startswith("All of its runs were there already.")
     assert ran == []
     choose(part, up=("batch_size", "10", "70", 3))
     swept(play)
