@@ -113,7 +113,7 @@ class Settings(Table):
     guess_again: bool | None = setting(None, or_none(true_or_false), when=_LATE)
     # between two visits to a queue
     batches_per_turn: int = setting(1, whole(1), when={"ordering": ("pipeline",)})
-    p: float = setting(0.5, above(0, 1), "Chance p of an update", (0.05, 1.0, 0.05), _SPARSE)
+    p: float = setting(0.5, above(0, 1), "Probability p of an update", (0.05, 1.0, 0.05), _SPARSE)
     # None: threads where the ordering has several workers
     executor: str | None = setting(None, among((None, *EXECUTORS)))
     optimiser: str = setting("adam", among(OPTIMISERS), "Optimiser", [*OPTIMISERS])

@@ -164,7 +164,7 @@ def specs(lineup: Lineup, own: bool) -> dict[str, Spec]:
         label, tasks = Settings.rows()["task"].label, Settings.rows()["task"].offers
         tasks = {words: task for words, task in tasks.items() if task != OWN}
         every["task"] = Choice(tasks, "addition", label)
-    every[LAYERS] = Slider(1, MOST_HIDDEN + 1, 1, 1, "Layers a module")
+    every[LAYERS] = Slider(1, MOST_HIDDEN + 1, 1, 1, "Layers per module")
     start = values_of(lineup)
     shown = [name for names in GROUPS.values() for name in names]
     return {name: replace(every[name], value=start[name]) for name in shown}  # type: ignore[type-var]

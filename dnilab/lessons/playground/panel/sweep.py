@@ -45,8 +45,8 @@ HEAD = ("seed", "status", *SCORES, "seconds", "message")
 OF_AXIS = ("", " from", " to", " count")  # its controls
 MOST_VALUES = 8  # on an axis: the map stays readable
 HINT = (
-    "Only the setting itself is run, not what stands beside it. The playground can be used "
-    "meanwhile; the two then share the cores."
+    "Only the setting itself is run, not what stands beside it. You can use the "
+    "playground meanwhile; the two then share the cores."
 )
 
 
