@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+import types
 
 import pytest
 from hypothesis import settings
 
+from dnilab import here
 from tests.learned import Learned
 
 # Few examples each, so that the whole suite stays quick, and no deadline: a slow or busy machine
@@ -77,6 +80,22 @@ def nothing_left():
     assert threading.active_count() <= threads
     if opened:
         assert set(_live_widgets()) <= before
+
+
+@pytest.fixture
+def in_a_browser(monkeypatch):
+    """As Pyodide has it: no thread starts, and the modules that processes need can't be imported.
+
+    The browser edition itself is tested in a browser: `make test-lite`.
+    """
+
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(here, "sys", types.SimpleNamespace(platform="emscripten"))
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for gone in ("concurrent.futures.process", "multiprocessing.connection"):
+        monkeypatch.setitem(sys.modules, gone, None)
 
 
 def pytest_terminal_summary(terminalreporter):

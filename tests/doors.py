@@ -14,7 +14,7 @@ import numpy as np
 from dnilab import data, experiments, network, orderings, pictures, training, widgets
 from dnilab.experiments import Settings
 from dnilab.lessons.race.dots import dots
-from dnilab.lessons.shared import rivals
+from dnilab.lessons.shared import rivals, trainer
 from dnilab.lessons.shared.ratios import ratios
 from dnilab.lessons.update_orderings.critical_path import critical_path
 
@@ -198,7 +198,7 @@ door(orderings.instants)(lambda: {"program": two, "count": 3})
 door(orderings.locks)(lambda: {"program": two})
 door(orderings.needs_and_makes)(lambda: {"step": orderings.Step("update", 1), "modules": 2})
 door(orderings.unroll)(lambda: {"program": two, "batches": 3})
-door(training.Trainer)(
+door(trainer.Trainer)(
     lambda: {
         "stack": stack(),
         "program": two,

@@ -47,6 +47,7 @@ LEVELS |= {
     "timing": "experiments",
     "ratios": "pictures",
     "files": "data",
+    "trainer": "training",
 }
 
 # What a learner has answered is kept and asked again: a room that hangs on the checkers.
@@ -55,8 +56,8 @@ LEVELS |= dict.fromkeys(("course", "kept", "answers", "again", "report"), "exerc
 
 # The name that is imported, where the distribution is called otherwise.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "IPython": "ipython"}
-# The extra without which the package works: only a function may ask for it.
-EXTRA = "cluster"
+# The extras without which the package works: only a function may ask for them.
+EXTRAS = ("cluster",)
 
 
 def room_of(module: str) -> str | None:
@@ -188,7 +189,8 @@ def test_heavy_libraries_stay_in_their_place():
 
 def test_every_library_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"][EXTRA]]
+    extras = [line for name in EXTRAS for line in project["optional-dependencies"][name]]
+    lines = [*project["dependencies"], *extras]
     declared = {re.match(r"[A-Za-z0-9-]+", line)[0] for line in lines}
     assert [str(one) for one in all_imports() if undeclared(one, declared)] == []
 

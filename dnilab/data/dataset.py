@@ -39,10 +39,9 @@ class Dataset:
         one_of("kind", self.kind, ("bits", "classes"))
         for part in ("train", "test"):
             x_name, y_name = f"x_{part}", f"y_{part}"
-            columns_x = None if part == "train" else self.inputs
-            columns_y = None if part == "train" else self.outputs
-            x = matrix(x_name, getattr(self, x_name), columns=columns_x)
-            y = matrix(y_name, getattr(self, y_name), rows=len(x), columns=columns_y)
+            wide = (None, None) if part == "train" else (self.inputs, self.outputs)
+            x = matrix(x_name, getattr(self, x_name), columns=wide[0])
+            y = matrix(y_name, getattr(self, y_name), rows=len(x), columns=wide[1])
             if not np.isin(y, (0, 1)).all():
                 raise ValueError(f"{y_name} holds other numbers than 0 and 1; it accepts 0 and 1")
             if self.kind == "classes" and not (y.sum(axis=1) == 1).all():

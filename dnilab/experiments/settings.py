@@ -12,6 +12,7 @@ from dnilab import orderings
 from dnilab.checks import refuse, true_or_false, whole_number, whole_numbers
 from dnilab.data import Dataset, binary_addition, digits, mnist
 from dnilab.experiments.settings_table import WIDTHS, Table, above, among, or_none, setting, whole
+from dnilab.here import executor_here
 from dnilab.network import Optimiser, Stack, loss_named, optimiser_named
 from dnilab.network.layers import ACTIVATIONS, LOSSES
 from dnilab.network.modules import check_context
@@ -301,8 +302,8 @@ class Settings(Table):
         return orderings.multiplications(widths, cuts=self._cut_above(widths), **self._of_signal)
 
     def executor_name(self) -> str:
-        """The executor: the one asked for, or the ordering's own."""
-        return self.executor or _OWN_EXECUTOR.get(self.ordering, "one thread")
+        """The executor: the one asked for, or the ordering's own; in a browser one thread."""
+        return executor_here(self.executor or _OWN_EXECUTOR.get(self.ordering, "one thread"))
 
     def optimisers(self) -> tuple[Optimiser, Optimiser]:
         """The optimiser of the modules and that of the generators."""

@@ -125,8 +125,3 @@ thread_per_fit = partial(_run, _InThread)
 
 process_per_fit = partial(_run, _InProcess)
 """A new process for every fit, as the published code does it; the update is lost."""
-
-
-def processes_can_fork() -> bool:
-    """Whether this system can start a process as a copy of this one (not on Windows)."""
-    return "fork" in multiprocessing.get_all_start_methods()

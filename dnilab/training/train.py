@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from importlib import import_module
-from typing import Any
 
 import numpy as np
 
 from dnilab.checks import one_of, whole_number
 from dnilab.data import Dataset
-from dnilab.data.dataset import Batch, Feed, Stream, check_batch_size
+from dnilab.data.dataset import Feed, Stream, check_batch_size
+from dnilab.here import executor_here, processes_can_fork
 from dnilab.network import Optimiser, Stack
 from dnilab.network.layers import check_shapes
 from dnilab.network.optimisers import check_optimisers
 from dnilab.orderings import Program, Wiring, check
 from dnilab.training.events import Diverged, Event, Report, Snapshot
-from dnilab.training.one_thread import advance, connect, keep_freed_memory, one_blas_thread
+from dnilab.training.one_thread import keep_freed_memory, one_blas_thread
 from dnilab.training.worker import ParametersExploded, Worker
 
 
@@ -177,14 +176,13 @@ EXECUTORS = {
 
 
 def executor_for(name: str | Executor, program: Program) -> Executor:
-    """The executor, if it can run this program; else ValueError."""
+    """The executor, if it can run this program; else ValueError.  In a browser: on one thread."""
     if callable(name):
         return name
-    module = import_module(f"dnilab.training.{EXECUTORS[one_of('executor', name, EXECUTORS)]}")
-    execute: Executor = getattr(module, name.replace(" ", "_"))
-    if name != "one thread":
+    if one_of("executor", name, EXECUTORS) != "one thread":
         refuse_racing(repr(name), program, name in ("thread per fit", "process per fit"))
-    return execute
+    runs = executor_here(name)
+    return getattr(import_module(f"dnilab.training.{EXECUTORS[runs]}"), runs.replace(" ", "_"))
 
 
 def refuse_racing(executor: str, program: Program, new_for_each: bool = False) -> None:
@@ -202,7 +200,7 @@ def refuse_racing(executor: str, program: Program, new_for_each: bool = False) -
         accepted = "programs with one worker, as the Blue Box"
         found = f"{said} with {len(program.workers)} workers"
         raise ValueError(f"{found}; this executor accepts {accepted}")
-    if "process" in executor and "fork" not in multiprocessing.get_all_start_methods():
+    if "process" in executor and not processes_can_fork():
         raise ValueError("executor is 'process per fit'; it accepts systems that can fork only")
 
 
@@ -329,38 +327,3 @@ def stops_every(number: int, program: Program, batches: int) -> list[int]:
     """The turns before the first batch, after every ``number`` batches or so, and at the end."""
     span = program.batches_per_turn
     return sorted({*(-(-b // span) for b in range(0, batches, number)), program.turns(batches)})
-
-
-class Trainer:
-    """Trains ``stack`` by ``program`` turn by turn, on batches that are handed in.
-
-    ``trainer.turn(x, y)`` is one turn, of one batch: x for whoever hears the input, y (batch,
-    outputs).  It is what ``train`` does between two reports, for those who want to look at every
-    step of it.  On this thread.
-
-    Raises IllegalProgram unless the program can run, and ValueError if its turns have several
-    batches, it goes with another network, or what is given is no optimiser.
-    """
-
-    def __init__(
-        self,
-        stack: Stack,
-        program: Program,
-        optimiser: Optimiser,
-        generator_optimiser: Optimiser | None = None,
-    ) -> None:
-        check_parts(stack, program)
-        whole_number("batches_per_turn", program.batches_per_turn, 1, 1)
-        self.stack, self.program = stack, program
-        self._sources = [Stream() for _ in program.workers]  # each forgets what it is done with
-        both = check_optimisers(optimiser, generator_optimiser)
-        owners, source = check(program), iter(self._sources).__next__
-        self._workers = make_workers(stack, source, program, owners, *both, 10**9)
-        connect(self._workers, program, owners)
-
-    def turn(self, x: Any, y: np.ndarray) -> None:
-        """Train on one batch.  Raises ParametersExploded if that was the end of it."""
-        for source in self._sources:
-            source.give(Batch(x, y))
-        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
-            advance(self._workers, self._workers[0].turn + 1)

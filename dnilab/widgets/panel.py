@@ -6,7 +6,8 @@ Who runs where:
   cell) only puts a new job in the place of the old one; it never computes or draws.
 - One worker thread a panel, alive only while there is work, pulls snapshots from the run and
   draws them, one at a time.  It publishes a picture only after checking, under the panel's lock,
-  that its job is still the current one.  So nothing of an old run shows up afterwards.
+  that its job is still the current one.  So nothing of an old run shows up afterwards.  In a
+  browser, where no thread can start, ``Turns`` stand in for it.
 - Only the worker writes the output widgets, only the reader and ``Control.value`` the controls.
 
 There is no ``with output:`` anywhere: it redirects by thread and cell, and loses text from both.
@@ -26,13 +27,15 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import ipywidgets as widgets
 
-from dnilab.checks import real_number
+from dnilab.checks import instance_of, real_number
+from dnilab.here import threads_start
 from dnilab.pictures import Picture, show
 from dnilab.widgets.controls import Control, Spec
+from dnilab.widgets.turns import Turns
 
 S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
@@ -43,6 +46,7 @@ STATIC = "DNILAB_STATIC"
 """Environment variable: when set (and not "0"), a panel shows a still picture, no widgets."""
 
 
+@runtime_checkable
 class View(Protocol[S_contra]):
     """Turns a snapshot into a picture and into words."""
 
@@ -165,18 +169,13 @@ class Panel(Generic[S]):
         rate: float = 20.0,
         share: float = 0.25,
     ) -> None:
-        if not callable(run):
-            raise TypeError(f"run is {run!r}; it accepts a function of the values")
-        for method in ("update", "picture", "sentence"):
-            if not callable(getattr(view, method, None)):
-                raise TypeError(f"view is {view!r}; it accepts what has a method {method}")
+        instance_of("run", run, Callable, "a function of the values")  # type: ignore[arg-type]
+        instance_of("view", view, View, "what has the methods update, picture and sentence")
         if not title:
             raise ValueError("title is empty; it accepts a few words")
         # Names are checked before any widget exists, so that an error leaves none behind.
         for key, spec in controls.items():
-            if not isinstance(spec, Spec):
-                accepts = "Slider, Choice or Toggle"
-                raise TypeError(f"controls[{key!r}] is {spec!r}; it accepts {accepts}")
+            instance_of(f"controls[{key!r}]", spec, Spec, "Slider, Choice or Toggle")
         self.title = title
         self.name = name or title
         self._run, self._view, self._progress = run, view, progress
@@ -185,7 +184,7 @@ class Panel(Generic[S]):
         self._lock = threading.RLock()
         self._job: _Job | None = None
         self._stale: list[_Job] = []
-        self._worker: threading.Thread | None = None
+        self._worker: threading.Thread | Turns | None = None
         self._closed = False
         self._said_at = -math.inf
         self.snapshot: S | None = None
@@ -285,8 +284,7 @@ class Panel(Generic[S]):
     @property
     def running(self) -> bool:
         """Whether the worker is at it."""
-        with self._lock:
-            return self._worker is not None
+        return self._worker is not None
 
     @property
     def playing(self) -> bool:
@@ -303,7 +301,7 @@ class Panel(Generic[S]):
             If it still runs after ``timeout`` seconds.
         """
         end = time.monotonic() + timeout
-        while (thread := self._worker) is not None:
+        while (thread := self._worker) is not None and thread is not threading.current_thread():
             thread.join(max(0.0, end - time.monotonic()))
             if thread.is_alive():
                 raise TimeoutError(f"The panel {self.title!r} still runs after {timeout} s.")
@@ -325,16 +323,12 @@ class Panel(Generic[S]):
             if self._stale:
                 self._wake()
             self._closed = True
-            thread = self._worker
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(10.0)
-            if thread.is_alive():
-                warnings.warn(
-                    f"The run of panel {self.title!r} gave no snapshot for 10 s and could not be "
-                    "cancelled. It will end at its next one.",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+        try:
+            self.wait(10.0)
+        except TimeoutError:
+            said = f"The run of panel {self.title!r} gave no snapshot for 10 s and could not be "
+            said += "cancelled. It will end at its next one."
+            warnings.warn(said, RuntimeWarning, stacklevel=2)
         if _open_panels.get(self.name) is self:
             del _open_panels[self.name]
         if self._widget is not None:
@@ -389,11 +383,13 @@ class Panel(Generic[S]):
         """See that a worker is there. The lock is held."""
         if self._worker is None:
             name = f"dnilab-panel-{self.name}"
-            worker = threading.Thread(target=self._work, name=name, daemon=True)
+            worker: threading.Thread | Turns = Turns(self._work())
+            if threads_start():
+                worker = threading.Thread(None, deque, name, (self._work(), 0), daemon=True)
             worker.start()  # before anybody can wait for it
             self._worker = worker
 
-    def _work(self) -> None:
+    def _work(self) -> Generator[None]:
         """The worker: close what is stale, advance what is current, end when there is neither."""
         while True:
             with self._lock:
@@ -414,6 +410,7 @@ class Panel(Generic[S]):
                     self._advance(job, pull)
                 except BaseException as error:  # also SystemExit: the controls stay alive
                     self._fail(job, error)
+            yield
 
     def _is_current(self, job: _Job) -> bool:
         """Whether ``job`` may still show anything. The lock is held."""
@@ -460,7 +457,7 @@ class Panel(Generic[S]):
                 return
             self.snapshot, self.png, self.sentence = snapshot, png, sentence
             self._image.value = png
-            self._image.layout.display = None
+            self._image.layout.display = ""  # None would not arrive in a browser's own Python
             self._image.remove_class("dnilab-old")
             self._sentence.value = f'<p aria-live="polite">{html.escape(sentence)}</p>'
             if speak:
@@ -486,7 +483,7 @@ class Panel(Generic[S]):
         if message != self.message:
             self.message = message
             self._alert.value = f'<p role="alert">{html.escape(message)}</p>' if message else ""
-            self._alert.layout.display = None if message else "none"
+            self._alert.layout.display = "" if message else "none"
 
     def _finish(self, job: _Job) -> None:
         with self._lock:

@@ -17,6 +17,7 @@ from dnilab.data import Dataset
 from dnilab.lessons.any_graph.network.graph import Graph, Part
 from dnilab.lessons.any_graph.network.joins import Add, Concatenate
 from dnilab.lessons.convolutions.network.build import build_convolutional
+from dnilab.lessons.shared.trainer import Trainer
 from dnilab.network import (
     SGD,
     Adam,
@@ -45,7 +46,7 @@ from dnilab.orderings import (
     sparse,
     sparse_backprop,
 )
-from dnilab.training import Trainer, train, wiring_of
+from dnilab.training import train, wiring_of
 from tests.parity.in_torch import (
     LOSSES,
     Learner,

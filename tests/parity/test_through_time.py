@@ -10,11 +10,11 @@ import pytest
 
 from dnilab.lessons.any_graph.network.watcher import Watcher
 from dnilab.lessons.shared.cells import GRU
+from dnilab.lessons.shared.trainer import Trainer
 from dnilab.lessons.through_time.network.cells import LSTM, TanhCell
 from dnilab.lessons.through_time.network.recurrent import RecurrentNet, Segment
 from dnilab.lessons.through_time.training import through_time
 from dnilab.network import SGD, Adam, BinaryCrossEntropy, Generator
-from dnilab.training import Trainer
 from tests.parity.in_torch import (
     Learner,
     Tensor,

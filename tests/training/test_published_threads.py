@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from dnilab.data.dataset import Feed
+from dnilab.here import processes_can_fork
 from dnilab.network import SGD, Adam
 from dnilab.orderings import (
     Program,
@@ -25,7 +26,6 @@ from dnilab.orderings import (
     sparse,
 )
 from dnilab.training import Diverged, Report, WorkerFailed, published_threads, train
-from dnilab.training.published_threads import processes_can_fork
 from dnilab.training.train import executor_for, make_workers
 from tests.learned import Learned
 from tests.training.by_hand import bits, small_data

@@ -8,9 +8,9 @@ import pytest
 
 from dnilab.experiments import Settings, run, stream
 from dnilab.experiments.settings import ORDERINGS
+from dnilab.here import processes_can_fork
 from dnilab.orderings import check, sparse
 from dnilab.training import EXECUTORS
-from dnilab.training.published_threads import processes_can_fork
 from tests.training.by_hand import bits
 from tests.training.planted import nothing_left
 
@@ -92,6 +92,21 @@ def test_every_pair_runs_or_is_refused_in_words(ordering: str, executor: str | N
         one = run(SMALL.but(ordering=ordering, executor="one thread"))
         assert bits(result.stack) == bits(one.stack)
         assert (result.curve("test_loss") == one.curve("test_loss")).all()
+
+
+@pytest.mark.usefixtures("in_a_browser")
+def test_in_a_browser_one_thread_runs_them_all_to_the_same_bits() -> None:
+    for ordering in ORDERINGS:
+        settings = SMALL.but(ordering=ordering)
+        assert settings.executor_name() == "one thread"
+        one = run(settings.but(executor="one thread"))
+        executors = [None] if ordering == "blue box" else [None, "threads"]
+        for executor in executors:
+            assert bits(run(settings.but(executor=executor)).stack) == bits(one.stack)
+    with pytest.raises(ValueError, match="accepts systems that can fork"):
+        run(SMALL.but(ordering="blue box", executor="process per fit"))
+    with pytest.raises(ValueError, match=r"^executor is 'threads'"):  # as everywhere
+        run(SMALL.but(ordering="blue box", executor="threads"))
 
 
 def test_a_stream_on_threads_can_be_closed() -> None:

@@ -16,9 +16,10 @@ from dnilab.lessons.any_graph.network.graph import Graph, Part
 from dnilab.lessons.any_graph.network.joins import Add, Concatenate
 from dnilab.lessons.any_graph.network.watcher import Watcher
 from dnilab.lessons.any_graph.training import train_clocks, two_clocks
+from dnilab.lessons.shared.trainer import Trainer
 from dnilab.network import Adam, Chain, Dense, Generator, Layer, SoftmaxCrossEntropy, Stack, Tanh
 from dnilab.orderings import backprop, last_layer_only, sequential
-from dnilab.training import Event, Trainer, wiring_of
+from dnilab.training import Event, wiring_of
 from dnilab.training.one_thread import one_blas_thread
 
 GRAPH_METHODS = ("backprop", "DNI(h)", "DNI(h, y)", "output only")

@@ -18,6 +18,7 @@ from dnilab import orderings, pictures
 from dnilab.checks import refuse
 from dnilab.data import Dataset
 from dnilab.experiments import Settings
+from dnilab.here import processes_can_fork
 from dnilab.lessons.shared.ratios import ratio_words, ratios
 from dnilab.lessons.shared.timing import (
     Contestant,
@@ -33,7 +34,6 @@ from dnilab.lessons.update_orderings.pictures import BLUE_BOX, RED_BOX
 from dnilab.network import BinaryCrossEntropy, Stack
 from dnilab.pictures.ordering import MOMENTS, Stages
 from dnilab.training import Event, Report, Span, train
-from dnilab.training.published_threads import processes_can_fork
 from dnilab.widgets.controls import Choice, Slider
 from dnilab.widgets.panel import Panel, button, button_row
 

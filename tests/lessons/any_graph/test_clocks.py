@@ -10,9 +10,10 @@ import pytest
 from dnilab.lessons.any_graph.data import Counting
 from dnilab.lessons.any_graph.network.watcher import Watcher
 from dnilab.lessons.any_graph.training import clock_program, train_clocks, two_clocks
+from dnilab.lessons.shared.trainer import Trainer
 from dnilab.network import SGD, Adam, Chain, Dense, Generator, SoftmaxCrossEntropy, relative_error
 from dnilab.orderings import instants, locks
-from dnilab.training import Diverged, Report, Trainer
+from dnilab.training import Diverged, Report
 
 TASK = Counting("odd digits", 3)
 LOSS = SoftmaxCrossEntropy()

@@ -12,6 +12,7 @@ from dnilab.data import Dataset
 from dnilab.lessons.any_graph.experiments import branching, generators_for
 from dnilab.lessons.any_graph.network.graph import Graph, Part
 from dnilab.lessons.any_graph.network.joins import Add
+from dnilab.lessons.shared.trainer import Trainer
 from dnilab.lessons.update_orderings.critical_path import critical_path
 from dnilab.network import (
     SGD,
@@ -33,7 +34,7 @@ from dnilab.orderings import (
     needs_and_makes,
     sequential,
 )
-from dnilab.training import Trainer, wiring_of
+from dnilab.training import wiring_of
 from tests.learned import Learned
 from tests.lessons.many_machines.kept import train
 

@@ -18,6 +18,7 @@ from dnilab.experiments import Settings, run
 from dnilab.experiments.settings import OWN
 from dnilab.lessons.playground.experiments.saved_runs import in_order
 from dnilab.lessons.playground.sweeps import Job, Record, executors, run_job, sweep, sweep_plan
+from dnilab.lessons.playground.sweeps.running import beating
 from tests.lessons.playground.sweep_jobs import TINY, Planted, odd_seeds_fail, odd_seeds_leave
 from tests.training.planted import blas_threads, nothing_left
 
@@ -267,6 +268,43 @@ def test_the_same_in_processes(in_line: dict[str, Any]) -> None:
     workers = {row.worker for row in rows if row.status != "refused"}
     assert 1 <= len(workers) <= executors.workers_here()
     assert not any(f"process {executors.os.getpid()}" in worker for worker in workers)
+
+
+@pytest.mark.usefixtures("in_a_browser")
+def test_the_same_in_a_browser_one_after_the_other(in_line: dict[str, Any]) -> None:
+    assert executors.workers_here() == 1
+    with nothing_left():
+        rows = list(sweep(EVERY_KIND, progress=False))
+    assert by_job(rows) == in_line
+    ran = [row.job.key for row in rows if row.status != "refused"]
+    assert ran == [job.key for job in EVERY_KIND if job.settings is not None]
+
+
+@pytest.mark.usefixtures("in_a_browser")
+def test_in_a_browser_a_sweep_does_a_run_only_when_its_row_is_asked_for() -> None:
+    ran: list[int] = []
+
+    def runner(settings: Settings) -> Any:
+        ran.append(settings.seed)
+        return run(settings)
+
+    with executors.process_pool() as pool:
+        rows = beating(sweep_plan(TINY, seeds=range(3)), pool, runner=runner)
+        first = next(row for row in rows if row is not None)
+        assert (first.status, ran) == ("done", [first.seed])
+        rows.close()
+    assert len(ran) == 1
+
+
+def test_in_this_process_a_fault_is_kept_and_what_is_cancelled_is_left_out() -> None:
+    pool = executors.InProcess()
+    bad, never, good = pool.submit(int, "x"), pool.submit(int, "2"), pool.submit(int, "3")
+    never.cancel()
+    pool.work()
+    assert isinstance(bad.exception(0), ValueError)
+    pool.work()
+    assert good.result(0) == 3
+    pool.work()  # nothing is left
 
 
 def test_a_job_has_one_blas_thread() -> None:

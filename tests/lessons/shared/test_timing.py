@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
+from dnilab.here import processes_can_fork
 from dnilab.lessons.shared import timing
 from dnilab.lessons.shared.rivals import gpipe
 from dnilab.lessons.update_orderings.experiments import machine
@@ -19,7 +20,6 @@ from dnilab.network import SGD, Adam, BinaryCrossEntropy, Stack
 from dnilab.orderings import blue_box, multiplications, pipeline, sequential
 from dnilab.training import Span
 from dnilab.training.one_thread import one_thread
-from dnilab.training.published_threads import processes_can_fork
 from tests.training.by_hand import bits
 
 SIZES = (6, 5, 4, 3)

@@ -9,6 +9,7 @@ import pytest
 
 from dnilab.experiments import run
 from dnilab.lessons.shared.cells import GRU
+from dnilab.lessons.shared.trainer import Trainer
 from dnilab.lessons.through_time.data import Copy, Echo, Recall
 from dnilab.lessons.through_time.experiments import RecurrentSettings
 from dnilab.lessons.through_time.network import recurrent
@@ -25,7 +26,6 @@ from dnilab.network import (
     loss_named,
     relative_error,
 )
-from dnilab.training import Trainer
 
 BATCH = 3
 CELLS = (TanhCell, GRU, LSTM)

@@ -16,6 +16,7 @@ from dnilab.lessons.many_machines.training.state import (
     check_writable,
 )
 from dnilab.lessons.shared.cells import GRU
+from dnilab.lessons.shared.trainer import Trainer
 from dnilab.lessons.through_time.data import Copy, Echo, Recall
 from dnilab.lessons.through_time.network.cells import LSTM, TanhCell
 from dnilab.lessons.through_time.network.recurrent import Foresee, RecurrentNet
@@ -31,7 +32,7 @@ from dnilab.network import (
     relative_error,
 )
 from dnilab.orderings import IllegalProgram, Wiring, backprop, check, locks, sequential
-from dnilab.training import Diverged, Report, Trainer, wiring_of
+from dnilab.training import Diverged, Report, wiring_of
 from dnilab.training.one_thread import one_thread
 from dnilab.training.threads import threads
 from dnilab.training.train import make_workers

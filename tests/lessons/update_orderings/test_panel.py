@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dnilab.experiments import Settings
+from dnilab.here import processes_can_fork
 from dnilab.lessons.update_orderings import panel as orderings
 from dnilab.lessons.update_orderings.orderings import program_of
 from dnilab.lessons.update_orderings.panel import (
@@ -30,7 +31,6 @@ from dnilab.orderings import (
     speed_up_limit,
     time_per_batch,
 )
-from dnilab.training.published_threads import processes_can_fork
 from tests.pictures.legible import faults
 
 

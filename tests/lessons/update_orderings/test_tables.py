@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from dnilab.here import processes_can_fork
 from dnilab.lessons.update_orderings.experiments import speeds
 from dnilab.lessons.update_orderings.pictures import locks_table, needs_table
 from dnilab.orderings import backprop, blue_box, pipeline, sequential
-from dnilab.training.published_threads import processes_can_fork
 
 TINY = (6, 5, 4, 3)
 

@@ -301,7 +301,7 @@ class Playground(Player[growing_lines.Progress]):
             self.detail, self.detail_sentence = png, sentence
             if png:
                 self._below_image.value = png
-            self._below_image.layout.display = None if png else "none"
+            self._below_image.layout.display = "" if png else "none"
             self._below_sentence.value = f"<p>{html.escape(sentence)}</p>" if sentence else ""
 
     # -- what a reader sees ------------------------------------------------------------------

@@ -30,7 +30,7 @@ def text(name: str) -> widgets.HTML:
 def say(text: widgets.HTML, content: str) -> None:
     """Show HTML in a text, or, if it is empty, take the text away."""
     text.value = content
-    text.layout.display = None if content else "none"
+    text.layout.display = "" if content else "none"
 
 
 def heading(
@@ -42,7 +42,7 @@ def heading(
     def follow(_: object = None) -> None:
         made.icon = "caret-down" if made.value else "caret-right"
         made.tooltip = f"{title}: {'hide' if made.value else 'show'} it"
-        under.layout.display = None if made.value else "none"
+        under.layout.display = "" if made.value else "none"
         moved()
 
     made.observe(follow, names="value")

@@ -20,6 +20,7 @@ import ipywidgets as widgets
 from dnilab.data import Dataset
 from dnilab.experiments.compare import run
 from dnilab.experiments.settings import Settings
+from dnilab.here import threads_start
 from dnilab.lessons.playground import pictures
 from dnilab.lessons.playground.experiments.comparison import Lineup
 from dnilab.lessons.playground.experiments.needs import check_sweep
@@ -47,6 +48,9 @@ MOST_VALUES = 8  # on an axis: the map stays readable
 HINT = (
     "Only the setting itself is run, not what stands beside it. You can use the "
     "playground meanwhile; the two then share the cores."
+    if threads_start()
+    else "Only the setting itself is run, not what stands beside it. In a browser the runs follow "
+    "one another in this page: Stop, and the playground, answer between two of them."
 )
 
 
@@ -262,7 +266,7 @@ class SweepPart(Panel[Swept]):
             for side, margin in self.map.margins.items():
                 whole = width if side in ("left", "right") else height
                 setattr(layout, side, f"{100 * margin / whole:.3f}%")
-            layout.display = self._progress_box.layout.display = None
+            layout.display = self._progress_box.layout.display = ""
             self._mark()
             parts.say(self._links, self._links_html(snapshot.plan) if snapshot.words else "")
 

@@ -1,6 +1,7 @@
 """Where the runs of a sweep are done: a pool of processes of one's own, or Dask.
 
-The pool is gone when it is left, and no larger than this machine allows.
+The pool is gone when it is left, and no larger than this machine allows.  In a browser, where no
+process starts, the runs are done one after the other in this one.
 
 Dask's own executor (distributed 2026.8, ``cfexecutor.py``) forgets a future whose result was on
 its way when the connection broke or the client was closed: it stays pending, and who waits for it
@@ -15,16 +16,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
-from multiprocessing.connection import wait
+from functools import partial
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from dnilab.checks import whole_number
+from dnilab.here import threads_start
 from dnilab.lessons.shared.timing import cores
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # Linux, control groups version 2
@@ -34,8 +37,10 @@ def workers_here() -> int:
     """How many processes can compute at once: the cores that this process may use.
 
     A container is often given a share of a large machine's time and still sees all its cores, so
-    its quota counts as well, and what JupyterHub says (``CPU_LIMIT``).
+    its quota counts as well, and what JupyterHub says (``CPU_LIMIT``).  A browser has one.
     """
+    if not threads_start():
+        return 1
     limits = [float(cores())]
     with suppress(OSError, ValueError):  # no such file, or "max": no quota
         quota, period = _QUOTA.read_text("ascii").split()
@@ -89,6 +94,8 @@ def _begin_worker() -> None:
     if parent is None:
         return
 
+    from multiprocessing.connection import wait  # in a browser there is none
+
     def follow() -> None:
         wait([parent.sentinel])
         os._exit(1)  # it was killed and could not end its workers: nobody waits for this one
@@ -96,15 +103,46 @@ def _begin_worker() -> None:
     threading.Thread(target=follow, name="follow the parent", daemon=True).start()
 
 
+class InProcess(Executor):
+    """Does what is submitted in this process, one at a time, whenever ``work`` is called."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        """Keep the call for later."""
+        future: Future[Any] = Future()
+        self._waiting.append((future, partial(fn, *args, **named)))
+        return future
+
+    def work(self) -> None:
+        """Do the next call that nobody has cancelled, if there is one."""
+        while self._waiting:
+            future, call = self._waiting.popleft()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(call())
+                except Exception as fault:
+                    future.set_exception(fault)
+                return
+
+
 @contextmanager
 def process_pool(workers: int | None = None) -> Iterator[Executor]:
     """An executor with ``workers`` processes; None: :func:`workers_here`.
+
+    In a browser it is :class:`InProcess`.
 
     At the end of the ``with`` block all are gone: ended if something is raised in it, and waited
     for otherwise.  A script that makes one needs ``if __name__ == "__main__":``, for every worker
     imports it.
     """
     count = workers_here() if workers is None else whole_number("workers", workers, 1)
+    if not threads_start():
+        yield InProcess()
+        return
+    from concurrent.futures import ProcessPoolExecutor  # in a browser it can't be imported
+
     context = _Remembering()
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin_worker)
     try:

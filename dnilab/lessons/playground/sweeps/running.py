@@ -17,7 +17,13 @@ from dnilab.checks import instance_of, refuse, true_or_false
 from dnilab.experiments.compare import Run, run
 from dnilab.experiments.settings import Settings
 from dnilab.lessons.playground.experiments.records import DONE, FAILED, REFUSED, Job, Record
-from dnilab.lessons.playground.sweeps.executors import OnDask, on_dask, process_pool, workers_here
+from dnilab.lessons.playground.sweeps.executors import (
+    InProcess,
+    OnDask,
+    on_dask,
+    process_pool,
+    workers_here,
+)
 from dnilab.lessons.playground.sweeps.file import PathLike, check_file, writing
 from dnilab.training.one_thread import one_blas_thread
 
@@ -218,9 +224,13 @@ def _as_they_end(
 ) -> Iterator[Future[Record] | None]:
     """``as_completed``, with a beat, and at last those that Dask has lost, which are not done."""
     dask = executor if isinstance(executor, OnDask) else None
+    wait = LOOK if dask is not None else beat
     while futures:
+        if isinstance(executor, InProcess):
+            executor.work()
+            wait = 0  # nobody else works meanwhile
         try:
-            for future in as_completed(futures, timeout=LOOK if dask is not None else beat):
+            for future in as_completed(futures, timeout=wait):
                 futures.remove(future)
                 yield future
         except TimeoutError:

@@ -8,13 +8,18 @@ import warnings
 
 import numpy as np
 
+from dnilab.here import processes_can_fork, threads_start
 from dnilab.lessons.shared.timing import Contestant
 from dnilab.training.one_thread import one_blas_thread
-from dnilab.training.published_threads import processes_can_fork
 
 
 def together(*runs: Contestant) -> Contestant:
-    """Several contestants at once, each on a thread of its own: ``run(n)`` runs n of each."""
+    """Several contestants at once, each on a thread of its own: ``run(n)`` runs n of each.
+
+    In a browser, where no thread starts, in turn.
+    """
+    if not threads_start():
+        return in_turn(*runs)
 
     def run(n: int) -> None:
         threads = [threading.Thread(target=one, args=(n,)) for one in runs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dnilab.here import processes_can_fork, threads_start
 from dnilab.lessons.shared.timing import (
     Contestant,
     cores,
@@ -23,14 +24,18 @@ from dnilab.orderings import (
     sequential,
     time_per_batch,
 )
-from dnilab.training.published_threads import processes_can_fork
 
 IN_LINE = "backpropagation"
 MANY = f"backpropagation, {cores()} BLAS threads"
 
 
 def costs_of_starting(widths: Sequence[int], batch: int) -> dict[str, float]:
-    """Starting a thread, or a process, that does nothing: how many fits of module 1 that lasts."""
+    """Starting a thread, or a process, that does nothing: how many fits of module 1 that lasts.
+
+    Nothing in a browser, where neither starts.
+    """
+    if not threads_start():
+        return {}
     red = sequential(len(widths) - 1)
     fit = step_times(runner(widths, batch, red)(15))["fit", 1]
     starts: dict[str, Contestant] = {"a thread": machine.start_threads}

@@ -459,7 +459,7 @@ def test_it_is_folded_away_at_first_and_opens(make):
         assert under.layout.display == "none"
         assert part.line == ""
         part._heading.value = True
-        assert under.layout.display is None
+        assert under.layout.display == ""
         assert "settings with" in part.line
     finally:
         play.close()
