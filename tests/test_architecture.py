@@ -57,7 +57,7 @@ LEVELS |= dict.fromkeys(("course", "kept", "answers", "again", "report"), "exerc
 # The name that is imported, where the distribution is called otherwise.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "IPython": "ipython"}
 # The extras without which the package works: only a function may ask for them.
-EXTRAS = ("cluster",)
+EXTRAS = ("cluster", "mnist")
 
 
 def room_of(module: str) -> str | None:

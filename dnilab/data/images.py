@@ -1,4 +1,4 @@
-"""Images of handwritten digits: those that come with scikit-learn, and MNIST, fetched once."""
+"""Images of handwritten digits: those that come with the package, and MNIST, fetched once."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import numpy as np
 
 from dnilab.data.dataset import Dataset
 
+SCANNED = Path(__file__).with_name("digits.npz")  # digits.md, beside it, has source and licence
 TEST_ROWS = 360  # a fifth of the 1797 images
 _SPLIT_SEED = 0  # the split is part of the data: the same for every run and every reader
 
 
 @cache
-def _load_digits() -> tuple[np.ndarray, np.ndarray]:
-    # Imported here because scikit-learn takes about a second to load and few lessons need it.
-    from sklearn.datasets import load_digits
-
-    pixels, names = load_digits(return_X_y=True)
-    return pixels, names
+def _arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (n, pixels) and names (n,), both as bytes."""
+    with np.load(path) as arrays:
+        return arrays["pixels"], arrays["names"]
 
 
 def digits() -> Dataset:
     """The digits, with a fixed split of 1437 training and 360 test images.
 
     Shapes: x (n, 64), y (n, 10) one-hot.  Pixels, 0 to 16 in the source, are scaled to -1 to 1.
-    Source: ``sklearn.datasets.load_digits`` (UCI, Alpaydin and Kaynak, 1998).
+    Source: Alpaydin and Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine
+    Learning Repository, doi 10.24432/C50P49: its test set, in its order.
     """
-    pixels, names = _load_digits()
+    pixels, names = _arrays(SCANNED)
     x = pixels / 8.0 - 1.0
     y = np.eye(10)[names]
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(x))
@@ -53,14 +53,15 @@ def mnist(folder: str | os.PathLike[str] | None = None) -> Dataset:
     The first call needs a network and a minute or two.  The images are then kept in ``folder``
     (None: scikit-learn's own, ``~/scikit_learn_data``), and later calls are quick and offline.
 
-    Raises ConnectionError, saying what to do, if they are not kept yet and can't be fetched.
+    Raises, saying what to do, if they are not kept yet: ConnectionError if they can't be fetched,
+    and ModuleNotFoundError without scikit-learn, which comes with the extra ``dnilab[mnist]``.
     Source: ``sklearn.datasets.fetch_openml`` (LeCun, Bottou, Bengio and Haffner, 1998).
     """
-    # Imported here because scikit-learn takes about a second to load and few lessons need it.
-    from sklearn.datasets import get_data_home
-
-    home = Path(get_data_home(None if folder is None else os.fspath(folder)))
-    pixels, names = _load(home)
+    home = folder or os.environ.get("SCIKIT_LEARN_DATA", "~/scikit_learn_data")
+    kept = Path(home).expanduser() / f"{NAME}.npz"
+    if not kept.exists():
+        _keep(kept, *_fetch(kept.parent))
+    pixels, names = _arrays(kept)
     x = pixels.astype(np.float32)
     x /= 127.5
     x -= 1
@@ -69,21 +70,12 @@ def mnist(folder: str | os.PathLike[str] | None = None) -> Dataset:
     return Dataset("MNIST", "classes", x[:-test], y[:-test], x[-test:], y[-test:])
 
 
-@cache
-def _load(home: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (n, 784) and names (n,), both as bytes, from the kept file or from openml.org."""
-    kept = home / f"{NAME}.npz"
-    if not kept.exists():
-        pixels, names = _fetch(home)
-        _keep(kept, pixels, names)
-        return pixels, names
-    with np.load(kept) as arrays:
-        return arrays["pixels"], arrays["names"]
-
-
 def _fetch(home: Path) -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.datasets import fetch_openml
-
+    try:
+        from sklearn.datasets import fetch_openml  # here alone: it takes a second to load
+    except ModuleNotFoundError as missing:
+        how = "pip install scikit-learn, or use the digits: dnilab.data.digits(), task='digits'"
+        raise ModuleNotFoundError(f"MNIST is fetched by scikit-learn: {how}") from missing
     try:
         with warnings.catch_warnings():
             # The error says it as well, and one warning more would only hide it.
@@ -102,7 +94,7 @@ def _fetch(home: Path) -> tuple[np.ndarray, np.ndarray]:
         raise ConnectionError(
             f"MNIST can't be fetched from openml.org ({error}). The first call needs a network; "
             f"what it fetches is then kept in {home}. Without a network, use the digits that "
-            "come with scikit-learn: dnilab.data.digits(), or task='digits'."
+            "come with the package: dnilab.data.digits(), or task='digits'."
         ) from error
     return pixels.astype(np.uint8), names.astype(np.uint8)
 

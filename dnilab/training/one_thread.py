@@ -35,7 +35,7 @@ SOON = 5e-4  # a thread that waits for the interpreter's lock asks for it ten ti
 @lru_cache(maxsize=1)
 def _libraries(modules: int) -> list[Any]:
     # It looks through all loaded libraries, which takes a while: again only if modules were
-    # imported since, for scikit-learn brings another BLAS along.
+    # imported since, for they may bring another BLAS along, as SciPy does.
     return [lib for lib in ThreadpoolController().lib_controllers if lib.user_api == "blas"]
 
 

@@ -9,6 +9,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from dnilab.data import Dataset, digits
+from dnilab.data.images import SCANNED
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +24,23 @@ def test_shapes_and_scale(data: Dataset) -> None:
     assert data.y_test.shape == (360, 10)
     assert (data.x_train.min(), data.x_train.max()) == (-1, 1)
     assert data.kind == "classes"
+
+
+def test_equal_to_what_scikit_learn_gives_to_the_last_bit(data: Dataset) -> None:
+    pixels, names = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(pixels))
+    for rows, x, y in (
+        (order[360:], data.x_train, data.y_train),
+        (order[:360], data.x_test, data.y_test),
+    ):
+        assert x.tobytes() == (pixels / 8.0 - 1.0)[rows].tobytes()
+        assert y.tobytes() == np.eye(10)[names][rows].tobytes()
+
+
+def test_source_and_licence_stand_beside_them() -> None:
+    said = SCANNED.with_suffix(".md").read_text("utf-8")
+    for word in ("Alpaydin", "10.24432/C50P49", "CC BY 4.0", "1,797"):
+        assert word in said
 
 
 def test_together_the_rows_are_the_source_once_each_with_their_own_names(data: Dataset) -> None:

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import URLError
@@ -20,7 +21,7 @@ import pytest
 import sklearn.datasets._openml as openml
 
 from dnilab.data import Dataset, mnist
-from dnilab.data.images import _load
+from dnilab.data.images import _arrays
 from dnilab.experiments import Settings, run
 from dnilab.lessons.update_orderings.experiments.depth import by_depth
 
@@ -91,9 +92,9 @@ class Response(io.BytesIO):
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> Iterator[None]:
-    _load.cache_clear()
+    _arrays.cache_clear()
     yield
-    _load.cache_clear()
+    _arrays.cache_clear()
 
 
 @pytest.fixture
@@ -137,13 +138,13 @@ def test_kept_after_the_first_call(
     first = mnist(tmp_path)
     assert asked
     monkeypatch.setattr(openml, "urlopen", no_network)
-    _load.cache_clear()  # as in a new process
+    _arrays.cache_clear()  # as in a new process
     again = mnist(tmp_path)
     np.testing.assert_array_equal(again.x_train, first.x_train)
     np.testing.assert_array_equal(again.y_test, first.y_test)
     # what scikit-learn has kept is enough as well
     (tmp_path / "mnist_784.npz").unlink()
-    _load.cache_clear()
+    _arrays.cache_clear()
     np.testing.assert_array_equal(mnist(tmp_path).x_test, first.x_test)
 
 
@@ -161,6 +162,24 @@ def test_offline_says_what_to_do_and_leaves_nothing_behind(
     with pytest.raises(ConnectionError, match=r"no route to host.*needs a network.*task='digits'"):
         mnist(tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_without_scikit_learn_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install scikit-learn.*task='digits'"):
+        mnist(tmp_path)
+
+
+def test_what_is_kept_needs_no_scikit_learn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
+    first = mnist(tmp_path)
+    assert asked
+    _arrays.cache_clear()
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    np.testing.assert_array_equal(mnist(tmp_path).x_train, first.x_train)
 
 
 @pytest.mark.usefixtures("asked")
