@@ -7,6 +7,8 @@ PYTHON ?= python3
 LAB_ARGS ?=
 # The same for Voila: make playground VOILA_ARGS="--no-browser --port 8898"
 VOILA_ARGS ?=
+# And to the test of the browser edition: make test-lite LITE_ARGS=--all-notebooks
+LITE_ARGS ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -19,13 +21,16 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 
-.PHONY: help lab playground test test-kernels test-claims test-slice test-oldest test-parity lint types check-project test-browser notebooks pins clean FORCE
+.PHONY: help lab playground lite test-lite test test-kernels test-claims test-slice test-oldest test-parity lint types check-project test-browser notebooks pins clean FORCE
 
 help:
 	@echo "make lab           open the course in JupyterLab, setting everything up first"
 	@echo "                   (LAB_ARGS=\"--no-browser --port 8899\" passes options on)"
 	@echo "make playground    open the playground as a page of its own, without code"
 	@echo "                   (VOILA_ARGS=\"--no-browser --port 8898\" passes options on)"
+	@echo "make lite          build the browser edition, a site that needs no server, into build/lite"
+	@echo "make test-lite     build it, and work it in a real browser, without a network"
+	@echo "                   (needs Chromium and npm; LITE_ARGS=--all-notebooks runs them all)"
 	@echo "make test          run all tests, and every cell of every notebook"
 	@echo "make test-kernels  run the tests of what is learned as other processors would"
 	@echo "make test-claims   run the notebooks as another processor would, with other seeds"
@@ -59,6 +64,13 @@ lab: $(VENV)/.course
 # on it may take longer than DNILAB_MINUTES.
 playground: $(VENV)/.course
 	DNILAB_MINUTES="$${DNILAB_MINUTES:-10}" $(TOLD) $(PY) -m voila pages/playground.ipynb $(VOILA_ARGS)
+
+lite: $(VENV)/.course $(VENV)/.lite
+	$(PY) tools/lite/build.py
+
+# Pyodide comes out of packages of the registries, each file verified: tests/lite/pyodide.py.
+test-lite: lite $(VENV)/.test $(VENV)/.browser
+	$(PY) -m pytest -rs tests/lite $(LITE_ARGS)
 
 # Two at a time; the cells of a notebook stay together and in order.
 test: $(VENV)/.test
@@ -122,10 +134,11 @@ $(VENV)/.test: EXTRA := [cluster,test]
 $(VENV)/.lint: EXTRA := [lint]
 $(VENV)/.project: EXTRA := [project]
 $(VENV)/.browser: EXTRA := [browser]
+$(VENV)/.lite: EXTRA := [lite]
 $(VENV)/.parity: EXTRA := [parity]
 # Pinned here and not in constraints.txt: its own needs differ from machine to machine.
 $(VENV)/.parity: MORE := torch==2.13.0
-$(VENV)/.course $(VENV)/.test $(VENV)/.lint $(VENV)/.project $(VENV)/.browser $(VENV)/.parity: $(VENV)/.made pyproject.toml constraints.txt
+$(VENV)/.course $(VENV)/.test $(VENV)/.lint $(VENV)/.project $(VENV)/.browser $(VENV)/.lite $(VENV)/.parity: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): dnilab$(EXTRA). The first time takes a minute or two."
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt $(MORE) -e ".$(EXTRA)"
 	@touch $@

@@ -80,9 +80,12 @@ class TestPins:
             assert need.specifier.contains(CONSTRAINTS[canonicalize_name(need.name)]), need
 
     def test_every_dependency_has_a_lower_bound_only(self):
-        extras = PROJECT["optional-dependencies"].values()
-        for need in RUNTIME + [Requirement(line) for extra in extras for line in extra]:
-            assert [clause.operator for clause in need.specifier] == [">="], need
+        extras = PROJECT["optional-dependencies"]
+        for name, lines in [("", PROJECT["dependencies"]), *extras.items()]:
+            # a kernel for browsers goes with one Pyodide
+            only = "==" if name == "lite" else ">="
+            for need in map(Requirement, lines):
+                assert [clause.operator for clause in need.specifier] == [only], need
 
     def test_every_dependency_has_its_reason_next_to_it(self):
         block = re.search(r"^dependencies = .*?^\[tool", read("pyproject.toml"), re.S | re.M)
@@ -336,7 +339,7 @@ class TestMakefile:
         assert "-m venv .venv" in self.make(folder, "-n", "lab").stdout
 
     def test_every_set_up_is_held_by_the_constraints(self, folder: Path):
-        asked = ("lab", "test", "lint", "check-project", "test-browser", "test-parity")
+        asked = ("lab", "test", "lint", "check-project", "test-browser", "lite", "test-parity")
         shown = self.make(folder, "-n", *asked).stdout
         installs = [line for line in shown.split("\n") if "pip install" in line]
         assert [line.rsplit(" ", 1)[1] for line in installs] == [
@@ -345,6 +348,7 @@ class TestMakefile:
             '".[lint]"',
             '".[project]"',
             '".[browser]"',
+            '".[lite]"',
             '".[parity]"',
         ]
         assert all(" -c constraints.txt " in line for line in installs)
@@ -369,6 +373,7 @@ class TestMakefile:
             "test-claims",
             "test-parity",
             "test-browser",
+            "test-lite",
         ]
 
     def test_a_python_that_is_not_there_is_named(self, folder: Path):
