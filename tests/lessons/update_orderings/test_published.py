@@ -158,7 +158,7 @@ def test_without_any_one_correction_the_class_learns_less(seed, learned):
     best = right.pop("all corrected")
     learned("bits right, all corrected", best, above=0.8)
     assert len(right) == 7
-    # A random start costs little on one seed in twenty; the others cost a sixth of the bits or more.
+    # A random start costs little on one seed in twenty, the others a sixth of the bits or more.
     learned(
         "bits right, generators start at random",
         right.pop("generators start at random") - best,
