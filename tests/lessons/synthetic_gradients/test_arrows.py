@@ -95,7 +95,7 @@ def test_what_is_said_of_equal_h():
     run = history(sees_y=False)
     pairs = run.looks[300][2].true[6:].reshape(2, 2, 2)
     mean = np.linalg.norm(pairs.mean(axis=1), axis=1).mean()
-    assert f"and their mean {mean:.3g}" in mean_said(run, 300)
+    assert f"the mean of two opposite ones only {mean:.3g}." in mean_said(run, 300)
 
 
 def test_a_run_that_ran_away_is_shown_at_its_end():
