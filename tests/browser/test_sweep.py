@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -10,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from dnilab.lessons.playground.sweeps import read_sweep
 from tests.browser.server import Lab
 from tests.browser.steps import (
+    CHANGE_TIMEOUT,
     REST_TIMEOUT,
     complaints,
     in_the_way,
@@ -20,17 +22,29 @@ from tests.browser.steps import (
 from tests.browser.test_playground import NOTEBOOK, QUICK
 
 
-def on_the_picture(image: Locator, cells: Locator) -> None:
+def frames(part: Locator) -> list[dict[str, float]]:
+    """Where the picture of the map and its buttons stand, all read at one moment."""
+    return part.evaluate(
+        "part => ['img', '.dnilab-cell'].flatMap(what => [...part.querySelectorAll(what)])"
+        ".map(found => found.getBoundingClientRect().toJSON())"
+    )
+
+
+def on_the_picture(part: Locator) -> None:
     """The buttons fill a part of the picture, in rows and columns of equal size."""
-    picture, boxes = image.bounding_box(), [cell.bounding_box() for cell in cells.all()]
-    assert picture is not None
+    # JupyterLab scrolls and draws again for a while after the window has another size.
+    before, deadline = None, time.monotonic() + CHANGE_TIMEOUT
+    while before != (now := frames(part)):
+        assert time.monotonic() < deadline, "the map does not come to rest"
+        before = now
+        part.page.wait_for_timeout(200)
+    picture, *boxes = now
     for box in boxes:
-        assert box is not None
         assert (box["width"], box["height"]) == pytest.approx(
             (boxes[0]["width"], boxes[0]["height"]), abs=1
         )
-        assert picture["x"] < box["x"] < box["x"] + box["width"] < picture["x"] + picture["width"]
-        assert picture["y"] < box["y"] < box["y"] + box["height"] < picture["y"] + picture["height"]
+        assert picture["left"] < box["left"] < box["right"] < picture["right"]
+        assert picture["top"] < box["top"] < box["bottom"] < picture["bottom"]
 
 
 def test_a_sweep_and_a_click_on_its_map(page: Page, course: Lab):
@@ -67,8 +81,7 @@ def test_a_sweep_and_a_click_on_its_map(page: Page, course: Lab):
     shares = [float(re.search(r": ([\d.]+)\. Click", title)[1]) for title in titles]
     assert all(0 <= share <= 100 for share in shares)
     expect(part).to_contain_text(f"Best is {max(shares):.1f}, at ")
-    image = part.locator("img")
-    on_the_picture(image, cells)
+    on_the_picture(part)
     screenshot(page, "sweep", "map")
 
     # The best setting of the map, wherever it is, is what the controls then stand at.
@@ -89,6 +102,7 @@ def test_a_sweep_and_a_click_on_its_map(page: Page, course: Lab):
     # With the mouse, on the picture.
     other = cells.nth(len(shares) - 1 - best)
     other.scroll_into_view_if_needed()
+    on_the_picture(part)
     where = other.bounding_box()
     assert where is not None
     page.mouse.click(where["x"] + where["width"] / 2, where["y"] + where["height"] / 2)
@@ -99,7 +113,7 @@ def test_a_sweep_and_a_click_on_its_map(page: Page, course: Lab):
 
     page.set_viewport_size({"width": 700, "height": 1100})
     part.scroll_into_view_if_needed()
-    on_the_picture(image, cells)
+    on_the_picture(part)
     screenshot(page, "sweep", "narrow")
     assert complaints(page) == []
     assert in_the_way(page) == []
