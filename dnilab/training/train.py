@@ -137,6 +137,7 @@ def check_together(
         raise ValueError(f"stack has {width} outputs; the labels accept {accepted}")
 
 
+MOST_REPORTS = 1_000_000  # a list of when they come has to fit into memory
 LOSS_ROWS = 2000  # training rows on which a report measures the loss: enough, and quick
 
 
@@ -326,4 +327,7 @@ def train(
 def stops_every(number: int, program: Program, batches: int) -> list[int]:
     """The turns before the first batch, after every ``number`` batches or so, and at the end."""
     span = program.batches_per_turn
+    if batches > number * MOST_REPORTS:
+        found = f"epochs and report_every ask for {batches // number:.2g} reports"
+        raise ValueError(f"{found}; train accepts at most {MOST_REPORTS:,}")
     return sorted({*(-(-b // span) for b in range(0, batches, number)), program.turns(batches)})

@@ -41,6 +41,7 @@ def test_the_good_arguments_are_good() -> None:
         ({"batch_size": 14}, "batch_size is 14, but the training data has 13 rows; it accepts 1"),
         ({"epochs": 0}, "epochs is 0"),
         ({"epochs": 1.5}, "epochs is 1.5"),
+        ({"epochs": 2**31}, r"epochs and report_every ask for 2\.1e\+09 reports; train accepts at"),
         ({"seed": -1}, "seed is -1"),
         ({"seed": None}, "seed is None"),
         ({"report_every": 0}, "report_every is 0"),

@@ -115,7 +115,7 @@ class ClockSettings(Table):
     generator_hidden: tuple[int, ...] = setting((), WIDTHS)  # none: a linear generator
     rate: float = setting(2e-3, above(0))
     batch_size: int = setting(32, whole(1))
-    windows: int = setting(2000, whole(1))
+    windows: int = setting(2000, whole(1, 1_000_000))
     report_every: int = setting(100, whole(1))
     unseen: int = setting(1000, whole(1))  # windows of unseen images that a report is measured on
     seed: int = setting(0, whole(0))
