@@ -46,6 +46,7 @@ LEVELS |= {
     "rivals": "orderings",
     "timing": "experiments",
     "ratios": "pictures",
+    "moments": "pictures",
     "files": "data",
     "trainer": "training",
 }

@@ -9,8 +9,7 @@ Results
     :class:`Results` (settings by conditions by seeds), as :func:`table` or as :func:`dots`.
 Time
     :func:`timeline` of :class:`Bar`, made of steps by :func:`bars_of_spans` (measured) and
-    :func:`bars_of_slots` (ideal); :func:`ordering`, one moment of a program; :func:`ratios`, how
-    many times as fast each is.
+    :func:`bars_of_slots` (ideal).
 For panels
     :class:`Redrawn` makes a view out of any function that returns a picture; :class:`Stacked`
     puts pictures one under the other.
@@ -23,9 +22,8 @@ room. Nothing but pictures imports matplotlib.
 from dnilab.doors import open_doors
 from dnilab.pictures.curves import Series, curves
 from dnilab.pictures.live import LiveCurves, Redrawn
-from dnilab.pictures.ordering import bars_of_slots, bars_of_spans, ordering
 from dnilab.pictures.style import Picture, Stacked, show
 from dnilab.pictures.table import Results, Table, table
-from dnilab.pictures.timeline import Bar, timeline
+from dnilab.pictures.timeline import Bar, bars_of_slots, bars_of_spans, timeline
 
 open_doors(__name__)

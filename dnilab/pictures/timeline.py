@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from dnilab.checks import one_of
+from dnilab.orderings import Slot
 from dnilab.pictures import style
 from dnilab.pictures.draw import headline, legend, name_rows, place_axes, rect, write
 from dnilab.pictures.style import SMALL, Fill, Picture, listing, number
@@ -36,9 +37,53 @@ class Bar:
             raise ValueError(f"{said}; it accepts finite seconds, start first")
 
 
+KINDS = {
+    "forward_update": "forward and update",
+    "unlocked_update": "forward and update",
+    "fit": "fit",
+    "late_fit": "fit",
+    "forward": "forward",
+    "forward_keep": "forward",
+    "backward": "backward",
+    "backward_input": "backward",
+    "backward_weights": "own gradients",
+    "update": "update",
+    "forward_guess": "forward and guess",
+    "pull": "pull",
+    "fit_input": "fit of the input model",
+    "late_fit_input": "fit of the input model",
+}
+"""What an operation is called in a picture."""
+
 TALL = 0.7  # of a bar, in rows
 
 UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6, "steps": 1.0, "ticks": 1.0}
+
+
+def bars_of_spans(
+    spans: Iterable[tuple[int, str, int, int, int, int]], names: Sequence[str] = ()
+) -> list[Bar]:
+    """Measured steps as bars; batches count from the first that is shown.
+
+    ``spans``: (worker, operation, module, batch, start, end), in nanoseconds.
+    """
+    return _bars([(*step, start / 1e9, end / 1e9) for *step, start, end in spans], names)
+
+
+def bars_of_slots(slots: Iterable[Slot], names: Sequence[str] = ()) -> list[Bar]:
+    """The slots of an ideal timeline as bars; batches count from the first that is shown."""
+    steps = [(s.worker, s.step.op, s.step.module, s.step.batch, s.start, s.end) for s in slots]
+    return _bars(steps, names)
+
+
+def _bars(steps: Sequence[tuple], names: Sequence[str]) -> list[Bar]:
+    """Worker by worker: a timeline's rows are in the order of first appearance."""
+    first = min((batch for _, _, _, batch, _, _ in steps), default=0)
+    bars = []
+    for worker, op, module, batch, start, end in sorted(steps, key=lambda s: (s[0], s[4])):
+        name = names[worker] if worker < len(names) else f"worker {worker + 1}"
+        bars.append(Bar(name, start, end, KINDS[op], module, batch - first))
+    return bars
 
 
 def looks_of(bars: Iterable[Bar]) -> dict[str, Fill]:

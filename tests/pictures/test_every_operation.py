@@ -5,7 +5,7 @@ from __future__ import annotations
 from dnilab.orderings import complete_unlock, ideal_timeline
 from dnilab.orderings.steps import OPERATIONS
 from dnilab.pictures import bars_of_slots
-from dnilab.pictures.ordering import KINDS
+from dnilab.pictures.timeline import KINDS
 
 
 def test_every_operation_has_a_name() -> None:

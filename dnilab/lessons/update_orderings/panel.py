@@ -19,6 +19,7 @@ from dnilab.checks import refuse
 from dnilab.data import Dataset
 from dnilab.experiments import Settings
 from dnilab.here import processes_can_fork
+from dnilab.lessons.shared.moments import MOMENTS, Stages, ordering
 from dnilab.lessons.shared.ratios import ratio_words, ratios
 from dnilab.lessons.shared.timing import (
     Contestant,
@@ -32,7 +33,6 @@ from dnilab.lessons.shared.timing import (
 )
 from dnilab.lessons.update_orderings.pictures import BLUE_BOX, RED_BOX
 from dnilab.network import BinaryCrossEntropy, Stack
-from dnilab.pictures.ordering import MOMENTS, Stages
 from dnilab.training import Event, Report, Span, train
 from dnilab.widgets.controls import Choice, Slider
 from dnilab.widgets.panel import Panel, button, button_row
@@ -70,7 +70,7 @@ def ordering_stepper() -> Stepper:
         name = values["ordering"]
         program, names, stage = shown[name]
         instant = orderings.instants(program, MOMENTS)[values["step"] - 1]
-        return pictures.ordering(program, instant, title=name, names=names, stage=stage)
+        return ordering(program, instant, title=name, names=names, stage=stage)
 
     return Stepper(
         {

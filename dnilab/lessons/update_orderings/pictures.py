@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from dnilab.lessons.shared.moments import value_words
 from dnilab.lessons.update_orderings.critical_path import critical_path
 from dnilab.orderings import Program, Value, locks, needs_and_makes
 from dnilab.pictures import Table
-from dnilab.pictures.ordering import value_words
 
 # Red Box and Blue Box, for three modules.
 

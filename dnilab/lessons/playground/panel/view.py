@@ -9,8 +9,9 @@ from dnilab.experiments.settings import OWN
 from dnilab.lessons.playground.experiments.comparison import distinct
 from dnilab.lessons.playground.experiments.growing_lines import Line, Progress
 from dnilab.lessons.playground.experiments.saved_runs import Pin
+from dnilab.lessons.shared.moments import ordering
 from dnilab.orderings import instants
-from dnilab.pictures import LiveCurves, Picture, Series, bars_of_spans, ordering, timeline
+from dnilab.pictures import LiveCurves, Picture, Series, bars_of_spans, timeline
 from dnilab.training import Span
 
 MOST_PINNED = 4  # curves; the table has them all

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dnilab.checks import one_of, whole_numbers
+from dnilab.lessons.shared.moments import missing, moment_boxes
 from dnilab.lessons.synthetic_gradients.pictures.shapes import shape_text
 from dnilab.orderings import Instant, Program, Step, Wait, backprop, instants
 from dnilab.pictures.diagram import Arrow, Box, Diagram, Drawn, Words, draw_diagram, math
-from dnilab.pictures.ordering import KINDS, missing, moment_boxes
 from dnilab.pictures.style import FONT_SIZE, INK, SMALL, capital, listing
+from dnilab.pictures.timeline import KINDS
 
 SIZES = (24, 128, 64, 12)  # of the adder, which most of the lessons train
 LAYERS = 3  # of the network whose locks are shown

@@ -1,4 +1,4 @@
-"""An ordering, drawn: one moment of a program, and the bars of a timeline.
+"""One moment of a program, drawn: what each module does, and whom it waits for.
 
 The moment comes from ``dnilab.orderings.timeline``, which has worked out who waits for what;
 here it is only put into boxes and words.
@@ -6,33 +6,16 @@ here it is only put into boxes and words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from dnilab.orderings import Instant, Program, Slot, Step, Value, Wiring, locks
+from dnilab.doors import open_doors
+from dnilab.orderings import Instant, Program, Step, Value, Wiring, locks
 from dnilab.orderings.timeline import unit_timeline
 from dnilab.pictures.diagram import Box, Diagram, Words, draw_diagram, math
 from dnilab.pictures.draw import name_rows, place_axes, rect
 from dnilab.pictures.style import FONT_SIZE, FUTURE, INK, NOW, SMALL, Picture, listing
-from dnilab.pictures.timeline import Bar, draw_bars, looks_of
-
-KINDS = {
-    "forward_update": "forward and update",
-    "unlocked_update": "forward and update",
-    "fit": "fit",
-    "late_fit": "fit",
-    "forward": "forward",
-    "forward_keep": "forward",
-    "backward": "backward",
-    "backward_input": "backward",
-    "backward_weights": "own gradients",
-    "update": "update",
-    "forward_guess": "forward and guess",
-    "pull": "pull",
-    "fit_input": "fit of the input model",
-    "late_fit_input": "fit of the input model",
-}
-"""What an operation is called in a picture."""
+from dnilab.pictures.timeline import KINDS, bars_of_slots, draw_bars, looks_of
 
 Stages = Mapping[tuple[str, int], str]
 """The number under which an operation of a module was published."""
@@ -40,32 +23,6 @@ Stages = Mapping[tuple[str, int], str]
 MOMENTS = 12  # that the strip shows: more than one batch of every ordering
 ROW, LOW_ROW = 62, 54  # pixels from one operation to the next; the low one says less
 STRIP_ROW = 30
-
-
-def bars_of_spans(
-    spans: Iterable[tuple[int, str, int, int, int, int]], names: Sequence[str] = ()
-) -> list[Bar]:
-    """Measured steps as bars; batches count from the first that is shown.
-
-    ``spans``: (worker, operation, module, batch, start, end), in nanoseconds.
-    """
-    return _bars([(*step, start / 1e9, end / 1e9) for *step, start, end in spans], names)
-
-
-def bars_of_slots(slots: Iterable[Slot], names: Sequence[str] = ()) -> list[Bar]:
-    """The slots of an ideal timeline as bars; batches count from the first that is shown."""
-    steps = [(s.worker, s.step.op, s.step.module, s.step.batch, s.start, s.end) for s in slots]
-    return _bars(steps, names)
-
-
-def _bars(steps: Sequence[tuple], names: Sequence[str]) -> list[Bar]:
-    """Worker by worker: a timeline's rows are in the order of first appearance."""
-    first = min((batch for _, _, _, batch, _, _ in steps), default=0)
-    bars = []
-    for worker, op, module, batch, start, end in sorted(steps, key=lambda s: (s[0], s[4])):
-        name = names[worker] if worker < len(names) else f"worker {worker + 1}"
-        bars.append(Bar(name, start, end, KINDS[op], module, batch - first))
-    return bars
 
 
 def value_words(value: Value, wiring: Wiring) -> str:
@@ -247,3 +204,6 @@ def ordering(
     draw_bars(ax, bars, rows, lambda bar: FUTURE if bar.start > now + 1 else looks[bar.kind])
     rect(ax, (now, -0.5), (1, len(rows)), NOW, clip_on=False, zorder=6)
     return picture
+
+
+open_doors(__name__)

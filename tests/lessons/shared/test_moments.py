@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dnilab.lessons.shared.moments import locks_words, ordering, ordering_diagram
 from dnilab.lessons.update_orderings.pictures import BLUE_BOX, RED_BOX
 from dnilab.orderings import (
     Wiring,
@@ -28,10 +29,8 @@ from dnilab.pictures import (
     Stacked,
     bars_of_slots,
     bars_of_spans,
-    ordering,
     timeline,
 )
-from dnilab.pictures.ordering import locks_words, ordering_diagram
 from dnilab.training import Span
 from tests.lessons.synthetic_gradients.test_diagrams import overflowing
 from tests.pictures.legible import faults, is_drawn
