@@ -41,6 +41,7 @@ S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
 
 STYLE = Path(__file__).with_name("panel.css").read_text("utf-8")
+MEASURING = "dnilab-measuring"  # the class of a picture that is not yet of the setting as it is
 
 STATIC = "DNILAB_STATIC"
 """Environment variable: when set (and not "0"), a panel shows a still picture, no widgets."""
@@ -137,8 +138,9 @@ class Panel(Generic[S]):
     run:
         ``run(values)`` gets ``{name: value}`` and gives snapshots: a generator, or a list of one
         for a panel that only computes. It runs on the panel's worker thread. It is cancelled
-        between two snapshots, so it should give one at least every 50 ms or so; a generator
-        is closed when it is cancelled (``finally`` blocks run).
+        between two snapshots, so it should give one at least every 50 ms or so, or None where
+        there is nothing to draw yet; a generator is closed when it is cancelled (``finally``
+        blocks run).
     view:
         Draws a snapshot: see :class:`View`. :class:`dnilab.pictures.LiveCurves` and
         :class:`dnilab.pictures.Redrawn` are views.
@@ -160,7 +162,7 @@ class Panel(Generic[S]):
     def __init__(
         self,
         controls: Mapping[str, Spec],
-        run: Callable[[dict[str, Any]], Iterable[S]],
+        run: Callable[[dict[str, Any]], Iterable[S | None]],
         view: View[S],
         *,
         title: str,
@@ -226,6 +228,8 @@ class Panel(Generic[S]):
         # No tooltip: ipywidgets 8.1 fails to show an Image that is made with one.
         # Hidden at first: an image without data shows as broken.
         self._image = widgets.Image(format="png", layout=hidden).add_class("dnilab-picture")
+        status = widgets.HTML('<p role="status">Measuring…</p>').add_class("dnilab-status")
+        self._frame = widgets.Box([self._image, status]).add_class("dnilab-frame")
         self._sentence = widgets.HTML().add_class("dnilab-sentence")
         self._alert = widgets.HTML(layout=hidden).add_class("dnilab-alert")
         rows += self._more_rows()
@@ -233,7 +237,7 @@ class Panel(Generic[S]):
             self._bar = widgets.FloatProgress(min=0, max=1, value=0)
             self._left = widgets.HTML()
             rows.append(widgets.Box([self._bar, self._left]).add_class("dnilab-progress"))
-        rows += [self._alert, self._image, self._sentence]
+        rows += [self._alert, self._frame, self._sentence]
         return widgets.VBox(rows).add_class("dnilab-panel")
 
     def _more_rows(self) -> list[Any]:
@@ -257,7 +261,7 @@ class Panel(Generic[S]):
         For a page without a kernel. Errors of the run or the view are raised.
         """
         values = self.values
-        ended = deque(self._run(values), maxlen=1)
+        ended = deque((s for s in self._run(values) if s is not None), maxlen=1)
         if not ended:
             raise RuntimeError(f"The run of panel {self.title!r} gave no snapshot for {values}.")
         self._tell_view()
@@ -371,6 +375,7 @@ class Panel(Generic[S]):
         _ = self.widget  # there is something to show it in
         self._drop_job()
         self._show_message("", None)  # what was said meanwhile stays until now
+        self._frame.add_class(MEASURING)
         self._job = _Job(self.values)
         self._allow(self._job)
 
@@ -433,6 +438,8 @@ class Panel(Generic[S]):
             self._soon()
             job.steps = iter(self._run(dict(job.values)))
         for snapshot in job.steps:
+            if snapshot is None:
+                return
             with self._lock:
                 job.last, job.undrawn, job.unsaid = snapshot, True, True
                 job.pulled += 1
@@ -459,6 +466,7 @@ class Panel(Generic[S]):
             self._image.value = png
             self._image.layout.display = ""  # None would not arrive in a browser's own Python
             self._image.remove_class("dnilab-old")
+            self._frame.remove_class(MEASURING)
             self._sentence.value = f'<p aria-live="polite">{html.escape(sentence)}</p>'
             if speak:
                 self._said_at = time.perf_counter()
@@ -508,6 +516,7 @@ class Panel(Generic[S]):
             self.sentence = ""
             self._sentence.value = ""
             self._image.add_class("dnilab-old")
+            self._frame.remove_class(MEASURING)
             if self._progress is not None:
                 self._bar.value, self._left.value = 0.0, ""
             self._label_play()

@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-CORE = ("curves", "diagram", "live", "ordering", "style", "timeline")
+CORE = ("curves", "diagram", "live", "style", "timeline")
 NAMES = [
     *(f"dnilab.pictures.{name}" for name in CORE),
     "dnilab.lessons.convolutions.pictures",

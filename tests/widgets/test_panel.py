@@ -16,7 +16,7 @@ from dnilab.lessons.playground.panel.player import Player
 from dnilab.pictures import LiveCurves, Picture, Redrawn, Series
 from dnilab.widgets import Choice, Panel, Slider, Toggle
 from dnilab.widgets import panel as panel_module
-from dnilab.widgets.panel import Budget
+from dnilab.widgets.panel import MEASURING, Budget
 
 HANG = 20.0
 PNG_HEAD = (
@@ -202,6 +202,51 @@ def test_a_new_run_does_not_wait_for_the_frame_budget(make):
         "(4, 0)",
         "(4, 2)",
     ]
+
+
+def test_the_old_picture_says_measuring_until_there_is_a_new_one(make):
+    go_on = threading.Semaphore(0)
+
+    def run(values):
+        assert go_on.acquire(timeout=HANG)
+        if values["a"] == 3:
+            raise ValueError("no")
+        yield values["a"]
+
+    def measuring():
+        return MEASURING in panel._frame._dom_classes
+
+    panel = make(run)
+    panel.start()
+    for value in (1, 2, 3):
+        panel.controls["a"].value = value
+        assert measuring()
+        go_on.release()
+        panel.wait(HANG)
+        assert not measuring()
+    assert "Measuring" in panel._frame.children[1].value
+
+
+def test_a_run_is_cancelled_where_it_has_nothing_to_draw_yet(make):
+    reached, closed = threading.Event(), []
+
+    def run(values):
+        try:
+            while values["a"] == 1:  # networks are built, and built
+                reached.set()
+                yield None
+            yield values["a"]
+        finally:
+            closed.append(values["a"])
+
+    panel = make(run)
+    panel.start()
+    assert reached.wait(HANG)
+    assert (panel.png, panel.message) == (b"", "")
+    panel.controls["a"].value = 2
+    panel.wait(HANG)
+    assert closed == [1, 2]
+    assert shown(panel.png) == "2"
 
 
 # -- what goes wrong -------------------------------------------------------------------------

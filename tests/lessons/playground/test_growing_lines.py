@@ -9,6 +9,7 @@ from dnilab.experiments import Settings, run
 from dnilab.lessons.playground.data import own_arrays
 from dnilab.lessons.playground.experiments.comparison import Lineup
 from dnilab.lessons.playground.experiments.growing_lines import (
+    building,
     ends,
     live,
     report_every,
@@ -94,6 +95,12 @@ def test_closed_early(ordering):
         next(steps)
     steps.close()
     assert threading.active_count() == before
+
+
+def test_it_may_be_stopped_between_two_networks_that_are_built():
+    began = [progress is not None for progress in building(Lineup(TINY, 3))]
+    assert began[:4] == [False, False, True, True]
+    assert all(began[2:])
 
 
 def test_divergence_is_told_and_the_others_go_on(seed, learned):

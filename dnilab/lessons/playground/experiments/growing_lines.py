@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -214,6 +215,17 @@ def live(lineup: Lineup, own: Dataset | None = None) -> Iterator[Progress]:
     Closing the iterator ends every run and joins its threads.  Raises ValueError at the first
     step if the settings do not fit their data.
     """
+    with closing(building(lineup, own)) as steps:
+        for progress in steps:
+            if progress is not None:
+                yield progress
+
+
+def building(lineup: Lineup, own: Dataset | None = None) -> Generator[Progress | None]:
+    """As :func:`live`, with a None after each network that is built before the first line begins.
+
+    Large networks take seconds each: whoever asks may want to stop in between.
+    """
     entries = lineup.entries()
     growing = [_Growing(entry, lineup.seeds, own) for entry in entries]
     main = next(n for n, entry in enumerate(entries) if entry.settings == lineup.settings)
@@ -237,8 +249,8 @@ def live(lineup: Lineup, own: Dataset | None = None) -> Iterator[Progress]:
                 waiting.append((one, seed))
             lines = tuple(one.line(apart=apart) for one in growing)
             begun = begun or lines[0].epoch.size > 0
-            if begun:
-                yield Progress(lineup, lines, sum(g.done() for g in growing) / len(growing), main)
+            done = sum(one.done() for one in growing) / len(growing)
+            yield Progress(lineup, lines, done, main) if begun else None
     finally:
         for events in running.values():
             events.close()  # type: ignore[attr-defined]

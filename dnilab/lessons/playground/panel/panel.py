@@ -210,10 +210,10 @@ class Playground(Player[growing_lines.Progress]):
 
     # -- what moves what ---------------------------------------------------------------------
 
-    def _train(self, values: dict[str, Any]) -> Iterator[growing_lines.Progress]:
+    def _train(self, values: dict[str, Any]) -> Iterator[growing_lines.Progress | None]:
         lineup = lineup_of(values)
         check_room(lineup, self._own)
-        yield from growing_lines.live(lineup, self._own)
+        yield from growing_lines.building(lineup, self._own)
 
     def _moved(self, name: str) -> None:
         if self._linking:
