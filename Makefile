@@ -21,7 +21,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 
-.PHONY: help lab playground student lite test-lite test test-kernels test-claims test-slice test-oldest test-parity lint types check-project test-browser notebooks pins clean FORCE
+.PHONY: help lab playground student slides lite test-lite test test-kernels test-claims test-slice test-oldest test-parity lint types check-project test-browser notebooks pins clean FORCE
 
 help:
 	@echo "make lab           open the course in JupyterLab, setting everything up first"
@@ -32,6 +32,7 @@ help:
 	@echo "make test-lite     build it, and work it in a real browser, without a network"
 	@echo "                   (needs Chromium and npm; LITE_ARGS=--all-notebooks runs them all)"
 	@echo "make student       a copy of the course without solutions, in build/student"
+	@echo "make slides        a deck of slides for each notebook, in build/slides (needs npm)"
 	@echo "make test          run all tests, and every cell of every notebook"
 	@echo "make test-kernels  run the tests of what is learned as other processors would"
 	@echo "make test-claims   run the notebooks as another processor would, with other seeds"
@@ -75,6 +76,9 @@ test-lite: lite $(VENV)/.test $(VENV)/.browser
 
 student: $(VENV)/.test
 	$(PY) tools/student_tree.py
+
+slides: $(VENV)/.test
+	$(PY) tools/slides/build.py
 
 # Two at a time; the cells of a notebook stay together and in order.
 test: $(VENV)/.test
