@@ -9,6 +9,8 @@ LAB_ARGS ?=
 VOILA_ARGS ?=
 # And to the test of the browser edition: make test-lite LITE_ARGS=--all-notebooks
 LITE_ARGS ?=
+# And to that of the site: make test-site SITE_ARGS=--all-pages
+SITE_ARGS ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -21,7 +23,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 
-.PHONY: help lab playground student slides lite test-lite test test-kernels test-claims test-slice test-oldest test-parity lint types check-project test-browser notebooks pins clean FORCE
+.PHONY: help lab playground student slides lite test-lite site test-site test test-kernels test-claims test-slice test-oldest test-parity lint types check-project test-browser notebooks pins clean FORCE
 
 help:
 	@echo "make lab           open the course in JupyterLab, setting everything up first"
@@ -33,6 +35,10 @@ help:
 	@echo "                   (needs Chromium and npm; LITE_ARGS=--all-notebooks runs them all)"
 	@echo "make student       a copy of the course without solutions, in build/student"
 	@echo "make slides        a deck of slides for each notebook, in build/slides (needs npm)"
+	@echo "make site          build the notebooks, a glossary and the API as pages, into build/site"
+	@echo "                   (needs npm, which fetches MathJax)"
+	@echo "make test-site     build it, and look through it in a real browser"
+	@echo "                   (needs Chromium; SITE_ARGS=--all-pages has axe look at all of them)"
 	@echo "make test          run all tests, and every cell of every notebook"
 	@echo "make test-kernels  run the tests of what is learned as other processors would"
 	@echo "make test-claims   run the notebooks as another processor would, with other seeds"
@@ -79,6 +85,13 @@ student: $(VENV)/.test
 
 slides: $(VENV)/.test
 	$(PY) tools/slides/build.py
+
+# Nothing is run: the notebooks are committed with their outputs.
+site: $(VENV)/.site
+	$(PY) tools/site/build.py
+
+test-site: site $(VENV)/.test $(VENV)/.browser
+	$(PY) -m pytest -n 2 tests/site $(SITE_ARGS)
 
 # Two at a time; the cells of a notebook stay together and in order.
 test: $(VENV)/.test
@@ -143,10 +156,11 @@ $(VENV)/.lint: EXTRA := [lint]
 $(VENV)/.project: EXTRA := [project]
 $(VENV)/.browser: EXTRA := [browser]
 $(VENV)/.lite: EXTRA := [lite]
+$(VENV)/.site: EXTRA := [site]
 $(VENV)/.parity: EXTRA := [parity]
 # Pinned here and not in constraints.txt: its own needs differ from machine to machine.
 $(VENV)/.parity: MORE := torch==2.13.0
-$(VENV)/.course $(VENV)/.test $(VENV)/.lint $(VENV)/.project $(VENV)/.browser $(VENV)/.lite $(VENV)/.parity: $(VENV)/.made pyproject.toml constraints.txt
+$(VENV)/.course $(VENV)/.test $(VENV)/.lint $(VENV)/.project $(VENV)/.browser $(VENV)/.lite $(VENV)/.site $(VENV)/.parity: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): dnilab$(EXTRA). The first time takes a minute or two."
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt $(MORE) -e ".$(EXTRA)"
 	@touch $@

@@ -1,7 +1,7 @@
 """Exercises: for each lesson a checker that says what is wrong, not just that it is.
 
     from dnilab.lessons.synthetic_gradients import lesson01
-    lesson01.check_...(my_function)
+    lesson01.check_my_forward(my_forward)
 
 A checker calls what the learner wrote on small random arrays and compares.  It never raises for a
 wrong answer: an error inside the learner's function becomes a sentence too.

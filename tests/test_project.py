@@ -16,6 +16,9 @@ import pytest
 import yaml
 
 from tools import address, check_links, check_project
+from tools.lite.build import SITE as LITE
+from tools.site.build import SITE
+from tools.site.pages import ways, ways_in
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -134,7 +137,6 @@ class TestWorkflows:
 
     def test_it_asks_make_for_what_there_is(self, path: Path):
         made = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
-        made |= {"site", "lite"}  # the site and the edition for browsers
         for step in steps(path):
             for words in re.findall(r"^\s*make (.*)$", step.get("run", ""), re.MULTILINE):
                 assert {word for word in words.split() if "=" not in word} <= made
@@ -162,6 +164,16 @@ def test_workflows_run_every_python_that_is_supported():
 def test_what_is_built_is_where_the_release_looks():
     release = (ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8")
     assert f"path: {check_project.PACKAGES.relative_to(ROOT).as_posix()}\n" in release
+
+
+def test_what_is_published_is_the_site_with_the_browser_edition_inside():
+    run = [step.get("run", "") for step in steps(ROOT / ".github" / "workflows" / "site.yml")]
+    assert any({"test-site", "lite", "SITE_ARGS=--all-pages"} <= set(one.split()) for one in run)
+    site, lite = (folder.relative_to(ROOT).as_posix() for folder in (SITE, LITE))
+    assert f"cp -R {lite} {site}/lite\n" in "".join(run)
+    published = (ROOT / ".github" / "workflows" / "site.yml").read_text("utf-8")
+    assert f"path: {site}\n" in published
+    assert all(way[0][1].startswith(("lite/", "../lite/")) for way in (ways("x"), ways_in()))
 
 
 def test_there_is_a_form_for_each_thing_that_a_reader_may_have():

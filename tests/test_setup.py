@@ -339,8 +339,8 @@ class TestMakefile:
         assert "-m venv .venv" in self.make(folder, "-n", "lab").stdout
 
     def test_every_set_up_is_held_by_the_constraints(self, folder: Path):
-        asked = ("lab", "test", "lint", "check-project", "test-browser", "lite", "test-parity")
-        shown = self.make(folder, "-n", *asked).stdout
+        asked = ("lab", "test", "lint", "check-project", "test-browser", "lite", "site")
+        shown = self.make(folder, "-n", *asked, "test-parity").stdout
         installs = [line for line in shown.split("\n") if "pip install" in line]
         assert [line.rsplit(" ", 1)[1] for line in installs] == [
             '".[cluster]"',
@@ -349,6 +349,7 @@ class TestMakefile:
             '".[project]"',
             '".[browser]"',
             '".[lite]"',
+            '".[site]"',
             '".[parity]"',
         ]
         assert all(" -c constraints.txt " in line for line in installs)
@@ -374,6 +375,7 @@ class TestMakefile:
             "test-parity",
             "test-browser",
             "test-lite",
+            "test-site",
         ]
 
     def test_a_python_that_is_not_there_is_named(self, folder: Path):

@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # What `make` installs; torch is left to those who compare, and pinned in the Makefile.
-EXTRAS = ("cluster", "test", "lint", "project", "browser", "lite")
+EXTRAS = ("cluster", "test", "lint", "project", "browser", "lite", "site")
 # Some packages stop at a patch release: Debian 12 has 3.11.2, which one of them no longer took.
 OLDEST_PYTHON = "3.11.0"
 HEADER = """\
