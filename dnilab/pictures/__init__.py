@@ -12,7 +12,7 @@ Time
     :func:`bars_of_slots` (ideal).
 For panels
     :class:`Redrawn` makes a view out of any function that returns a picture; :class:`Stacked`
-    puts pictures one under the other.
+    puts pictures one under the other; :func:`tables_of` a picture are the numbers behind it.
 
 A picture of one's own is made with ``draw`` (text, shapes, arrows and axes in one look), or is a
 ``diagram``: boxes, arrows and words as plain data. What one lesson alone shows is drawn in its
@@ -22,6 +22,7 @@ room. Nothing but pictures imports matplotlib.
 from dnilab.doors import open_doors
 from dnilab.pictures.curves import Series, curves
 from dnilab.pictures.live import LiveCurves, Redrawn
+from dnilab.pictures.numbers import tables_of
 from dnilab.pictures.style import Picture, Stacked, show
 from dnilab.pictures.table import Results, Table, table
 from dnilab.pictures.timeline import Bar, bars_of_slots, bars_of_spans, timeline

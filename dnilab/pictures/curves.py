@@ -355,6 +355,8 @@ class Curve:
         outline = np.column_stack([np.append(x, x[::-1]), np.append(low, high[::-1])])
         self.band.set_verts([outline] if s.seeds > 1 and x.size > 1 else [])
         self.line.set_data(s.x, s.mean)
+        several = f", mean of {s.seeds} seeds" if s.seeds > 1 else ""
+        self.line.set_label(s.name + several)  # as it is read in a table
         self.line.set_markevery(stagger(s.x.size, place, count))
         end = slice(-1, None) if s.diverged else slice(0)
         self.cross.set_data(s.x[end], s.mean[end])

@@ -97,6 +97,11 @@ class LiveCurves(Chart):
         self.limits: tuple[Limits, Limits] | None = None
         """((x low, x high), (y low, y high)) of the last frame; None before the first."""
 
+    @property
+    def shown(self) -> Picture:
+        """The picture drawn last."""
+        return self._picture
+
     def sentence(self, series: Sequence[Series]) -> str:
         """What the picture of ``series`` shows, in words."""
         return self.describe(summarise_all(series))
@@ -152,6 +157,11 @@ class Redrawn(Generic[S]):
     def __init__(self, draw: Callable[[S], Picture]) -> None:
         self._draw = draw
         self._last: tuple[S, Picture] | None = None
+
+    @property
+    def shown(self) -> Picture | None:
+        """The picture drawn last; None before the first."""
+        return self._last and self._last[1]
 
     def picture(self, snapshot: S) -> Picture:
         """The picture of ``snapshot``."""

@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -20,6 +20,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dnilab.checks import whole_number
+
+if TYPE_CHECKING:
+    from dnilab.pictures.table import Table
 
 # Okabe and Ito, "Color Universal Design" (2008). Their yellow is left out: on a white ground it
 # has a contrast of 1.3 to 1, which a projector loses.
@@ -155,6 +158,14 @@ def encode_png(rgba: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
+def fewer_colours(png: bytes) -> bytes:
+    """A PNG in 128 colours: a third of the bytes."""
+    image = Image.open(io.BytesIO(png))
+    stream = io.BytesIO()
+    image.quantize(128, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
 def show(png: bytes, sentence: str, *, alt: str, width: int, height: int) -> None:
     """Put an image on the page and, under it, its sentence as visible text.
 
@@ -204,6 +215,8 @@ class Picture(Figure):
         self.resize(width, height)
         self.sentence = sentence
         self.alt = alt
+        self.tables: Sequence[Table] = ()
+        """The numbers behind it, where they are not those of its lines."""
 
     def resize(self, width: int, height: int) -> None:
         """Take another size on the page: where it follows from the width of what is written."""
@@ -227,13 +240,10 @@ class Picture(Figure):
     def page_png(self) -> bytes:
         """The image as it goes into a notebook that is committed.
 
-        Twice the pixels, for sharp screens, in 128 colours: a third of the bytes, and no
-        difference that an eye can see in a drawing of lines.
+        Twice the pixels, for sharp screens, in 128 colours: no difference that an eye can see in
+        a drawing of lines.
         """
-        image = Image.open(io.BytesIO(self.png(scale=2.0)))
-        stream = io.BytesIO()
-        image.quantize(128, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
-        return stream.getvalue()
+        return fewer_colours(self.png(scale=2.0))
 
     def _ipython_display_(self) -> None:
         width, height = self.pixels

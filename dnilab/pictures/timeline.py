@@ -14,6 +14,7 @@ from dnilab.orderings import Slot
 from dnilab.pictures import style
 from dnilab.pictures.draw import headline, legend, name_rows, place_axes, rect, write
 from dnilab.pictures.style import SMALL, Fill, Picture, listing, number
+from dnilab.pictures.table import Table
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ KINDS = {
 """What an operation is called in a picture."""
 
 TALL = 0.7  # of a bar, in rows
+MOST_ROWS = 100  # of the table
 
 UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6, "steps": 1.0, "ticks": 1.0}
 
@@ -199,7 +201,20 @@ def timeline(
         for bar in bars
     ]
     draw_bars(ax, shown, workers, lambda bar: looks[bar.kind])
+    picture.tables = [_steps_table(shown, unit)]
     return picture
+
+
+def _steps_table(bars: Sequence[Bar], unit: str) -> Table:
+    """The bars as rows, the earliest first."""
+    body = tuple(
+        (bar.worker, bar.kind, str(bar.module or ""), "" if bar.batch is None else str(bar.batch),
+         number(bar.start), number(bar.end))
+        for bar in sorted(bars, key=lambda bar: bar.start)[:MOST_ROWS]
+    )  # fmt: skip
+    head = ("worker", "step", "module", "batch", f"from ({unit})", f"to ({unit})")
+    rest = f"; the first {MOST_ROWS} of {len(bars)}" * (len(bars) > MOST_ROWS)
+    return Table(head, body, f"Steps{rest}")
 
 
 def bar_label(bar: Bar, pixels: float) -> str:

@@ -224,6 +224,8 @@ class Control:
                 kind = type(self.spec).__name__.lower()
                 self._widget = widgets.Box(self._parts).add_class("dnilab-control")
                 self._widget.add_class(f"dnilab-{kind}")
+                if getattr(self.spec, "log", False):
+                    self._widget.add_class("dnilab-log")  # see panel.js
                 for part in self._parts:
                     part.disabled = not self._enabled
                     part.observe(self._seen, names="value")

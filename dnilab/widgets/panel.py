@@ -33,15 +33,23 @@ import ipywidgets as widgets
 
 from dnilab.checks import instance_of, real_number
 from dnilab.here import threads_start
-from dnilab.pictures import Picture, show
+from dnilab.pictures import Picture, show, tables_of
 from dnilab.widgets.controls import Control, Spec
+from dnilab.widgets.still import hiding, still_html, tables_html
 from dnilab.widgets.turns import Turns
 
 S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
 
 STYLE = Path(__file__).with_name("panel.css").read_text("utf-8")
+SCRIPT = Path(__file__).with_name("panel.js").read_text("utf-8")
+HEAD = (  # a style sheet tells when it is in the page; a script would not run there
+    f'<style onload="{html.escape(f"({SCRIPT})")}'
+    "(this.closest('.widget-html').parentElement)\">"
+    f"{STYLE}</style>"
+)
 MEASURING = "dnilab-measuring"  # the class of a picture that is not yet of the setting as it is
+STALE = "dnilab-stale"  # and of numbers that will change
 
 STATIC = "DNILAB_STATIC"
 """Environment variable: when set (and not "0"), a panel shows a still picture, no widgets."""
@@ -154,6 +162,9 @@ class Panel(Generic[S]):
     rate, share:
         At most so many frames a second, and so large a share of the time for drawing.
 
+    A view's ``shown`` may be the picture drawn last: its numbers are offered as a table. When the
+    run is at rest, the notebook keeps a still picture and its words, for when no kernel runs.
+
     Plain state, for tests: ``controls[name].value`` (settable), ``values``, ``snapshot``,
     ``png``, ``sentence``, ``message`` (what the panel says went wrong, or ""), ``error`` (the
     exception behind it), ``running``.
@@ -191,7 +202,8 @@ class Panel(Generic[S]):
         self._said_at = -math.inf
         self.snapshot: S | None = None
         self.png = b""
-        self.sentence = self.message = self._failure = ""
+        self.sentence = self.message = self._failure = self._still = ""
+        self._resting = True
         self.error: BaseException | None = None
 
         old = _open_panels.get(self.name)
@@ -221,7 +233,9 @@ class Panel(Generic[S]):
 
     def _build(self) -> widgets.VBox:
         hidden = {"display": "none"}
-        style = widgets.HTML(f"<style>{STYLE}</style>").add_class("dnilab-style")
+        style = widgets.HTML().add_class("dnilab-style")
+        self._keeps_as = f"dnilab-still-{style.model_id}"
+        style.value = HEAD + hiding(self._keeps_as)
         title = widgets.HTML(f"<h3>{html.escape(self.title)}</h3>").add_class("dnilab-title")
         parts = [control.widget for control in self.controls.values()]
         rows: list[Any] = [style, title, widgets.Box(parts).add_class("dnilab-controls")]
@@ -231,13 +245,15 @@ class Panel(Generic[S]):
         status = widgets.HTML('<p role="status">Measuring…</p>').add_class("dnilab-status")
         self._frame = widgets.Box([self._image, status]).add_class("dnilab-frame")
         self._sentence = widgets.HTML().add_class("dnilab-sentence")
+        self._numbers = widgets.HTML()
+        self._said = widgets.VBox([self._sentence, self._numbers]).add_class("dnilab-said")
         self._alert = widgets.HTML(layout=hidden).add_class("dnilab-alert")
         rows += self._more_rows()
         if self._progress is not None:
             self._bar = widgets.FloatProgress(min=0, max=1, value=0)
             self._left = widgets.HTML()
             rows.append(widgets.Box([self._bar, self._left]).add_class("dnilab-progress"))
-        rows += [self._alert, self._frame, self._sentence]
+        rows += [self._alert, self._frame, self._said]
         return widgets.VBox(rows).add_class("dnilab-panel")
 
     def _more_rows(self) -> list[Any]:
@@ -252,7 +268,10 @@ class Panel(Generic[S]):
             return
         from IPython.display import display
 
-        display(self.widget)
+        instead = {"text/plain": f"{self.title}: its controls need a kernel"}
+        display(self.widget._repr_mimebundle_() | instead, raw=True)
+        self._still = self._still or f'<div class="{self._keeps_as}"></div>'
+        display({"text/html": self._still}, raw=True, display_id=self._keeps_as)
         self.start()
 
     def show_still(self) -> None:
@@ -376,6 +395,7 @@ class Panel(Generic[S]):
         self._drop_job()
         self._show_message("", None)  # what was said meanwhile stays until now
         self._frame.add_class(MEASURING)
+        self._said.add_class(STALE)
         self._job = _Job(self.values)
         self._allow(self._job)
 
@@ -399,10 +419,11 @@ class Panel(Generic[S]):
         while True:
             with self._lock:
                 stale, self._stale = self._stale, []
-                job = self._job
+                job = current = self._job
                 if job is not None and not (job.goes_on or job.unsaid):
                     job = None
-                if job is None and not stale:
+                rest = job is None and not stale
+                if rest and (self._resting or self._closed):
                     self._worker = None
                     return
                 pull = job is not None and job.goes_on
@@ -410,12 +431,29 @@ class Panel(Generic[S]):
                 # An error in the clean-up of a run that nobody looks at any more is not shown.
                 with contextlib.suppress(Exception):
                     old.close()
-            if job is not None:
-                try:
+            try:
+                if rest:
+                    self._rest()
+                elif job is not None:
                     self._advance(job, pull)
-                except BaseException as error:  # also SystemExit: the controls stay alive
-                    self._fail(job, error)
+            except BaseException as error:  # also SystemExit: the controls stay alive
+                if current is not None:
+                    self._fail(current, error)
             yield
+
+    def _rest(self) -> None:
+        """Nothing else is to do: show the numbers, and renew what the notebook keeps."""
+        self._resting = True
+        shown: Picture | None = getattr(self._view, "shown", None)
+        tables = tables_html(tables_of(shown)) if shown else ""
+        with self._lock:
+            self._numbers.value = tables
+            self._said.remove_class(STALE)
+        if self._still:
+            from IPython.display import update_display
+
+            self._still = still_html(self._keeps_as, self.title, self.png, self.sentence, tables)
+            update_display({"text/html": self._still}, raw=True, display_id=self._keeps_as)
 
     def _is_current(self, job: _Job) -> bool:
         """Whether ``job`` may still show anything. The lock is held."""
@@ -454,6 +492,7 @@ class Panel(Generic[S]):
         # A screen reader reads every new sentence out, so it changes at most twice a second.
         speak = last or time.perf_counter() - self._said_at >= 0.5
         job.undrawn, job.unsaid = False, not speak  # before it is drawn: redraw() may come now
+        self._resting = False
         with self._budget:
             self._tell_view()
             png = self._view.update(snapshot)
@@ -504,6 +543,7 @@ class Panel(Generic[S]):
             job.close()
         with self._lock:
             job.over, job.pulled, job.unsaid = True, 0, False  # it is not drawn again
+            self._resting = True
             if not self._is_current(job):
                 return
             what = str(error) or type(error).__name__

@@ -4,6 +4,7 @@ Waits have generous time-outs that only tell a hang from work; nothing asserts h
 """
 
 import gc
+import re
 import threading
 import weakref
 
@@ -13,22 +14,21 @@ from ipywidgets.widgets.widget import _instances as live_widgets
 from matplotlib.figure import Figure
 
 from dnilab.lessons.playground.panel.player import Player
-from dnilab.pictures import LiveCurves, Picture, Redrawn, Series
+from dnilab.pictures import LiveCurves, Picture, Redrawn, Series, curves
+from dnilab.pictures.style import encode_png
 from dnilab.widgets import Choice, Panel, Slider, Toggle
 from dnilab.widgets import panel as panel_module
-from dnilab.widgets.panel import MEASURING, Budget
+from dnilab.widgets.panel import MEASURING, STALE, Budget
 
 HANG = 20.0
-PNG_HEAD = (
-    b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + (700).to_bytes(4, "big") + (400).to_bytes(4, "big")
-)
+PNG = encode_png(np.full((400, 700, 4), 255, np.uint8))
 
 
 class TextView:
-    """Shows a snapshot as the bytes of its repr, behind what a PNG begins with."""
+    """Shows a snapshot as the bytes of its repr, behind a white picture."""
 
     def update(self, snapshot):
-        return PNG_HEAD + repr(snapshot).encode()
+        return PNG + repr(snapshot).encode()  # what follows a picture's end is not looked at
 
     def picture(self, snapshot):
         return Picture(700, 400, sentence=self.sentence(snapshot))
@@ -38,7 +38,7 @@ class TextView:
 
 
 def shown(png):
-    return bytes(png)[len(PNG_HEAD) :].decode()
+    return bytes(png)[len(PNG) :].decode()
 
 
 def count_up(values):
@@ -468,11 +468,22 @@ def displayed(monkeypatch):
     """What would be put on the page."""
     outputs = []
 
-    def display(*objects, metadata=None, raw=False):
+    def display(*objects, metadata=None, raw=False, display_id=None):
         outputs.extend(objects)
 
+    def update_display(output, *, raw, display_id):
+        assert f'class="{display_id}"' in output["text/html"]
+        outputs.append(output)
+
     monkeypatch.setattr("IPython.display.display", display)
+    monkeypatch.setattr("IPython.display.update_display", update_display)
     return outputs
+
+
+def views(outputs):
+    """The widgets among what is put on the page, by their number."""
+    kind = "application/vnd.jupyter.widget-view+json"
+    return [one[kind]["model_id"] for one in outputs if kind in one]
 
 
 def test_close_cancels_a_run_without_end(make):
@@ -588,7 +599,7 @@ def test_showing_it_twice_runs_it_once(make, displayed, monkeypatch):
     panel._ipython_display_()
     panel._ipython_display_()
     panel.wait(HANG)
-    assert displayed == [panel.widget, panel.widget]
+    assert views(displayed) == [panel.widget.model_id] * 2
     assert len(runs) == 1
     assert "dnilab-panel" in panel.widget._dom_classes
     assert "dnilab-sentence" in panel._sentence._dom_classes
@@ -616,7 +627,60 @@ def test_zero_means_live(make, displayed, monkeypatch):
     panel = make()
     panel._ipython_display_()
     panel.wait(HANG)
-    assert displayed == [panel.widget]
+    assert views(displayed) == [panel.widget.model_id]
+
+
+LINE = Redrawn(
+    lambda y: curves([Series("one", [0, 1], [0.5, y])], xlabel="epoch", ylabel="loss", title="<b>")
+)
+
+
+def test_the_notebook_keeps_a_still_picture_that_the_live_panel_hides(make, displayed, monkeypatch):
+    monkeypatch.delenv("DNILAB_STATIC", raising=False)
+    panel = make(lambda values: [values["a"] / 8], LINE, title="A & B")
+    panel._ipython_display_()
+    panel.wait(HANG)
+    live, empty, still = displayed
+    (mark,) = re.findall(r'<div class="([^"]*)"></div>', empty["text/html"])
+    assert f".{mark}" in panel.widget.children[0].value
+    assert live["text/plain"] == "A & B: its controls need a kernel"
+    assert f'<div class="{mark}">' in still["text/html"]
+    assert "A still picture. Run this cell to have the panel back." in still["text/html"]
+    assert f"<p>{panel.sentence}</p>" in still["text/html"]
+    assert 'alt="A &amp; B: still picture' in still["text/html"]
+    panel.controls["a"].value = 4
+    panel.wait(HANG)
+    assert "goes from 0.5 to 0.5." not in still["text/html"]
+    assert "goes from 0.5 to 0.5." in displayed[-1]["text/html"]
+    panel._ipython_display_()  # shown again, it is kept again
+    assert displayed[-1] == displayed[-3]
+
+
+def test_the_numbers_of_a_picture_are_a_table_once_it_is_at_rest(make):
+    panel = make(lambda values: [values["a"] / 8], LINE)
+    panel.start()
+    panel.wait(HANG)
+    table = panel._numbers.value
+    assert table.startswith('<details class="dnilab-numbers"><summary>Show as a table</summary>')
+    assert '<th scope="col">epoch</th><th scope="col">one</th>' in table
+    assert '<tr><th scope="row">1</th><td>0.125</td></tr>' in table
+    assert STALE not in panel._said._dom_classes
+    panel.close()
+    plain = make(title="no numbers")
+    plain.start()
+    assert STALE in plain._said._dom_classes
+    plain.wait(HANG)
+    assert plain._numbers.value == ""
+
+
+def test_what_goes_wrong_at_rest_is_told(make):
+    class View(TextView):
+        shown = property(lambda self: 1 / 0)
+
+    panel = make(view=View())
+    panel.start()
+    panel.wait(HANG)
+    assert "ZeroDivisionError" in panel.message
 
 
 def test_the_still_form_of_curves_is_a_whole_picture(make, displayed, monkeypatch):

@@ -9,6 +9,7 @@ from dnilab.doors import open_doors
 from dnilab.pictures import style
 from dnilab.pictures.draw import headline, name_rows, place_axes, rect, text_width, write
 from dnilab.pictures.style import GROUND, Fill, Picture, listing
+from dnilab.pictures.table import Table
 
 MEASURED = Fill("#8FC3E3", style.BLUE, width=1.0)
 IDEAL = Fill(GROUND, style.MUTED, width=1.0, hatch="///")
@@ -79,6 +80,13 @@ def ratios(
         ground = look.ground if inside else GROUND
         write(ax, at, row, ratio_words(value), align=align, ground=ground, zorder=5)
     ax.axvline(1, color=style.INK, linestyle=(0, (4, 3)), linewidth=1.2)
+    head = ("", f"speed ({reference} = 1)", *(["limit"] if limits else []))
+    limit = [[ratio_words(limits[name]) if name in limits else ""] for name in names]
+    body = [
+        (name, ratio_words(value), *(limit[row] if limits else []))
+        for row, (name, value, _) in enumerate(bars)
+    ]
+    picture.tables = [Table(head, tuple(body), title or "Speed")]
     return picture
 
 

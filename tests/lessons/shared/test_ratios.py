@@ -20,12 +20,14 @@ class TestRatios:
         assert [bar.get_width() for bar in ax.patches] == [1.789, 1.9]
         assert ax.patches[1].get_hatch()
         assert not ax.patches[0].get_hatch()
+        assert picture.tables[0].body == (("threads", "1.79"), ("ideal on 2 cores", "1.90"))
 
     @pytest.mark.parametrize("limit", [1.65, 1.9, 3.0, 1.2])
     def test_a_limit_is_a_stroke_that_covers_no_number(self, limit):
         picture = ratios({"threads": 1.6, "in line": 1.0}, limits={"threads": limit})
         assert f"threads: 1.60 (limit {limit:.2f}) and in line: 1.00." in picture.sentence
         assert faults(picture) == []
+        assert picture.tables[0].body[0] == ("threads", "1.60", f"{limit:.2f}")
         (ax,) = picture.axes
         stroke = ax.patches[1]
         assert stroke.get_x() + stroke.get_width() / 2 == pytest.approx(limit)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
-import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
+
+from dnilab.pictures import Table
 
 
 def boxed(name: str, *parts: Any) -> widgets.Box:
@@ -51,18 +52,10 @@ def heading(
 
 
 def table_html(title: str, head: Sequence[str], body: Sequence[Sequence[str]], caption: str) -> str:
-    """A real table, with a caption and header cells, for eyes and for screen readers."""
-    cells = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in head)
-    rows = "".join(
-        f'<tr><th scope="row">{html.escape(name)}</th>'
-        + "".join(f"<td>{html.escape(text)}</td>" for text in rest)
-        + "</tr>"
-        for name, *rest in body
-    )
+    """A table that scrolls within its own frame, also by keyboard."""
+    table = Table(tuple(head), tuple(map(tuple, body)), caption).as_html()
     return (
-        f'<div class="dnilab-table" tabindex="0" role="region" aria-label="{title}">'
-        f"<table><caption>{caption}</caption><thead><tr>{cells}</tr></thead>"
-        f"<tbody>{rows}</tbody></table></div>"
+        f'<div class="dnilab-table" tabindex="0" role="region" aria-label="{title}">{table}</div>'
     )
 
 
