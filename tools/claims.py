@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from tools.execute_notebooks import ENVIRONMENT, FOLDER, ran  # noqa: E402
 
+TIMEOUT = 600  # seconds for a cell: nothing is claimed of times, and the machine may be busy
 # Python runs a module of this name when it starts, if one is on its path: so do its children.
 STARTS_WITH = "sitecustomize.py"
 OTHER_SEEDS = """
@@ -49,7 +50,7 @@ numpy.random.default_rng = default_rng
 def run(path: Path) -> tuple[str, float, list[str]]:
     """Name, seconds, and what is wrong with it."""
     began = perf_counter()
-    _, found = ran(path)
+    _, found = ran(path, TIMEOUT)
     return path.name, perf_counter() - began, found
 
 

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -152,12 +152,15 @@ def problems(notebook: NotebookNode, folder: Path) -> list[str]:
     return found
 
 
-def ran(path: Path) -> tuple[NotebookNode, list[str]]:
-    """A notebook after a run, and what failed in it; the file stays as it is."""
+def ran(path: Path, timeout: int = CELL_TIMEOUT) -> tuple[NotebookNode, list[str]]:
+    """A notebook after a run, and what failed in it; the file stays as it is.
+
+    ``timeout``: seconds that a cell may take.
+    """
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
-        timeout=CELL_TIMEOUT,
+        timeout=timeout,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
@@ -166,7 +169,7 @@ def ran(path: Path) -> tuple[NotebookNode, list[str]]:
     )
     try:
         client.execute()
-    except CellExecutionError as error:
+    except (CellExecutionError, CellTimeoutError) as error:
         return notebook, [str(error)]
     normalise(notebook)
     nbformat.validate(notebook)
