@@ -51,7 +51,7 @@ def work_the_playground(page: Page, name: str) -> None:
     page.keyboard.press("Enter")
     # The notebook begins with a local loss, which has workers; from here on nothing has.
     workers = box.locator(".dnilab-control", has_text="Workers").locator("input[type=number]")
-    expect(workers).to_be_disabled()
+    expect(workers).to_be_hidden()
     panel = PanelInPage(page)
     before = at_the_end(panel, 3)
     assert "DNI(h, y)" in before.sentence

@@ -158,7 +158,7 @@ def test_the_playground_opens_with_the_settings_of_its_link(page: Page, site: Si
     assert picture.evaluate("image => image.naturalWidth") > 0
     screenshot(page, "lite-playground", "picture")
     expect(inside.get_by_text("%pip install")).to_be_hidden()  # no code is shown
-    expect(box.get_by_label("Settings string").first).to_be_in_viewport()
+    expect(box.get_by_label("Preset").first).to_be_in_viewport()
 
     box.locator(".dnilab-heading", has_text="Training").focus()
     page.keyboard.press("Space")

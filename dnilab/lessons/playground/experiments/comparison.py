@@ -182,22 +182,49 @@ DIGITS = Settings(
     dtype="float32",
 )  # fmt: skip
 
-FIRST = "04: h alone against h and y"
+FIRST = "Does the guess have to see the label?"
 PRESETS: Mapping[str, Lineup] = {
-    "03: do synthetic gradients teach?": Lineup(SMALL, 5, ("backprop", "last layer only")),
     FIRST: Lineup(SMALL, 5, ("backprop", "DNI(h)")),
-    "04: on digits h alone works": Lineup(
+    "Do guessed gradients teach the lower layers anything?": Lineup(
+        SMALL, 5, ("backprop", "last layer only")
+    ),
+    "Is the label needed on scanned digits, too?": Lineup(
         DIGITS.but(context=("h",)), 3, ("backprop", "last layer only", "DNI(h, y)")
     ),
-    "04: depth six without batch norm": Lineup(
+    "What does batch normalisation do for six layers?": Lineup(
         DIGITS.but(hidden=(64,) * 5, batch_norm=False, context=("h",)),
         3,
         ("backprop", "batch norm the other way"),
     ),
-    "05: red against blue": Lineup(SMALL.but(ordering="blue box", epochs=6), 2, ("Red Box",)),
-    "05: a pipeline of two workers": Lineup(
+    "Red Box or Blue Box: in line, or a thread for each fit?": Lineup(
+        SMALL.but(ordering="blue box", epochs=6), 2, ("Red Box",)
+    ),
+    "What does a pipeline of two workers cost?": Lineup(
         SMALL.but(ordering="pipeline", batch_size=100, staleness=4, epochs=20), 3, ("Red Box",)
     ),
-    "05: sparse updates": Lineup(SMALL.but(ordering="sparse", p=0.3), 3, ("Red Box", "backprop")),
+    "Can a module skip seven updates out of ten?": Lineup(
+        SMALL.but(ordering="sparse", p=0.3), 3, ("Red Box", "backprop")
+    ),
 }
-"""Comparisons to begin with, named after the notebook that they belong to."""
+"""Comparisons to begin with, each a question."""
+
+LOOK_AT: Mapping[str, tuple[str, int]] = dict(
+    zip(
+        PRESETS,
+        (
+            ("DNI(h) guesses from a layer’s activation h alone, DNI(h, y) from h and the label y. "
+             "Which of the two stays close to backprop?", 4),
+            ("In “last layer only” the lower layers keep their random weights. What DNI(h, y) "
+             "gains over it is what the guesses have taught.", 3),
+            ("The same question for another task. Do DNI(h) and DNI(h, y) still part?", 4),
+            ("The generators see h alone. Find DNI(h) with and without batch normalisation.", 4),
+            ("Both take the same steps. Choose “Over: seconds of training” to see what the "
+             "threads cost.", 5),
+            ("Two workers train at the same time, and each generator learns four batches late. "
+             "Look over epochs, then over seconds.", 5),
+            ("Each module makes about three updates in ten. The Red Box makes them all.", 5),
+        ),
+        strict=True,
+    )
+)  # fmt: skip
+"""By preset: what to look at, and the number of the notebook that explains it."""

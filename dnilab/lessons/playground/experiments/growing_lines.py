@@ -16,6 +16,7 @@ from dnilab.experiments.compare import stream
 from dnilab.experiments.settings import OWN, Settings
 from dnilab.lessons.playground.experiments.comparison import Entry, Lineup
 from dnilab.lessons.playground.experiments.records import DIVERGED, UNFINISHED, Job, Record
+from dnilab.lessons.playground.experiments.told import Told, watched
 from dnilab.training import Event, Report, Span
 
 REPORTS = 30  # of each run, about: enough for a smooth curve
@@ -33,13 +34,15 @@ class Line:
     training; each of ``values`` (seeds, n): "loss", "test loss" and "right", the share of unseen
     bits or rows that are right; ``cosine`` (seeds, n, modules - 1), None without generators.
     A seed that diverged is NaN from there on, and ``said`` holds what was said about it.
-    ``spans``: the latest steps of one seed as they ran.
+    ``spans``: the latest steps of one seed as they ran.  ``told``: what the modules of the first
+    seed were told at its last report; None where nobody looked.
     """
 
     label: str
     look: int
     records: tuple[Record, ...]
     spans: tuple[Span, ...] = field(default=(), repr=False)
+    told: Told | None = field(default=None, repr=False)
 
     @property
     def settings(self) -> Settings:
@@ -147,10 +150,16 @@ def report_every(settings: Settings, data: Dataset) -> int:
 
 
 class _Growing:
-    """One entry of the line-up, its seeds one after the other or side by side."""
+    """One entry of the line-up, its seeds one after the other or side by side.
 
-    def __init__(self, entry: Entry, seeds: int, own: Dataset | None) -> None:
-        self.entry, self.own = entry, own
+    ``looked_at``: whether somebody wants to see what the modules of its first seed are told.
+    """
+
+    def __init__(
+        self, entry: Entry, seeds: int, own: Dataset | None, *, looked_at: bool = False
+    ) -> None:
+        self.entry, self.own, self.looked_at = entry, own, looked_at
+        self.told: Told | None = None
         self.records = [Record(Job.of(entry.settings.but(seed=seed))) for seed in range(seeds)]
         self.spans: tuple[Span, ...] = ()
 
@@ -160,7 +169,12 @@ class _Growing:
         data = rows_for(settings, self.own)
         if settings.decoupled:
             settings = settings.but(probe_rows=min(PROBE_ROWS, len(data.x_train)))
+        if self.looked_at and seed == 0:
+            return watched(settings, report_every(settings, data), data, self._see)
         return stream(settings, report_every(settings, data), data)
+
+    def _see(self, told: Told) -> None:
+        self.told = told
 
     def take(self, seed: int, event: Event | None) -> None:
         """Note what came; None: nothing more will."""
@@ -181,7 +195,7 @@ class _Growing:
         seeds = range(len(self.records))
         shown = [seed for seed in seeds if self.over(seed)] or [0] if apart else seeds
         records = tuple(self.records[seed] for seed in shown)
-        return Line(self.entry.label, self.entry.look, records, self.spans)
+        return Line(self.entry.label, self.entry.look, records, self.spans, self.told)
 
     def done(self) -> float:
         """The share that is done, from 0 to 1."""
@@ -227,8 +241,10 @@ def building(lineup: Lineup, own: Dataset | None = None) -> Generator[Progress |
     Large networks take seconds each: whoever asks may want to stop in between.
     """
     entries = lineup.entries()
-    growing = [_Growing(entry, lineup.seeds, own) for entry in entries]
     main = next(n for n, entry in enumerate(entries) if entry.settings == lineup.settings)
+    growing = [
+        _Growing(entry, lineup.seeds, own, looked_at=n == main) for n, entry in enumerate(entries)
+    ]
     # The first round goes line by line, so that there is soon something to see of one.
     waiting = deque((one, seed) for one in growing for seed in range(lineup.seeds))
     apart = one_after_another(entries)

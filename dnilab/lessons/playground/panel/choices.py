@@ -146,15 +146,22 @@ CONTROLS: Mapping[str, Controls] = _SEVERAL | {
 LAYERS = "layers"
 """The control for how many layers a module has; it stands for the cuts, given the depth."""
 
+FIRST_GROUP, COMPARED = "First of all", "Beside it, to compare"
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Ordering": ("ordering", "workers", "staleness", "p"),
+    FIRST_GROUP: ("rate", "depth"),
     "Generator": ("generator", "generator_width", *_SEVERAL["context"].specs),
-    "Beside it": tuple(_SEVERAL["beside"].specs),
+    COMPARED: tuple(_SEVERAL["beside"].specs),
+    "Ordering": ("ordering", "workers", "staleness", "p"),
     "Task": ("task", "bits", "examples", "seeds"),
-    "Network": ("depth", "widths", LAYERS, "activation", "batch_norm"),
-    "Training": ("epochs", "batch_size", "rate", "generator_rate", "optimiser"),
+    "Network": ("widths", LAYERS, "activation", "batch_norm"),
+    "Training": ("epochs", "batch_size", "generator_rate", "optimiser"),
 }
 """The controls in the order and under the headings in which they are shown."""
+
+COME_AND_GO = frozenset(
+    ("generator_width", "workers", "staleness", "p", "bits", "examples", "moment")
+)
+"""Controls that belong to one choice of another: they are there only while it is chosen."""
 
 
 def specs(lineup: Lineup, own: bool) -> dict[str, Spec]:

@@ -23,18 +23,27 @@ from dnilab.lessons.playground.experiments import growing_lines, saved_runs
 from dnilab.lessons.playground.experiments.comparison import FIRST, PRESETS, Lineup
 from dnilab.lessons.playground.experiments.needs import check_room
 from dnilab.lessons.playground.experiments.saved_runs import Pin, named
-from dnilab.lessons.playground.panel import choices, parts
-from dnilab.lessons.playground.panel.choices import GROUPS, SHOWN, lineup_of, values_of
+from dnilab.lessons.playground.panel import choices, intro, parts
+from dnilab.lessons.playground.panel.choices import (
+    COME_AND_GO,
+    COMPARED,
+    FIRST_GROUP,
+    GROUPS,
+    SHOWN,
+    lineup_of,
+    values_of,
+)
 from dnilab.lessons.playground.panel.player import Player
 from dnilab.lessons.playground.panel.sweep import SweepPart
-from dnilab.lessons.playground.panel.view import Convergence, Detail
+from dnilab.lessons.playground.panel.view import Beside, Convergence, Detail
 from dnilab.lessons.playground.panel.words import Words
 from dnilab.widgets.controls import Choice, Control
 from dnilab.widgets.panel import Budget, _Job, button, close_tree
 
 STYLE = Path(__file__).with_name("playground.css").read_text("utf-8")
 YOURS = "your own mix"
-OPEN = ("Ordering", "Generator", "Beside it")
+TITLE = "Playground: layers that guess their gradients"
+OPEN = ("Generator", COMPARED)
 """The groups of controls that are open at first."""
 
 
@@ -42,22 +51,28 @@ class Playground(Player[growing_lines.Progress]):
     """The panel behind :func:`playground`.
 
     Plain state, beside that of a panel: ``lineup``, ``text`` (the settings string), ``pins``,
-    ``preset``, ``detail`` (bytes) and ``detail_sentence``; and ``sweep``, see :class:`SweepPart`.
+    ``preset``, ``net`` and ``detail`` (bytes), ``net_sentence`` and ``detail_sentence``; and
+    ``tour`` and ``sweep``, see :class:`Tour` and :class:`SweepPart`.
+
+    ``page``: whether it is a page of its own, with the title of a page.
     """
 
-    def __init__(self, lineup: Lineup, own: Dataset | None, *, name: str, play: bool) -> None:
-        self._own = own
-        self._below = Detail()
+    def __init__(
+        self, lineup: Lineup, own: Dataset | None, *, name: str, play: bool, page: bool = False
+    ) -> None:
+        self._own, self._page = own, page
+        self._beside, self._below = Beside(), Detail()
         self._below_budget = Budget(rate=2.0, share=0.1)
         self._linking = False
         self._pins: tuple[Pin, ...] = ()
+        self.net, self.net_sentence = b"", ""
         self.detail, self.detail_sentence = b"", ""
         self._curves = Convergence()
         super().__init__(
             {**choices.specs(lineup, own is not None), **SHOWN},
             self._train,
             self._curves,
-            title="Playground: synthetic gradients and update orderings",
+            title=TITLE,
             name=name,
             play=play,
             progress=lambda progress: progress.done,
@@ -71,7 +86,8 @@ class Playground(Player[growing_lines.Progress]):
         def control(spec: Choice | Words, moved: Callable[[], None]) -> Control:
             return Control(spec.label, spec, lambda _: moved(), self._lock)
 
-        self.presets = control(Choice([YOURS, *PRESETS], YOURS, "Preset"), self._chosen)
+        question = "Preset: a question to begin with"
+        self.presets = control(Choice([YOURS, *PRESETS], YOURS, question), self._chosen)
         title = "Settings string: copy it, or paste one and press Enter"
         self.string = control(Words(lineup.text, title), self._pasted)
         self.pin_name = control(Words("", "Name", "made from the settings"), lambda: None)
@@ -234,15 +250,25 @@ class Playground(Player[growing_lines.Progress]):
         out = choices.idle(values)
         for name, control in self.controls.items():
             control.enabled = name not in out
+        lineup, preset = None, YOURS
         with self._linked():
-            preset = YOURS
             with suppress(ValueError):  # the run says what is wrong
                 lineup = lineup_of(values)
                 self.string.value = self._text = lineup.text
                 same = (n for n, p in PRESETS.items() if values_of(p) == values_of(lineup))
                 preset = next(same, YOURS)
             self.presets.value = preset
+        self._now = lineup, preset, out
+        if self._widget is not None and not self._closed:
+            self._show_now()
         self.sweep.follow()
+
+    def _show_now(self) -> None:
+        """Show which controls there are as the others stand, and what is learned."""
+        lineup, preset, out = self._now
+        for name in COME_AND_GO:
+            self.controls[name].widget.layout.display = "none" if name in out else ""
+        self._intro.value = intro.intro_html(lineup, preset, self._own)
 
     def _chosen(self) -> None:
         if not self._linking and self.presets.value != YOURS:
@@ -294,15 +320,24 @@ class Playground(Player[growing_lines.Progress]):
             return
         values = {name: self.controls[name].value for name in SHOWN}
         with self._below_budget:
-            png, sentence = self._below.draw(snapshot, values)
+            beside, below = self._beside.draw(snapshot), self._below.draw(snapshot, values)
         with self._lock:
             if not self._is_current(job):
                 return
-            self.detail, self.detail_sentence = png, sentence
-            if png:
-                self._below_image.value = png
-            self._below_image.layout.display = "" if png else "none"
-            self._below_sentence.value = f"<p>{html.escape(sentence)}</p>" if sentence else ""
+            self.net, self.net_sentence = beside
+            self.detail, self.detail_sentence = below
+            for (png, sentence), (image, words) in zip((beside, below), self._others, strict=True):
+                if png:
+                    image.value = png
+                image.layout.display = "" if png else "none"
+                image.remove_class("dnilab-old")
+                words.value = f"<p>{html.escape(sentence)}</p>" if sentence else ""
+
+    def _restart(self) -> None:
+        super()._restart()
+        if self._widget is not None and not self._closed:
+            for image, _ in self._others:
+                image.add_class("dnilab-old")
 
     # -- what a reader sees ------------------------------------------------------------------
 
@@ -310,26 +345,52 @@ class Playground(Player[growing_lines.Progress]):
         panel = super()._build()
         style, title, grid, buttons, progress, alert, image, sentence = panel.children
         style.value += f"<style>{STYLE}</style>"
+        if self._page:
+            title.value = f"<h1>{html.escape(self.title)}</h1>"
         grid.children = ()
         close_tree(grid)
-        groups: list[Any] = []
-        for name, controls in GROUPS.items():
-            under = parts.row(*(self.controls[control].widget for control in controls))
-            groups += [parts.heading(name, under, opened=name in OPEN), under]
-        side = widgets.VBox(groups).add_class("dnilab-side")
+        self._intro = widgets.HTML().add_class("dnilab-intro")
+        self._others = (_picture_to_be(), _picture_to_be())
+        network, below = (widgets.VBox(both) for both in self._others)
+        groups = self._groups()
+        live, _ = groups.pop(FIRST_GROUP)
+        side = widgets.VBox([one for both in groups.values() for one in both])
+        curves = widgets.VBox([image, sentence]).add_class("dnilab-curves")
         shown = parts.row(*(self.controls[name].widget for name in SHOWN))
-        self._below_image = widgets.Image(format="png").add_class("dnilab-picture")
-        self._below_image.layout.display = "none"
-        self._below_sentence = widgets.HTML().add_class("dnilab-sentence")
         main = widgets.VBox(
-            [buttons, progress, alert, image, sentence, shown, self._below_image,
-             self._below_sentence]
+            [progress, alert, parts.boxed("dnilab-figures", curves, network), shown, below]
+        )
+        body = parts.boxed(
+            "dnilab-body",
+            live.add_class("dnilab-live"),
+            main.add_class("dnilab-main"),
+            side.add_class("dnilab-side"),
+        )
+        places = {"network": network.add_class("dnilab-network"), "curves": curves, "live": live}
+        places |= {"generator": groups["Generator"][1], "beside": groups[COMPARED][1]}
+        top = parts.boxed("dnilab-top", self.presets.widget, buttons)
+        self.tour = intro.Tour(lambda part: intro.point_at(places | {"presets": top}, part))
+        buttons.children = (*buttons.children, self.tour.begin)
+        words = intro.words_part()
+        intro.give_tips(self.controls)
+        panel.children = (
+            style, title, self._intro, self.tour.widget, top, body, parts.row(self.string.widget),
+            self.sweep.widget, self._pin_part(), widgets.VBox(words).add_class("dnilab-words-part"),
         )  # fmt: skip
-        body = parts.boxed("dnilab-body", side, main.add_class("dnilab-main"))
-        top = parts.row(self.presets.widget, self.string.widget)
-        panel.children = (style, title, top, body, self.sweep.widget, self._pin_part())
         self._show_pins()
+        self._show_now()
         return panel.add_class("dnilab-playground")
+
+    def _groups(self) -> dict[str, tuple[Any, Any]]:
+        """By title: a heading that folds, and under it the controls; the first are never folded."""
+        found: dict[str, tuple[Any, Any]] = {}
+        for title, names in GROUPS.items():
+            under = parts.row(*(self.controls[name].widget for name in names))
+            if title == FIRST_GROUP:
+                found[title] = (under, under)
+            else:
+                found[title] = (parts.heading(title, under, opened=title in OPEN), under)
+        return found
 
     def _pin_part(self) -> widgets.VBox:
         self._pin_buttons = (
@@ -345,7 +406,7 @@ class Playground(Player[growing_lines.Progress]):
         self._table, self._links = widgets.HTML(), parts.text("dnilab-links")
         which = parts.boxed("dnilab-control", self._which)
         rows = [
-            widgets.HTML("<h4>Pinned runs</h4>"),
+            widgets.HTML("<h2>Pinned runs</h2>" if self._page else "<h4>Pinned runs</h4>"),
             parts.row(self.pin_name.widget, *self._pin_buttons),
             self._table,
             parts.row(self.sort.widget, which, self._remove_button),
@@ -373,12 +434,20 @@ class Playground(Player[growing_lines.Progress]):
             self._upload.value = ()
 
 
+def _picture_to_be() -> tuple[widgets.Image, widgets.HTML]:
+    """A picture and its sentence, before there is any."""
+    image = widgets.Image(format="png").add_class("dnilab-picture")
+    image.layout.display = "none"  # without data it shows as broken
+    return image, widgets.HTML().add_class("dnilab-sentence")
+
+
 def playground(
     settings: Lineup | str = FIRST,
     *,
     data: Dataset | tuple[Any, Any] | None = None,
     play: bool = True,
     name: str = "playground",
+    page: bool = False,
 ) -> Playground:
     """The playground, for the last line of a cell.
 
@@ -393,6 +462,8 @@ def playground(
         Whether it begins by itself.
     name:
         A new playground closes the open one of the same name.
+    page:
+        Whether it is a page of its own, with the title of a page.
 
     Raises ValueError for a preset, string or arrays that it cannot take.
     """
@@ -405,7 +476,7 @@ def playground(
     why = choices.unreachable(settings)
     if why:
         raise ValueError(why)
-    return Playground(settings, own, name=name, play=play)
+    return Playground(settings, own, name=name, play=play, page=page)
 
 
 def _own(data: Any) -> Dataset | None:

@@ -16,11 +16,18 @@ from dnilab.checks import refuse
 from dnilab.experiments.settings import Settings
 from dnilab.lessons.playground.experiments.comparison import BESIDE, Lineup
 from dnilab.lessons.playground.experiments.records import Job
-from dnilab.lessons.playground.panel.choices import GROUPS, idle, lineup_of, specs, with_depth
+from dnilab.lessons.playground.panel.choices import (
+    COMPARED,
+    GROUPS,
+    idle,
+    lineup_of,
+    specs,
+    with_depth,
+)
 from dnilab.lessons.playground.pictures import Axis
 from dnilab.widgets.controls import Slider
 
-LOADED = tuple(n for title, names in GROUPS.items() if title != "Beside it" for n in names)
+LOADED = tuple(n for title, names in GROUPS.items() if title != COMPARED for n in names)
 """The controls that a cell of the map sets; what runs beside a setting is not part of a sweep."""
 
 SWEPT: Mapping[str, Slider] = {

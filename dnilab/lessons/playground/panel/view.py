@@ -1,4 +1,4 @@
-"""How the playground is drawn: curves, and below them one of three pictures of the main line."""
+"""How the playground is drawn: curves; beside them the network; below, one of three pictures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dnilab.experiments.settings import OWN
 from dnilab.lessons.playground.experiments.comparison import distinct
 from dnilab.lessons.playground.experiments.growing_lines import Line, Progress
 from dnilab.lessons.playground.experiments.saved_runs import Pin
+from dnilab.lessons.playground.pictures import network
 from dnilab.lessons.shared.moments import ordering
 from dnilab.orderings import instants
 from dnilab.pictures import LiveCurves, Picture, Series, bars_of_spans, timeline
@@ -16,6 +17,7 @@ from dnilab.training import Span
 
 MOST_PINNED = 4  # curves; the table has them all
 LOOKS = 7
+SIZE = (560, 390)  # of the curves, in pixels: on a telephone the text can still be read
 _RIGHT = {"addition": "unseen bits right", "digits": "unseen images right"}
 
 
@@ -84,8 +86,29 @@ class Convergence:
                 better="higher" if right else "lower",
                 x_max=last,
                 ylim=(0.4 if settings.task == "addition" else 0.0, 1.0) if right else None,
+                size=SIZE,
             )
         return self._curves
+
+
+class Beside:
+    """The network of the main line, as its modules were told at the last report."""
+
+    def __init__(self) -> None:
+        self._shown: tuple[Any, ...] = ()
+        self._drawn = (b"", "")
+
+    def draw(self, progress: Progress) -> tuple[bytes, str]:
+        """PNG bytes and the sentence; b"" before there is anything to see."""
+        line = progress.lines[progress.main]
+        if line.told is None or not line.epoch.size:
+            return b"", "The network comes with the first report."
+        epoch = line.records[0].curves["epoch"][-1] or 0.0
+        shown = (line.told, line.label, line.settings, epoch)
+        if shown != self._shown:
+            picture = network(line.settings, line.told, label=line.label, epoch=epoch)
+            self._shown, self._drawn = shown, (picture.png(), picture.sentence)
+        return self._drawn
 
 
 class Detail:
@@ -127,7 +150,7 @@ class Detail:
                 better="higher",
                 x_max=line.settings.epochs,
                 ylim=(-0.2, 1.0),
-                size=(700, 300),
+                size=(560, 280),
             )
         series = [
             Series(f"module {k + 1}", line.epoch, line.cosine[:, :, k], look=k)

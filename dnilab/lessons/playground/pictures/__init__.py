@@ -1,5 +1,6 @@
-"""What the playground alone shows: a sweep as a map, and runs compared seed by seed."""
+"""What the playground alone shows: the network, a sweep as a map, runs compared seed by seed."""
 
+from dnilab.lessons.playground.pictures.network import network
 from dnilab.lessons.playground.pictures.pairs import pairs
 from dnilab.lessons.playground.pictures.sweep import (
     NOT_RUN,

@@ -2,8 +2,10 @@
 
 import datetime
 import gc
+import html
 import threading
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +13,16 @@ from matplotlib.figure import Figure
 
 from dnilab.experiments import Settings, run
 from dnilab.lessons.playground.experiments import needs
-from dnilab.lessons.playground.experiments.comparison import FIRST, PRESETS, Lineup
+from dnilab.lessons.playground.experiments.comparison import (
+    BESIDE,
+    FIRST,
+    LOOK_AT,
+    PRESETS,
+    Lineup,
+)
 from dnilab.lessons.playground.panel.choices import (
+    COME_AND_GO,
+    FIRST_GROUP,
     GROUPS,
     SHOWN,
     lineup_of,
@@ -22,10 +32,12 @@ from dnilab.lessons.playground.panel.choices import (
     widths_of,
     with_depth,
 )
+from dnilab.lessons.playground.panel.intro import NOTEBOOKS, TIPS, TOUR, WORDS
 from dnilab.lessons.playground.panel.panel import YOURS, playground
 from dnilab.network.modules import CONTEXTS
 
 HANG = 60.0
+ROOT = Path(__file__).resolve().parents[4]
 TINY = Lineup(
     Settings(
         bits=8, examples=300, test_examples=500, hidden=(8, 6), epochs=2, batch_size=20,
@@ -127,6 +139,8 @@ def test_it_trains_what_the_controls_say(make):
     assert "backprop" in play.sentence
     assert "DNI(h, y)" in play.sentence
     assert "Cosine" in play.detail_sentence
+    assert play.net.startswith(PNG)
+    assert "network of DNI(h, y) at epoch 2" in play.net_sentence
 
 
 def test_a_moved_control_makes_another_run(make):
@@ -160,7 +174,7 @@ def test_a_control_that_only_redraws_leaves_the_run_alone(make):
     play.controls["below"].value = "nothing"
     done(play)
     assert (play.detail, play.detail_sentence) == (b"", "")
-    assert play._below_image.layout.display == "none"
+    assert play._others[1][0].layout.display == "none"
 
 
 def test_redrawing_while_it_runs_does_not_restart(make):
@@ -320,16 +334,32 @@ def test_controls_that_change_nothing_are_greyed_out(make):
     assert not play.controls["bits"].enabled
 
 
+def test_controls_of_one_choice_are_there_only_while_it_is_chosen(make):
+    play = make()
+
+    def there():
+        return {n for n in COME_AND_GO if play.controls[n].widget.layout.display != "none"}
+
+    assert there() == {"bits", "examples"}
+    play.controls["ordering"].value = "pipeline"
+    assert there() == {"bits", "examples", "workers", "staleness"}
+    play.controls["task"].value = "digits"
+    play.controls["generator"].value = "hidden layer"
+    play.controls["below"].value = "network"
+    assert there() == {"workers", "staleness", "generator_width", "moment"}
+
+
 def test_presets_and_the_string_follow_the_controls(make):
     play = make(FIRST, play=False)
     assert play.preset == FIRST
     play.controls["epochs"].value = 3
     assert play.preset == YOURS
     assert Lineup.from_text(play.text).settings.epochs == 3
-    play.presets.parts[0].value = "05: sparse updates"
+    skips = "Can a module skip seven updates out of ten?"
+    play.presets.parts[0].value = skips
     assert play.controls["ordering"].value == "sparse"
     assert play.controls["p"].value == 0.3
-    assert play.preset == "05: sparse updates"
+    assert play.preset == skips
 
 
 def test_a_pasted_string_sets_the_controls_and_runs(make):
@@ -401,6 +431,78 @@ def test_a_mistake_stays_said_while_a_run_goes_on(make):
     play.controls["epochs"].value = 1
     done(play)
     assert play.message == ""
+
+
+# -- the first minute ------------------------------------------------------------------------
+
+
+def test_the_task_is_named_and_what_to_look_at(make):
+    play = make(FIRST, play=False)
+    assert "add two binary numbers. 24 bits go in" in play._intro.value
+    assert "04_generator_context.ipynb" in play._intro.value
+    play.controls["bits"].value = 9
+    assert "18 bits go in" in play._intro.value
+    assert "00_start_here.ipynb" in play._intro.value
+    play.controls["task"].value = "digits"
+    assert "64 pixels" in play._intro.value
+
+
+def test_every_preset_says_what_to_look_at():
+    assert list(LOOK_AT) == list(PRESETS)
+    for _, number in LOOK_AT.values():
+        name, title = NOTEBOOKS[number]
+        path = ROOT / f"notebooks/{name}.ipynb"
+        assert title in path.read_text("utf-8")
+
+
+def test_what_is_moved_first_is_live(make):
+    for preset in PRESETS:
+        play = make(preset, play=False)
+        assert all(play.controls[name].enabled for name in GROUPS[FIRST_GROUP])
+
+
+def test_the_tour_points_at_what_it_speaks_of_and_can_be_left_at_any_stop(make):
+    play = make(play=False)
+    tour = play.tour
+
+    def pointed():
+        panel = [play._widget]
+        for one in panel:
+            panel += getattr(one, "children", ())
+        return ["dnilab-pointed" in one._dom_classes for one in panel].count(True)
+
+    assert tour.widget.layout.display == "none"
+    for leave_at in range(len(TOUR)):
+        tour.begin.click()
+        for stop in range(leave_at + 1):
+            assert tour.stop == stop
+            assert tour.widget.layout.display == ""
+            assert TOUR[stop][1] in html.unescape(tour._text.value)
+            assert pointed() == 1
+            if stop < leave_at:
+                tour._next.click()
+        tour._leave.click()
+        assert tour.stop == -1
+        assert tour.widget.layout.display == "none"
+        assert pointed() == 0
+    tour.go(len(TOUR) - 1)
+    tour._back.click()
+    assert tour.stop == len(TOUR) - 2
+    tour._next.click()
+    tour._next.click()
+    assert tour.stop == -1
+
+
+def test_every_term_of_the_lines_is_explained():
+    named = " ".join(WORDS) + " ".join(TIPS)
+    for name in BESIDE:
+        assert name in named
+
+
+def test_a_page_of_its_own_begins_with_its_title(make):
+    page = make(page=True, play=False)
+    assert page._widget.children[1].value.startswith("<h1>")
+    assert make(name="cell", play=False)._widget.children[1].value.startswith("<h3>")
 
 
 # -- own arrays ------------------------------------------------------------------------------
