@@ -47,6 +47,7 @@ LEVELS |= {
     "timing": "experiments",
     "ratios": "pictures",
     "moments": "pictures",
+    "diagram": "pictures",
     "files": "data",
     "trainer": "training",
 }

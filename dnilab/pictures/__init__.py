@@ -14,9 +14,8 @@ For panels
     :class:`Redrawn` makes a view out of any function that returns a picture; :class:`Stacked`
     puts pictures one under the other; :func:`tables_of` a picture are the numbers behind it.
 
-A picture of one's own is made with ``draw`` (text, shapes, arrows and axes in one look), or is a
-``diagram``: boxes, arrows and words as plain data. What one lesson alone shows is drawn in its
-room. Nothing but pictures imports matplotlib.
+A picture of one's own is made with ``draw`` (text, shapes, arrows and axes in one look). What some
+lessons alone show is drawn in their rooms. Nothing but pictures imports matplotlib.
 """
 
 from dnilab.doors import open_doors

@@ -5,10 +5,11 @@ import importlib
 
 import pytest
 
-CORE = ("curves", "diagram", "live", "style", "timeline")
+CORE = ("curves", "live", "style", "timeline")
 NAMES = [
     *(f"dnilab.pictures.{name}" for name in CORE),
     "dnilab.lessons.convolutions.pictures",
+    "dnilab.lessons.shared.diagram",
     "dnilab.lessons.synthetic_gradients.pictures.shapes",
 ]
 

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import pairwise
 
 from dnilab.checks import one_of, real_number, true_or_false, whole_number
-from dnilab.pictures.diagram import Arrow, Box, Diagram, Drawn, Point, Words, draw_diagram
+from dnilab.lessons.shared.diagram import Arrow, Box, Diagram, Drawn, Point, Words, draw_diagram
 from dnilab.pictures.draw import arrow
 from dnilab.pictures.style import BLACK, SMALL, Picture, Stroke, listing
 from dnilab.pictures.timeline import TALL, Bar, timeline

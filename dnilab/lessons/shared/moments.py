@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dnilab.doors import open_doors
+from dnilab.lessons.shared.diagram import Box, Diagram, Words, draw_diagram, math
 from dnilab.orderings import Instant, Program, Step, Value, Wiring, locks
 from dnilab.orderings.timeline import unit_timeline
-from dnilab.pictures.diagram import Box, Diagram, Words, draw_diagram, math
 from dnilab.pictures.draw import name_rows, place_axes, rect
 from dnilab.pictures.style import FONT_SIZE, FUTURE, INK, NOW, SMALL, Picture, listing
 from dnilab.pictures.timeline import KINDS, bars_of_slots, draw_bars, looks_of

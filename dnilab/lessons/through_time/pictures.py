@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 
 from dnilab.checks import whole_number
+from dnilab.lessons.shared.diagram import Arrow, Box, Words, draw_parts
 from dnilab.pictures.curves import Curve, Series, Summary, draw_marks
-from dnilab.pictures.diagram import Arrow, Box, Words, draw_parts
 from dnilab.pictures.draw import headline, pixel_axes, place_axes
 from dnilab.pictures.style import GROUND, INK, MUTED, SMALL, VERMILLION, Picture, number
 

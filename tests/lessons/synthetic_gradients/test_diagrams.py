@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from dnilab.lessons.shared.diagram import Arrow, Box, Diagram, draw_diagram, math
 from dnilab.lessons.synthetic_gradients.pictures.network import (
     decoupled_module,
     decoupled_stack,
@@ -11,7 +12,6 @@ from dnilab.lessons.synthetic_gradients.pictures.network import (
     locks,
 )
 from dnilab.lessons.synthetic_gradients.pictures.shapes import Term, check_chain, shapes
-from dnilab.pictures.diagram import Arrow, Box, Diagram, draw_diagram, math
 from dnilab.pictures.draw import text_width
 from dnilab.pictures.style import SMALL
 from tests.pictures.legible import faults, is_drawn

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from dnilab.experiments.settings import Settings
 from dnilab.lessons.playground.experiments.told import Told
-from dnilab.pictures.diagram import Arrow, Box, Words, draw_parts, math
+from dnilab.lessons.shared.diagram import Arrow, Box, Words, draw_parts, math
 from dnilab.pictures.draw import Point, arrow, headline, pixel_axes, text_width, write
 from dnilab.pictures.style import (
     BLUE,

@@ -12,9 +12,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from dnilab.checks import real_number
+from dnilab.lessons.shared.diagram import Arrow, Box, Words, draw_parts
 from dnilab.network.layers import sigmoid
 from dnilab.pictures import style
-from dnilab.pictures.diagram import Arrow, Box, Words, draw_parts
 from dnilab.pictures.draw import dress, name_ticks, pixel_axes, write
 from dnilab.pictures.style import INK, SMALL, Picture
 

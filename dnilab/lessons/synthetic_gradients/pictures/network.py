@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dnilab.checks import one_of, whole_numbers
+from dnilab.lessons.shared.diagram import Arrow, Box, Diagram, Drawn, Words, draw_diagram, math
 from dnilab.lessons.shared.moments import missing, moment_boxes
 from dnilab.lessons.synthetic_gradients.pictures.shapes import shape_text
 from dnilab.orderings import Instant, Program, Step, Wait, backprop, instants
-from dnilab.pictures.diagram import Arrow, Box, Diagram, Drawn, Words, draw_diagram, math
 from dnilab.pictures.style import FONT_SIZE, INK, SMALL, capital, listing
 from dnilab.pictures.timeline import KINDS
 

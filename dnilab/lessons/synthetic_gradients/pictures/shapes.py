@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dnilab.checks import one_of
-from dnilab.pictures.diagram import Box, Diagram, Words, draw_diagram, math
+from dnilab.lessons.shared.diagram import Box, Diagram, Words, draw_diagram, math
 from dnilab.pictures.style import INK, SMALL, Picture
 
 Size = int | str
