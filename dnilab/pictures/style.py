@@ -166,6 +166,19 @@ def fewer_colours(png: bytes) -> bytes:
     return stream.getvalue()
 
 
+def no_lower(png: bytes, than: bytes) -> bytes:
+    """A PNG, with white below it where it is lower than another one (b"": there is none)."""
+    image = Image.open(io.BytesIO(png))
+    height = Image.open(io.BytesIO(than)).height if than else 0
+    if image.height >= height:
+        return png
+    page = Image.new("RGB", (image.width, height), GROUND)
+    page.paste(image)
+    stream = io.BytesIO()
+    page.save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
+
+
 def show(png: bytes, sentence: str, *, alt: str, width: int, height: int) -> None:
     """Put an image on the page and, under it, its sentence as visible text.
 

@@ -12,7 +12,7 @@
   let unfolded = false;
 
   const name = () => {
-    const title = panel.querySelector("h3")?.textContent ?? "Panel";
+    const title = panel.querySelector(".dnilab-title")?.textContent.trim() ?? "Panel";
     for (const handle of panel.querySelectorAll(".noUi-handle")) {
       const slider = handle.closest(".widget-slider");
       say(handle, "aria-label", slider.querySelector(".widget-label").textContent);

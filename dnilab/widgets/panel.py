@@ -24,16 +24,17 @@ import time
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import ipywidgets as widgets
 
-from dnilab.checks import instance_of, real_number
+from dnilab.checks import instance_of, one_of, real_number
 from dnilab.here import threads_start
 from dnilab.pictures import Picture, show, tables_of
+from dnilab.pictures.style import no_lower
 from dnilab.widgets.controls import Control, Spec
 from dnilab.widgets.still import hiding, still_html, tables_html
 from dnilab.widgets.turns import Turns
@@ -161,6 +162,12 @@ class Panel(Generic[S]):
         ``progress(snapshot)`` gives the fraction done, 0 to 1; adds a progress bar.
     rate, share:
         At most so many frames a second, and so large a share of the time for drawing.
+    redraw:
+        Names of controls that change only how a snapshot is shown: the run goes on, and what is
+        there is drawn again. ``view.choose(values)`` is told their values before each drawing.
+    idle:
+        ``idle(values)`` names the controls that change nothing with these values: they are greyed
+        out.
 
     A view's ``shown`` may be the picture drawn last: its numbers are offered as a table. When the
     run is at rest, the notebook keeps a still picture and its words, for when no kernel runs.
@@ -169,6 +176,9 @@ class Panel(Generic[S]):
     ``png``, ``sentence``, ``message`` (what the panel says went wrong, or ""), ``error`` (the
     exception behind it), ``running``.
     """
+
+    steady = True
+    """Whether pictures of a run keep at least the height of the one before, until it is at rest."""
 
     def __init__(
         self,
@@ -181,6 +191,8 @@ class Panel(Generic[S]):
         progress: Callable[[S], float] | None = None,
         rate: float = 20.0,
         share: float = 0.25,
+        redraw: Iterable[str] = (),
+        idle: Callable[[dict[str, Any]], Collection[str]] = lambda values: (),
     ) -> None:
         instance_of("run", run, Callable, "a function of the values")  # type: ignore[arg-type]
         instance_of("view", view, View, "what has the methods update, picture and sentence")
@@ -189,6 +201,11 @@ class Panel(Generic[S]):
         # Names are checked before any widget exists, so that an error leaves none behind.
         for key, spec in controls.items():
             instance_of(f"controls[{key!r}]", spec, Spec, "Slider, Choice or Toggle")
+        self._redrawing, self._idle = frozenset(redraw), idle
+        for key in self._redrawing:
+            one_of("redraw", key, controls)
+        if self._redrawing and not callable(getattr(view, "choose", None)):
+            raise TypeError(f"view is {view!r}, which has no method choose")
         self.title = title
         self.name = name or title
         self._run, self._view, self._progress = run, view, progress
@@ -213,6 +230,7 @@ class Panel(Generic[S]):
             key: Control(key, spec, self._moved, self._lock) for key, spec in controls.items()
         }
         self._widget: widgets.VBox | None = None
+        self._grey_out()
         _open_panels[self.name] = self
 
     # -- what a reader sees ------------------------------------------------------------------
@@ -360,10 +378,18 @@ class Panel(Generic[S]):
     # -- the machinery -----------------------------------------------------------------------
 
     def _moved(self, name: str) -> None:
-        """A control has a new value: what runs is stale."""
+        """A control has a new value: what runs is stale, or how it is shown."""
         with self._lock:
-            if self._job is not None:
+            self._grey_out()
+            if name in self._redrawing:
+                self.redraw()
+            elif self._job is not None:
                 self._restart()
+
+    def _grey_out(self) -> None:
+        idle = self._idle(self.values)
+        for name, control in self.controls.items():
+            control.enabled = name not in idle
 
     def redraw(self) -> None:
         """Draw again what is there, as when something else is to be shown beside it."""
@@ -379,7 +405,9 @@ class Panel(Generic[S]):
         self._said_at = -math.inf
 
     def _tell_view(self) -> None:
-        """Here a panel that can be shown in several ways tells the view how, before it draws."""
+        if self._redrawing:
+            values = {name: self.controls[name].value for name in self._redrawing}
+            self._view.choose(values)  # type: ignore[attr-defined]  # it was asked for at first
 
     def _drop_job(self) -> None:
         """Make the current job stale at once; the worker closes it. The lock is held."""
@@ -447,6 +475,7 @@ class Panel(Generic[S]):
         shown: Picture | None = getattr(self._view, "shown", None)
         tables = tables_html(tables_of(shown)) if shown else ""
         with self._lock:
+            self._image.value = self.png
             self._numbers.value = tables
             self._said.remove_class(STALE)
         if self._still:
@@ -502,7 +531,8 @@ class Panel(Generic[S]):
             if not self._is_current(job):
                 return
             self.snapshot, self.png, self.sentence = snapshot, png, sentence
-            self._image.value = png
+            # What is below must not jump while it runs: white keeps the place of a taller picture.
+            self._image.value = no_lower(png, self._image.value) if self.steady else png
             self._image.layout.display = ""  # None would not arrive in a browser's own Python
             self._image.remove_class("dnilab-old")
             self._frame.remove_class(MEASURING)

@@ -4,6 +4,7 @@ Waits have generous time-outs that only tell a hang from work; nothing asserts h
 """
 
 import gc
+import io
 import re
 import threading
 import weakref
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from ipywidgets.widgets.widget import _instances as live_widgets
 from matplotlib.figure import Figure
+from PIL import Image
 
 from dnilab.lessons.playground.panel.player import Player
 from dnilab.pictures import LiveCurves, Picture, Redrawn, Series, curves
@@ -97,6 +99,85 @@ def test_nothing_runs_before_it_is_shown(make):
     panel.start()
     panel.wait(HANG)
     assert shown(panel.png) == "(5, 2)"
+
+
+class Chosen(TextView):
+    """Shows a snapshot in the way that was chosen."""
+
+    def choose(self, values):
+        self.how = values["how"]
+
+    def update(self, snapshot):
+        return super().update((snapshot, self.how))
+
+
+def test_a_control_that_changes_the_view_alone_runs_nothing_again(make):
+    runs = []
+
+    def run(values):
+        runs.append(values["a"])
+        yield values["a"]
+
+    controls = {"a": Slider(0, 99, 1, 1), "how": Choice(["thick", "thin"], "thick")}
+    panel = make(run, Chosen(), controls=controls, redraw=["how"])
+    panel.start()
+    panel.wait(HANG)
+    assert shown(panel.png) == "(1, 'thick')"
+    panel.controls["how"].value = "thin"
+    assert MEASURING not in panel._frame._dom_classes
+    panel.wait(HANG)
+    assert (shown(panel.png), runs) == ("(1, 'thin')", [1])
+
+
+def test_a_control_without_use_is_greyed_out(make):
+    panel = make(idle=lambda values: ["n"] if values["a"] < 5 else [])
+    assert [control.enabled for control in panel.controls.values()] == [True, False]
+    panel.controls["a"].value = 7
+    assert panel.controls["n"].enabled
+    panel.controls["a"].value = 2
+    assert not panel.controls["n"].enabled
+    assert panel.controls["a"].enabled
+
+
+def heights_while_it_runs(make, cls):
+    """How high the picture is after each snapshot of a second run, and how high at the end."""
+    ask, go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    def run(values):
+        for height in [300] if values["a"] == 1 else [100, 200, 150]:
+            ask.release()
+            assert go_on.acquire(timeout=HANG)
+            yield height
+
+    def draw(height):
+        return Picture(200, height, sentence=f"{height} high")
+
+    def height():
+        return Image.open(io.BytesIO(panel._image.value)).height
+
+    panel = make(run, Redrawn(draw), cls=cls, rate=1e6, share=1.0, name=cls.__name__)
+    panel.start()
+    go_on.release()
+    panel.wait(HANG)
+    panel.controls["a"].value = 2
+    found = []
+    for _ in range(5 - 1):
+        assert ask.acquire(timeout=HANG)
+        found.append(height())
+        go_on.release()
+    panel.wait(HANG)
+    return found, height()
+
+
+class Jumps(Panel):
+    """Planted fault: each picture is as high as it happens to be."""
+
+    steady = False
+
+
+def test_what_is_below_a_picture_does_not_jump_while_it_runs(make):
+    assert heights_while_it_runs(make, Panel) == ([300, 300, 300, 300], 150)
+    assert min(heights_while_it_runs(make, Jumps)[0]) < 300
 
 
 # -- stale runs ------------------------------------------------------------------------------
@@ -389,9 +470,9 @@ def test_wrong_arguments_are_refused_before_a_widget_is_made():
     with pytest.raises(ValueError, match="title is empty"):
         Panel(spec, count_up, TextView(), title="")
     with pytest.raises(ValueError, match="redraw is 'b'; it accepts one of 'a'"):
-        Player(spec, count_up, TextView(), title="x", redraw=["b"])
+        Panel(spec, count_up, TextView(), title="x", redraw=["b"])
     with pytest.raises(TypeError, match="no method choose"):
-        Player(spec, count_up, TextView(), title="x", redraw=["a"])
+        Panel(spec, count_up, TextView(), title="x", redraw=["a"])
     with pytest.raises(ValueError, match=r"controls\['a'\] is 5; it accepts Slider"):
         Panel({"a": 5}, count_up, TextView(), title="x")
     assert len(live_widgets) == before

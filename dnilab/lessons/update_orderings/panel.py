@@ -150,11 +150,12 @@ def measure(
     *,
     rounds: int = 5,
     seconds: float = 0.08,
-) -> Iterator[Measured]:
+) -> Iterator[Measured | None]:
     """Time the ordering that ``values`` names by turns with backpropagation, then train with both.
 
     ``own``: a program that was handed in; it is chosen by its name, and its workers have threads.
-    Yields after the timing, and then now and then as the training goes on.
+    Yields after the timing, and then now and then as the training goes on; None between two rounds
+    of the timing, which may be ended there.
     """
     size, way, rows = values["batch"], values["way"], 10_000
     count = BATCHES[size]
@@ -183,7 +184,11 @@ def measure(
         contestants[way] = running
     if cores() > 1:
         contestants[on_blas(cores())] = in_line(*network, blas_threads=cores())
-    per_batch = medians(rounds_of(contestants, rounds=rounds, seconds=seconds))
+    turns = []
+    for turn in rounds_of(contestants, rounds=rounds, seconds=seconds):
+        turns.append(turn)
+        yield None
+    per_batch = medians(turns)
     again = orderings.pipeline((range(1, modules + 1),), guess_again=True)
     all_steps = orderings.sequential(modules), orderings.backprop(modules), again  # of all ways
     times = step_times(
@@ -331,6 +336,24 @@ def _convergence(found: Measured) -> pictures.Picture:
     )
 
 
+class Timings(pictures.Redrawn[Measured]):
+    """The view of what was measured: cores of the ideal timeline, and the axis, are chosen last."""
+
+    def __init__(self) -> None:
+        self._how: dict[str, Any] = {}
+        super().__init__(lambda found: picture_of(replace(found, values=found.values | self._how)))
+
+    def choose(self, values: dict[str, Any]) -> None:
+        """How to show it: ``over`` and ``cores``."""
+        self._how = values
+
+
+def without_use(values: dict[str, Any]) -> tuple[str, ...]:
+    """The controls of a pipeline, where another ordering is timed."""
+    piped = WAYS.get(values["way"], ("",))[0] == "pipeline"
+    return () if piped else ("workers", "staleness")
+
+
 def ordering_panel(own: orderings.Program | None = None) -> Panel[Measured]:
     """Run an ordering beside backpropagation: timelines, time of a batch, convergence.
 
@@ -357,7 +380,9 @@ def ordering_panel(own: orderings.Program | None = None) -> Panel[Measured]:
             "cores": Slider(1, 8, 1, 2, "Cores of the ideal timeline"),
         },
         lambda values: measure(values, own),
-        pictures.Redrawn(picture_of),
+        Timings(),
+        redraw=("over", "cores"),
+        idle=without_use,
         title=f"Orderings, timed on this machine ({_cores(cores())})",
         name="05-orderings",
     )

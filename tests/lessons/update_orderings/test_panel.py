@@ -188,6 +188,22 @@ def test_the_panel(quick, nothing_left):
     assert panel.message == ""
     assert "Ideal on 8 cores" in panel.sentence
     assert panel.snapshot.program.modules == 5
+    measured = panel.snapshot
+    panel.controls["over"].value = "batches"
+    panel.controls["cores"].value = 4
+    panel.wait()
+    assert panel.snapshot is measured  # nothing was timed again
+    assert "Ideal on 4 cores" in panel.sentence
+    assert "Test loss against batches" in panel.sentence
+    assert panel.controls["staleness"].enabled
+    panel.controls["way"].value = IN_LINE
+    assert not any(panel.controls[name].enabled for name in ("workers", "staleness"))
+
+
+def test_it_may_be_ended_between_two_rounds_of_the_timing():
+    steps = orderings.measure(VALUES, rounds=3, seconds=1e-4)
+    assert [next(steps) is None for _ in range(4)] == [True, True, True, False]
+    steps.close()
 
 
 class TestOneOfMyOwn:

@@ -77,6 +77,7 @@ class Playground(Player[growing_lines.Progress]):
             play=play,
             progress=lambda progress: progress.done,
             redraw=SHOWN,
+            idle=choices.idle,
             rate=12.0,
             share=0.15,
         )
@@ -245,11 +246,8 @@ class Playground(Player[growing_lines.Progress]):
         super()._moved(name)
 
     def _follow(self) -> None:
-        """Bring up to date what hangs on the controls: string, preset, which are greyed out."""
+        """Bring up to date what hangs on the controls: the string and the preset."""
         values = self.values
-        out = choices.idle(values)
-        for name, control in self.controls.items():
-            control.enabled = name not in out
         lineup, preset = None, YOURS
         with self._linked():
             with suppress(ValueError):  # the run says what is wrong
@@ -258,7 +256,7 @@ class Playground(Player[growing_lines.Progress]):
                 same = (n for n, p in PRESETS.items() if values_of(p) == values_of(lineup))
                 preset = next(same, YOURS)
             self.presets.value = preset
-        self._now = lineup, preset, out
+        self._now = lineup, preset, choices.idle(values)
         if self._widget is not None and not self._closed:
             self._show_now()
         self.sweep.follow()

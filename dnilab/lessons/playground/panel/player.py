@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from dnilab.checks import one_of
 from dnilab.widgets.panel import Panel, _Job, button, button_row
 
 S = TypeVar("S")
@@ -20,23 +18,13 @@ class Player(Panel[S]):
     play:
         Whether the run goes on by itself when the panel is first shown. If not, its first
         snapshot is shown and the buttons take it from there.
-    redraw:
-        Names of controls that change only how a snapshot is shown: the run goes on, and what is
-        there is drawn again. ``view.choose(values)`` is told their values before each drawing.
 
     All others are those of a :class:`Panel`.
     """
 
-    def __init__(
-        self, *given: Any, play: bool = True, redraw: Iterable[str] = (), **named: Any
-    ) -> None:
+    def __init__(self, *given: Any, play: bool = True, **named: Any) -> None:
         self._playing = play
-        self._redrawing = frozenset(redraw)
         super().__init__(*given, **named)
-        for key in self._redrawing:
-            one_of("redraw", key, self.controls)
-        if self._redrawing and not callable(getattr(self._view, "choose", None)):
-            raise TypeError(f"view is {self._view!r}, which has no method choose")
 
     def _more_rows(self) -> list[Any]:
         self._play_button = button(
@@ -85,18 +73,6 @@ class Player(Panel[S]):
     def _step_size(self, job: _Job) -> int:
         """How many snapshots make a step of ``job``, which may not have begun. Lock held."""
         return 1
-
-    def _moved(self, name: str) -> None:
-        if name in self._redrawing:
-            self.redraw()
-        else:
-            super()._moved(name)
-
-    def _tell_view(self) -> None:
-        if self._redrawing:
-            self._view.choose(  # type: ignore[attr-defined]  # a view of such a panel has it
-                {name: self.controls[name].value for name in self._redrawing}
-            )
 
     def _label_play(self) -> None:
         if self._job is not None:

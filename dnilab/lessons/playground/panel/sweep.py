@@ -73,6 +73,8 @@ class SweepPart(Panel[Swept]):
     the key of the job), ``map``, ``line`` (what would run), and ``news`` (what a click did).
     """
 
+    steady = False  # the buttons on the map know where its cells are
+
     def __init__(self, playground: Playground, own: Dataset | None) -> None:
         self._playground, self._own = playground, own
         self._stopping = False
