@@ -19,8 +19,14 @@
       const off = handle.closest(".slider")?.hasAttribute("disabled") ?? false;
       say(handle, "aria-disabled", String(off));
       const text = handle.getAttribute("aria-valuetext") ?? OURS;
-      if (slider.closest(".dnilab-log") && !text.endsWith(OURS)) {
-        say(handle, "aria-valuetext", Number((10 ** Number(text)).toPrecision(2)) + OURS);
+      const control = slider.closest(".dnilab-log");
+      if (control && !text.endsWith(OURS)) {
+        // The handle moves in steps; the number box has the value, unless that is still to come.
+        const exact = Number(control.querySelector("input")?.value);
+        const ends = ["aria-valuemax", "aria-valuemin"].map((end) => handle.getAttribute(end));
+        const near = Math.abs(Math.log10(exact) - text) <= (ends[0] - ends[1]) / 100;
+        const value = near ? exact : Number((10 ** text).toPrecision(2));
+        say(handle, "aria-valuetext", value + OURS);
       }
     }
     for (const picture of panel.querySelectorAll("img.dnilab-picture")) {

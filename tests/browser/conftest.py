@@ -18,6 +18,7 @@ pytest.register_assert_rewrite("tests.browser.steps")
 
 from tests.browser.server import ROOT, Lab, running_lab  # noqa: E402
 from tests.browser.steps import screenshot, stop_kernels  # noqa: E402
+from tools import npm  # noqa: E402
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
 MAC = Path("/Applications")
@@ -37,6 +38,10 @@ NO_DRIVER = """
 Playwright did not start. The Node.js that it brings along needs the library libatomic.
   Debian, Ubuntu:  sudo apt install libatomic1
 """
+AXE = "axe-core@4.14.1"
+AXE_SHA512 = (
+    "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
+)
 ARGUMENTS = [
     "--disable-gpu",
     "--disable-background-networking",
@@ -86,6 +91,12 @@ def browser() -> Iterator[Browser]:
         browser.close()
     finally:
         playwright.__exit__()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """axe-core's program."""
+    return (npm.package(AXE, AXE_SHA512) / "axe.min.js").read_text("utf-8")
 
 
 @pytest.fixture

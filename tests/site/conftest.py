@@ -8,15 +8,9 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, Page, Response, Route
 
-from tests.browser.conftest import browser, pytest_sessionstart  # noqa: F401  # pytest finds them
+from tests.browser.conftest import axe, browser, pytest_sessionstart  # noqa: F401  # pytest finds them
 from tests.browser.files import served
-from tools import npm
 from tools.site.build import SITE
-
-AXE = "axe-core@4.14.1"
-AXE_SHA512 = (
-    "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
-)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,9 +66,3 @@ def visit(browser: Browser, url: str) -> Iterator[Visit]:  # noqa: F811
     )
     yield made
     context.close()
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """axe-core's program."""
-    return (npm.package(AXE, AXE_SHA512) / "axe.min.js").read_text("utf-8")

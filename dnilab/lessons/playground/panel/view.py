@@ -34,6 +34,11 @@ class Convergence:
         """How to show it: ``show`` and ``over``."""
         self._how = values
 
+    @property
+    def shown(self) -> Picture | None:
+        """The curves drawn last."""
+        return self._curves.shown if self._curves else None
+
     def update(self, progress: Progress) -> bytes:
         """PNG bytes of the curves."""
         return self._view(progress).update(self.series(progress))
