@@ -134,7 +134,7 @@ test-parity: $(VENV)/.test $(VENV)/.parity
 	$(PY) -m pytest -n 2 tests/parity
 
 test-browser: $(VENV)/.course $(VENV)/.test $(VENV)/.browser
-	$(PY) -m pytest tests/browser
+	$(PY) -m pytest -n 2 --dist loadfile tests/browser
 
 notebooks: $(VENV)/.test
 	$(PY) tools/execute_notebooks.py
