@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.server import ROOT, Lab
-from tests.browser.steps import complaints, in_the_way, run_all, wait_for_kernel, work_the_panel
+from tests.browser.steps import (
+    complaints,
+    in_the_way,
+    open_notebook,
+    run_all,
+    wait_for_kernel,
+    work_the_panel,
+)
 
 TEXTS = {path.name: path.read_text("utf-8") for path in sorted(ROOT.glob("notebooks/*.ipynb"))}
 # These must have a live panel; any other that makes one is tried as well.
@@ -31,6 +39,21 @@ def test_the_course_opens_on_its_first_notebook(page: Page, course: Lab):
 def test_a_visitor_without_the_token_is_not_let_in(page: Page, course: Lab):
     page.goto(f"{course.url}/lab")
     expect(page).to_have_url(re.compile(r"/login"))
+
+
+def test_whoever_only_reads_a_notebook_changes_no_file(page: Page, course: Lab):
+    # JupyterLab writes down what the kernel says of its language: ours leaves out its version.
+    name = f"notebooks/{next(name for name in TEXTS if name.startswith('02'))}"
+    before = Path(course.folder, name).read_bytes()
+    open_notebook(page, course, name)
+    page.evaluate(
+        "async () => await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.info"
+    )
+    model = "window.jupyterapp.shell.currentWidget.context.model"
+    assert "language_info" in page.evaluate(f"() => {model}.metadata")
+    assert not page.evaluate(f"() => {model}.dirty")
+    page.evaluate("async () => await window.jupyterapp.shell.currentWidget.context.save()")
+    assert Path(course.folder, name).read_bytes() == before
 
 
 @pytest.mark.parametrize("name", WITH_PANEL)
