@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -45,4 +46,9 @@ def _of_lines(ax: Axes) -> Iterator[Table]:
         )
         rest = "" if every == 1 else f"; {len(body)} of {len(x)} points"
         head = (ax.get_xlabel() or "x", *(str(line.get_label()) for line in lines))
-        yield Table(head, body, capital(ax.get_ylabel()) + rest)
+        yield Table(tuple(map(_plain, head)), body, capital(_plain(ax.get_ylabel())) + rest)
+
+
+def _plain(text: str) -> str:
+    """Text without the marks of a formula: ``W1`` for ``$W_1$``."""
+    return re.sub(r"\$([^$]*)\$", lambda formula: re.sub(r"[_{}\\]", "", formula[1]), text)

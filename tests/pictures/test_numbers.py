@@ -36,6 +36,11 @@ def test_of_a_long_line_some_points_are_left_out_but_never_the_last() -> None:
     assert table.caption == f"Y; {len(table.body)} of {n} points"
 
 
+def test_formulas_are_read_without_their_marks() -> None:
+    (table,) = tables_of(curves([Series("a", [0, 1], [0, 1])], xlabel="$W_{1}[0]$", ylabel="$h$"))
+    assert (table.head, table.caption) == (("W1[0]", "a"), "H")
+
+
 def test_a_live_picture_has_the_numbers_of_its_last_frame() -> None:
     view = LiveCurves(xlabel="epoch", ylabel="loss")
     for last in (0.5, 0.25):

@@ -15,6 +15,7 @@ from dnilab.orderings import Instant, Program, Step, Value, Wiring, locks
 from dnilab.orderings.timeline import unit_timeline
 from dnilab.pictures.draw import name_rows, place_axes, rect
 from dnilab.pictures.style import FONT_SIZE, FUTURE, INK, NOW, SMALL, Picture, listing
+from dnilab.pictures.table import Table
 from dnilab.pictures.timeline import KINDS, bars_of_slots, draw_bars, looks_of
 
 Stages = Mapping[tuple[str, int], str]
@@ -203,6 +204,13 @@ def ordering(
     looks = looks_of(bars)
     draw_bars(ax, bars, rows, lambda bar: FUTURE if bar.start > now + 1 else looks[bar.kind])
     rect(ax, (now, -0.5), (1, len(rows)), NOW, clip_on=False, zorder=6)
+    body = sorted(
+        (round(bar.start + 0.5), bar.worker, bar.kind, str(bar.module), str(bar.batch))
+        for bar in bars
+    )
+    head = ("moment", "worker", "step", "module", "batch")
+    caption = "Who works when"
+    picture.tables = [Table(head, tuple((str(n), *rest) for n, *rest in body), caption)]
     return picture
 
 

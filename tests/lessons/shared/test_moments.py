@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dnilab.lessons.shared.moments import locks_words, ordering, ordering_diagram
+from dnilab.lessons.shared.moments import MOMENTS, locks_words, ordering, ordering_diagram
 from dnilab.lessons.update_orderings.pictures import BLUE_BOX, RED_BOX
 from dnilab.orderings import (
     Wiring,
@@ -137,6 +137,13 @@ def test_legible(name, number):
     )
     assert faults(picture) == []
     assert is_drawn(picture.png())
+
+
+def test_its_table_has_every_step_of_the_strip():
+    (table,) = ordering(backprop(3), instants(backprop(3))[0], title="B").tables
+    assert table.head == ("moment", "worker", "step", "module", "batch")
+    assert table.body[0] == ("1", "worker 1", "forward", "1", "0")
+    assert [int(row[0]) for row in table.body] == list(range(1, MOMENTS + 1))
 
 
 class TestBars:

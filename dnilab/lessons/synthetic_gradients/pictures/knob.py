@@ -116,7 +116,8 @@ def _draw_slope(
 ) -> None:
     """A curve, the place where we are on it, and its slope there as a dashed line."""
     line, tangent = style.look(0), style.look(1)
-    ax.plot(across, up, color=line.color, linewidth=style.LINE_WIDTH)
+    name = ax.get_ylabel()  # as it is read in a table
+    ax.plot(across, up, color=line.color, linewidth=style.LINE_WIDTH, label=name)
     reach = 0.3 * (across.max() - across.min())
     ends = np.array([-reach, reach])
     ax.plot(
