@@ -24,7 +24,7 @@
         // The handle moves in steps; the number box has the value, unless that is still to come.
         const exact = Number(control.querySelector("input")?.value);
         const ends = ["aria-valuemax", "aria-valuemin"].map((end) => handle.getAttribute(end));
-        const near = Math.abs(Math.log10(exact) - text) <= (ends[0] - ends[1]) / 100;
+        const near = Math.abs(Math.log10(exact) - text) <= (ends[0] - ends[1]) / 200; // half a step
         const value = near ? exact : Number((10 ** text).toPrecision(2));
         say(handle, "aria-valuetext", value + OURS);
       }

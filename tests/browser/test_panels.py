@@ -69,6 +69,8 @@ def test_axe_finds_nothing_in_any_panel(page: Page, course: Lab, axe: str):
     assert all(text.strip() for text in pictures.evaluate_all("all => all.map(one => one.alt)"))
     rate = page.get_by_role("slider", name="Learning rate").first
     expect(rate).to_have_attribute("aria-valuetext", "0.2\u00a0")  # not its exponent
+    rate.press("ArrowRight")
+    expect(rate).to_have_attribute("aria-valuetext", re.compile("^0\\.2[1-9]\u00a0$"))
     folded = page.get_by_role("button", name="Training")
     expect(folded).to_have_attribute("aria-expanded", "false")
     folded.press("Enter")
