@@ -363,9 +363,9 @@ ECHO = RecurrentSettings(
 def test_what_the_state_alone_could_not_reach_was_bootstrapping(seed, learned):
     """Each bit is asked for six segments later; the rule is all that differs.
 
-    Of three seeds, since with a trace one in ten still learns nothing.
+    The middle of three seeds, since with a trace one in ten still learns nothing.
     """
-    for decay, bound in ((0.0, {"above": 0.5}), (0.9, {"below": 0.5})):
+    for decay, bound in ((0.0, {"above": 0.5}), (0.9, {"below": 0.35})):
         runs = [run(ECHO.but(trace=decay, seed=3 * seed + i)) for i in range(3)]
-        least = min(one.curve("bits").min() for one in runs)
-        learned(f"least bits lost, lambda {decay:g}", least, **bound)
+        middle = float(np.median([one.curve("bits").min() for one in runs]))
+        learned(f"bits lost, lambda {decay:g}", middle, **bound)
