@@ -120,12 +120,13 @@ def main(arguments: list[str]) -> int:
     rows: list[Mark] = []
     for few in marks(asked.folder, asked.seconds, asked.workers):
         rows += few
+        # After every notebook: whoever stops it, or an answer that does, keeps what was marked.
+        if asked.csv:
+            write_csv(asked.csv, rows)
+        if asked.json:
+            write_json(asked.json, rows)
         right = sum(row.result == RIGHT for row in few)
         print(f"{few[0].notebook}: {right} of {len(few)} right", flush=True)
-    if asked.csv:
-        write_csv(asked.csv, rows)
-    if asked.json:
-        write_json(asked.json, rows)
     for student in sorted({row.student for row in rows}):
         theirs = [row.result == RIGHT for row in rows if row.student == student]
         print(f"{student}: {sum(theirs)} of {len(theirs)} exercises right")
