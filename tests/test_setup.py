@@ -309,7 +309,7 @@ class TestMakefile:
             ".venv/bin/python", "-m", "voila", page, "--no-browser", "--port", "8898",
         ]  # fmt: skip
         cells = json.loads(read(page))["cells"]
-        assert "".join(cells[-1]["source"]).endswith("playground(page=True)")
+        assert "".join(cells[-1]["source"]).endswith("playground_page()")
         assert all(cell.get("outputs", []) == [] for cell in cells)  # it is run when it is opened
 
     def test_set_up_runs_once(self, folder: Path):

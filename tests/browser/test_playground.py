@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,3 +98,19 @@ def test_as_a_page_of_its_own(page: Page, page_of_its_own: str, width: int, name
     expect(page.get_by_text("from dnilab")).to_have_count(0)  # no code
     reach = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert reach <= 0, f"the page is {reach} px wider than the window"
+    if name == "wide":
+        open_the_link(page, page_of_its_own)
+
+
+def open_the_link(page: Page, address: str) -> None:
+    """Copy the link to the settings, and open it: the page has them."""
+    box = page.locator(".dnilab-playground")
+    settings = box.get_by_label("Settings string").input_value()
+    box.get_by_role("button", name="Copy as Python").click()
+    copied = box.get_by_label("What was copied")
+    expect(copied).to_have_value(re.compile("^# The comparison.*epochs=4", re.DOTALL))
+    box.get_by_role("button", name="Copy link").click()
+    expect(copied).to_have_value(re.compile(r"^http://.*\?settings="))
+    assert copied.input_value().startswith(address)
+    page.goto(copied.input_value())
+    expect(box.get_by_label("Settings string")).to_have_value(settings, timeout=180_000)

@@ -177,7 +177,7 @@ def test_a_link_can_not_bring_code_along(page: Page, site: Site):
     *_, last = ast.parse("\n".join(code.split("\n")[1:])).body
     assert isinstance(last, ast.Expr)
     assert isinstance(last.value, ast.Call)
-    assert ast.unparse(last.value.func) == "playground"
+    assert ast.unparse(last.value.func) == "playground_page"
     assert [ast.literal_eval(given) for given in last.value.args] == [hostile]
 
 

@@ -11,3 +11,7 @@ c = get_config()  # noqa: F821  # the server hands it in
 c.MappingKernelManager.cull_idle_timeout = 1200  # seconds: who reloads a page finds its kernel
 c.MappingKernelManager.cull_interval = 60
 c.MappingKernelManager.cull_connected = False
+
+# A file of runs that is loaded into the playground is one message.  Tornado's own limit of 10 MB
+# would cut the connection; the playground says itself what is too large.
+c.ServerApp.tornado_settings = {"websocket_max_message_size": 32 * 1024 * 1024}

@@ -57,6 +57,9 @@ c.VoilaConfiguration.show_tracebacks = False
 # is drawn at random and listed nowhere, can end that kernel.
 c.Voila.tornado_settings = {
     "disable_check_xsrf": True,
+    # A file of runs that is loaded is one message: the playground takes up to 20 MB and says what
+    # is wrong with a larger one.  Without this, one of 10 MB cuts the connection.
+    "websocket_max_message_size": 32 * 1024 * 1024,
     "headers": {
         # The browser itself refuses to ask other sites, whatever is on the page.
         "Content-Security-Policy": "; ".join(

@@ -145,6 +145,8 @@ def read_text(text: str) -> dict[str, Any]:
         match ast.parse(text, mode="eval").body:
             # The parser takes full-width letters for plain ones, so the text is looked at, too.
             case ast.Call(ast.Name("dnilab"), [], words) if text.startswith("dnilab"):
+                if any(word.arg is None for word in words):  # **{...}
+                    raise ValueError
                 given = [(str(word.arg), ast.literal_eval(word.value)) for word in words]
             case _:
                 raise ValueError

@@ -11,6 +11,7 @@ import io
 import math
 import os
 import secrets
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from dnilab.lessons.playground.experiments.records import Record, differing, set
 from dnilab.lessons.playground.sweeps.file import foreign, parsed, written
 
 MOST_BYTES = 20_000_000  # of a file that is loaded
+LONGEST_NAME = 60  # letters of a pin's name
 MOST_PINS = 200  # in a file that is loaded
 LINES = (".json", ".jsonl")  # how the name of a file of JSON lines ends
 
@@ -74,8 +76,19 @@ class Pin:
 
 def named(name: str, line: Line, pins: Sequence[Pin]) -> Pin:
     """A pin called ``name``, or, with a number, what is not taken yet; the line's own if empty."""
-    wanted = name.strip() or line.label
+    wanted = tidy(name) or line.label
     return Pin(distinct([pin.name for pin in pins] + [wanted])[-1], line)
+
+
+def tidy(name: str) -> str:
+    """A name of letters that can be seen, on one line, and not longer than a table can bear.
+
+    >>> tidy("  mine \u202e\n again "), len(tidy(300 * "a"))
+    ('mine again', 60)
+    """
+    plain = "".join(" " if unicodedata.category(letter)[0] == "C" else letter for letter in name)
+    words = " ".join(plain.split())
+    return words if len(words) <= LONGEST_NAME else words[: LONGEST_NAME - 1] + "…"
 
 
 SORTS: Mapping[str, Callable[[Pin], Any]] = {

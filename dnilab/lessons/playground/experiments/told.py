@@ -50,7 +50,7 @@ class Told:
 def look_at(stack: Stack, x: np.ndarray, y: np.ndarray) -> Told:
     """What the modules are told on the rows ``x`` and ``y``.  Nothing is changed."""
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
-        said, _ = stack.forward(x)
+        few, _ = stack.forward(x[:2])  # for the widths
         nothing: tuple[float | None, ...] = (None,) * (len(stack) - 1)
         used = message = nothing
         kinds = {module.signal.kind for module in stack.modules[:-1] if module.signal is not None}
@@ -60,12 +60,13 @@ def look_at(stack: Stack, x: np.ndarray, y: np.ndarray) -> Told:
             if "generator" in kinds:
                 message = tuple(_cosine(at.told, at.true) for at in found)
         elif "feedback" in kinds:
+            said, _ = stack.forward(x)
             true, _ = stack.gradients(x, y)
             error = stack.loss.gradient(said[-1], y)
             signals = [module.signal for module in stack.modules[:-1] if module.signal is not None]
             every = zip(signals, said, true, strict=False)  # the top has none
             used = tuple(_cosine(signal(h, x, y, error)[0], g) for signal, h, g in every)
-    return Told((x.shape[1], *(h.shape[1] for h in said)), used, message)
+    return Told((x.shape[1], *(h.shape[1] for h in few)), used, message)
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float | None:

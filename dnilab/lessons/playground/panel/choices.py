@@ -6,6 +6,7 @@ of its own name; a few others are shown as several controls.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,10 +16,10 @@ from typing import Any
 from dnilab.checks import refuse, shown
 from dnilab.experiments.settings import DECOUPLED, OWN, Settings
 from dnilab.experiments.settings_table import Row
-from dnilab.lessons.playground.experiments.comparison import BESIDE, Lineup
-from dnilab.lessons.playground.panel.words import Words, spec_of
+from dnilab.lessons.playground.experiments.comparison import BESIDE, Lineup, read_text
+from dnilab.lessons.playground.panel.words import Whole, Words, spec_of
 from dnilab.network.modules import CONTEXTS
-from dnilab.widgets.controls import Choice, Slider, Spec, Toggle
+from dnilab.widgets.controls import Choice, Spec, Toggle
 
 MOST_HIDDEN = 8
 MOST_WIDE = 2000
@@ -37,7 +38,7 @@ SHOWN: Mapping[str, Spec] = {
         "cosine",
         "Below the curves",
     ),
-    "moment": Slider(1, 12, 1, 6, "Moment of the network"),
+    "moment": Whole(1, 12, 1, 6, "Moment of the network"),
 }  # fmt: skip
 """Controls that change how a run is shown, not the run."""
 
@@ -91,7 +92,7 @@ _SEES = {"h": "activation h", "y": "label y", "x": "input x", "h_norm": "h norma
 _SEVERAL: dict[str, Controls] = {
     "hidden": Controls(
         {
-            "depth": Slider(1, MOST_HIDDEN, 1, 2, "Hidden layers"),
+            "depth": Whole(1, MOST_HIDDEN, 1, 2, "Hidden layers"),
             "widths": Words("128, 64", "Width of each", "such as 128, 64"),
         },
         lambda hidden: (len(hidden), ", ".join(map(str, hidden))),
@@ -100,7 +101,7 @@ _SEVERAL: dict[str, Controls] = {
     "generator_hidden": Controls(
         {
             "generator": Choice(["none", "linear", "hidden layer"], "linear", "Generator"),
-            "generator_width": Slider(4, 512, 1, 64, "Width of its hidden layer"),
+            "generator_width": Whole(4, 512, 1, 64, "Width of its hidden layer"),
         },
         _generator,
         lambda generator, width: (width,) if generator == "hidden layer" else (),
@@ -171,7 +172,7 @@ def specs(lineup: Lineup, own: bool) -> dict[str, Spec]:
         label, tasks = Settings.rows()["task"].label, Settings.rows()["task"].offers
         tasks = {words: task for words, task in tasks.items() if task != OWN}
         every["task"] = Choice(tasks, "addition", label)
-    every[LAYERS] = Slider(1, MOST_HIDDEN + 1, 1, 1, "Layers per module")
+    every[LAYERS] = Whole(1, MOST_HIDDEN + 1, 1, 1, "Layers per module")
     start = values_of(lineup)
     shown = [name for names in GROUPS.values() for name in names]
     return {name: replace(every[name], value=start[name]) for name in shown}  # type: ignore[type-var]
@@ -197,9 +198,36 @@ def _setting(name: str, values: Mapping[str, Any]) -> Any:
 def lineup_of(values: Mapping[str, Any]) -> Lineup:
     """The line-up that the values of the controls stand for.
 
-    A setting that changes nothing stays at its default.  Raises ValueError, in words, if the
-    values can't go together.
+    A setting that changes nothing stays at its default.  Raises ValueError, in the words of the
+    controls, if the values can't go together.
     """
+    try:
+        return _lineup_of(values)
+    except ValueError as fault:
+        raise ValueError(in_labels(str(fault))) from None
+
+
+_LABELS = {
+    "test_examples": "unseen sums",
+    "hidden": "Width of each",
+    "context": "Generator sees",
+} | {name: row.label for name, row in {**Settings.rows(), **Lineup.rows()}.items() if row.label}
+# A name with an underscore is never a word; a plain one is a name where it stands first.
+_NAMED = re.compile(
+    rf"^({'|'.join(_LABELS)})(?= is )|\b({'|'.join(n for n in _LABELS if '_' in n)})\b"
+)
+
+
+def in_labels(message: str) -> str:
+    """A message with what the controls are called in the place of settings' names.
+
+    >>> in_labels("batch_size is 5000; it accepts 1 to 2000, the number of examples")
+    'Batch size is 5000; it accepts 1 to 2000, the number of examples'
+    """
+    return _NAMED.sub(lambda found: _LABELS[found[0]], message)
+
+
+def _lineup_of(values: Mapping[str, Any]) -> Lineup:
     out = _idle(values)
     found = {name: _setting(name, values) for name in CONTROLS if name not in out}
     every = values[LAYERS]
@@ -245,7 +273,20 @@ def idle(values: Mapping[str, Any]) -> set[str]:
         out.add("generator_width")
     if values["below"] != "network":
         out.add("moment")
-    return out
+    return out | _adding_nothing(values)
+
+
+def _adding_nothing(values: Mapping[str, Any]) -> set[str]:
+    """What is not ticked and would add no line: it is the setting itself, or there already."""
+    chosen = _setting("beside", values)
+    try:
+        settings = _lineup_of({**values, **{f"beside {name}": True for name in BESIDE}}).settings
+        there = {settings, *(BESIDE[name](settings) for name in chosen)}
+        return {
+            f"beside {n}" for n, of in BESIDE.items() if n not in chosen and of(settings) in there
+        }
+    except ValueError:  # they can't go together: the run says so
+        return set()
 
 
 def unreachable(lineup: Lineup) -> str:
@@ -263,3 +304,34 @@ def unreachable(lineup: Lineup) -> str:
             accepts = f"the playground has no control for it and accepts {getattr(there, name)!r}"
             return f"{name} is {shown(value)}; {accepts}"
     return ""
+
+
+def check_reachable(lineup: Lineup, *, own: bool) -> None:
+    """ValueError, in words, if the controls can't stand for ``lineup``.
+
+    ``own``: whether the reader has handed over arrays.
+    """
+    why = unreachable(lineup)
+    if not why and lineup.settings.task == OWN and not own:
+        why = "task: it needs arrays of your own, playground(data=(X, Y))"
+    if why:
+        raise ValueError(why)
+
+
+def not_taken(text: str, lineup: Lineup) -> str:
+    """What a settings string asked for that ``lineup``, made of it, does not have; or ""."""
+    given, entries = read_text(text), lineup.entries()
+    asked, got = ({**vars(one.settings), **vars(one)} for one in (Lineup().but(**given), lineup))
+    if asked["generator_rate"] == asked["rate"]:
+        asked["generator_rate"] = None
+    left = [
+        f"{name} is {shown(asked[name])}, and here {got[name]!r}"
+        for name in given
+        if asked[name] != got[name]
+        and (name in vars(lineup) or any(one.settings.applies(name) for one in entries))
+    ]
+    if "seed" in given and asked["seed"] != got["seed"]:
+        last = lineup.seeds - 1
+        left = [one for one in left if not one.startswith("seed is ")]
+        left.append(f"seed is {asked['seed']}, and here seeds 0 to {last} are run")
+    return f"Taken, but not all of it: {'; '.join(left)}" if left else ""

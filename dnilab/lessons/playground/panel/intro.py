@@ -153,7 +153,10 @@ class Tour:
             return
         part, said = TOUR[self.stop]
         count = f"Stop {self.stop + 1} of {len(TOUR)}"
-        self._text.value = f'<p role="status"><strong>{count}.</strong> {html.escape(said)}</p>'
+        see = parts.see_html("See it", ".dnilab-pointed")  # where the window is small
+        self._text.value = (
+            f'<p role="status"><strong>{count}.</strong> {html.escape(said)}</p><p>{see}</p>'
+        )
         self._back.disabled = self.stop == 0
         self._next.description = "Next" if self.stop + 1 < len(TOUR) else "Done"
         self._point(part)

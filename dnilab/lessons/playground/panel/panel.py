@@ -20,6 +20,7 @@ from dnilab.data import Dataset
 from dnilab.experiments.settings import OWN
 from dnilab.lessons.playground.data import own_arrays
 from dnilab.lessons.playground.experiments import growing_lines, saved_runs
+from dnilab.lessons.playground.experiments.as_python import as_python
 from dnilab.lessons.playground.experiments.comparison import FIRST, PRESETS, Lineup
 from dnilab.lessons.playground.experiments.needs import check_room
 from dnilab.lessons.playground.experiments.saved_runs import Pin, named
@@ -34,14 +35,16 @@ from dnilab.lessons.playground.panel.choices import (
     values_of,
 )
 from dnilab.lessons.playground.panel.player import Player
+from dnilab.lessons.playground.panel.share import share_html
 from dnilab.lessons.playground.panel.sweep import SweepPart
 from dnilab.lessons.playground.panel.view import Beside, Convergence, Detail
 from dnilab.lessons.playground.panel.words import Words
 from dnilab.widgets.controls import Choice, Control
-from dnilab.widgets.panel import Budget, _Job, button, close_tree
+from dnilab.widgets.panel import MEASURING, Budget, _Job, button, close_tree
 
 STYLE = Path(__file__).with_name("playground.css").read_text("utf-8")
 YOURS = "your own mix"
+PLACES = ("string", "pin", "file")  # where the playground says what is wrong with what was done
 TITLE = "Playground: layers that guess their gradients"
 OPEN = ("Generator", COMPARED)
 """The groups of controls that are open at first."""
@@ -51,8 +54,8 @@ class Playground(Player[growing_lines.Progress]):
     """The panel behind :func:`playground`.
 
     Plain state, beside that of a panel: ``lineup``, ``text`` (the settings string), ``pins``,
-    ``preset``, ``net`` and ``detail`` (bytes), ``net_sentence`` and ``detail_sentence``; and
-    ``tour`` and ``sweep``, see :class:`Tour` and :class:`SweepPart`.
+    ``preset``, ``others`` (bytes and sentence of the network, and of what is below the curves);
+    and ``tour`` and ``sweep``, see :class:`Tour` and :class:`SweepPart`.
 
     ``page``: whether it is a page of its own, with the title of a page.
     """
@@ -65,8 +68,7 @@ class Playground(Player[growing_lines.Progress]):
         self._below_budget = Budget(rate=2.0, share=0.1)
         self._linking = False
         self._pins: tuple[Pin, ...] = ()
-        self.net, self.net_sentence = b"", ""
-        self.detail, self.detail_sentence = b"", ""
+        self.others = [(b"", ""), (b"", "")]
         self._curves = Convergence()
         super().__init__(
             {**choices.specs(lineup, own is not None), **SHOWN},
@@ -82,6 +84,8 @@ class Playground(Player[growing_lines.Progress]):
             share=0.15,
         )
         self._text = lineup.text
+        self.told: dict[str, str] = dict.fromkeys(PLACES, "")
+        """What was said about something that was typed, clicked or loaded, by place."""
         self.sweep = SweepPart(self, own)
 
         def control(spec: Choice | Words, moved: Callable[[], None]) -> Control:
@@ -104,12 +108,13 @@ class Playground(Player[growing_lines.Progress]):
 
     @property
     def text(self) -> str:
-        """The settings string: paste it to a classmate."""
+        """The settings string: paste it to a classmate.  Empty if the settings can't be run."""
         return self._text
 
     @text.setter
     def text(self, text: str) -> None:
         self.set(Lineup.from_text(text))
+        self.tell(choices.not_taken(text, self.lineup), "string")
 
     @property
     def preset(self) -> str:
@@ -131,11 +136,7 @@ class Playground(Player[growing_lines.Progress]):
 
         Raises ValueError if there is no control for something in it.
         """
-        why = choices.unreachable(lineup)
-        if not why and lineup.settings.task == OWN and self._own is None:
-            why = "task: it needs arrays of your own, playground(data=(X, Y))"
-        if why:
-            raise ValueError(why)
+        choices.check_reachable(lineup, own=self._own is not None)
         self.load_values(values_of(lineup))
 
     def load_values(self, values: Mapping[str, Any]) -> None:
@@ -250,16 +251,27 @@ class Playground(Player[growing_lines.Progress]):
         values = self.values
         lineup, preset = None, YOURS
         with self._linked():
+            self._text = ""
             with suppress(ValueError):  # the run says what is wrong
                 lineup = lineup_of(values)
-                self.string.value = self._text = lineup.text
+                self._text = lineup.text
                 same = (n for n, p in PRESETS.items() if values_of(p) == values_of(lineup))
                 preset = next(same, YOURS)
+            self.string.value = self._text
+            if self._widget is not None:
+                self._list_presets(preset)
             self.presets.value = preset
         self._now = lineup, preset, choices.idle(values)
         if self._widget is not None and not self._closed:
             self._show_now()
         self.sweep.follow()
+
+    def _list_presets(self, preset: str) -> None:
+        """Offer the presets; "your own mix" is a name for what is there, and nothing to choose."""
+        (listed,) = self.presets.parts
+        names = [YOURS, *PRESETS] if preset == YOURS else [*PRESETS]
+        if list(listed.options) != names:
+            listed.options = names
 
     def _show_now(self) -> None:
         """Show which controls there are as the others stand, and what is learned."""
@@ -267,6 +279,10 @@ class Playground(Player[growing_lines.Progress]):
         for name in COME_AND_GO:
             self.controls[name].widget.layout.display = "none" if name in out else ""
         self._intro.value = intro.intro_html(lineup, preset, self._own)
+        program = ""
+        with suppress(ValueError):  # the run says what is wrong
+            program = as_python(lineup, self._own) if lineup is not None else ""
+        self._share.value = share_html(self._text, program, page=self._page)
 
     def _chosen(self) -> None:
         if not self._linking and self.presets.value != YOURS:
@@ -276,21 +292,24 @@ class Playground(Player[growing_lines.Progress]):
         if self._linking:
             return
         try:
-            self.set(Lineup.from_text(self.string.value))
+            self.text = self.string.value
         except ValueError as error:
-            self.tell(str(error))
+            self.tell(str(error), "string")
 
-    def tell(self, message: str) -> None:
-        """Say in the panel what is wrong with something that was typed, loaded or clicked.
+    def tell(self, message: str, place: str) -> None:
+        """Say what is wrong with something that was typed, clicked or loaded, where that was.
 
-        What is wrong with the run, if anything is, stays said.
+        It stays until the next run.  What is wrong with the run itself is said above the curves.
         """
+        message = message.rstrip(".") + "." if message else ""
         with self._lock:
+            self.told[place] = message
             if self._widget is not None and not self._closed:
-                message = message.rstrip(".") + "."
-                if self.error is not None:
-                    message = f"{message} {self._failure}"
-                self._show_message(message, self.error)
+                self._show_told(place)
+
+    def _show_told(self, place: str) -> None:
+        said = html.escape(self.told[place])
+        parts.say(self._told[place], f'<p role="alert">{said}</p>' if said else "")
 
     def _step_size(self, job: _Job) -> int:
         """A step is one report of every run, or of one where they follow one another."""
@@ -322,20 +341,35 @@ class Playground(Player[growing_lines.Progress]):
         with self._lock:
             if not self._is_current(job):
                 return
-            self.net, self.net_sentence = beside
-            self.detail, self.detail_sentence = below
-            for (png, sentence), (image, words) in zip((beside, below), self._others, strict=True):
-                if png:
-                    image.value = png
-                image.layout.display = "" if png else "none"
-                image.remove_class("dnilab-old")
-                words.value = f"<p>{html.escape(sentence)}</p>" if sentence else ""
+            for place, (png, sentence) in enumerate((beside, below)):
+                self._show_other(place, png, sentence)
+
+    def _show_other(self, place: int, png: bytes | None, sentence: str) -> None:
+        """Show the network (0) or what is below the curves (1).
+
+        As long as there is nothing to see of a new run, the old picture stays, dimmed, so that
+        nothing jumps.  The lock is held.
+        """
+        image, words = self._others[place].children
+        if png is None:
+            if self.others[place][0]:
+                return
+            png = b""
+        self.others[place] = png, sentence
+        if png:
+            image.value = png
+        image.layout.display = "" if png else "none"
+        words.value = f"<p>{html.escape(sentence)}</p>" if sentence else ""
+        self._others[place].remove_class(MEASURING)
 
     def _restart(self) -> None:
+        if self._job is not None:  # what was said before the first run is to be read
+            for place in PLACES:
+                self.tell("", place)
         super()._restart()
         if self._widget is not None and not self._closed:
-            for image, _ in self._others:
-                image.add_class("dnilab-old")
+            for one in self._others:
+                one.add_class(MEASURING)
 
     # -- what a reader sees ------------------------------------------------------------------
 
@@ -348,8 +382,12 @@ class Playground(Player[growing_lines.Progress]):
         grid.children = ()
         close_tree(grid)
         self._intro = widgets.HTML().add_class("dnilab-intro")
-        self._others = (_picture_to_be(), _picture_to_be())
-        network, below = (widgets.VBox(both) for both in self._others)
+        self._told = {place: parts.text("dnilab-alert") for place in PLACES}
+        for place in PLACES:
+            self._show_told(place)
+        self._share = widgets.HTML().add_class("dnilab-share-part")
+        self._others = _picture_to_be("dnilab-network"), _picture_to_be("dnilab-below")
+        network, below = self._others
         groups = self._groups()
         live, _ = groups.pop(FIRST_GROUP)
         side = widgets.VBox([one for both in groups.values() for one in both])
@@ -364,7 +402,7 @@ class Playground(Player[growing_lines.Progress]):
             main.add_class("dnilab-main"),
             side.add_class("dnilab-side"),
         )
-        places = {"network": network.add_class("dnilab-network"), "curves": curves, "live": live}
+        places = {"network": network, "curves": curves, "live": live}
         places |= {"generator": groups["Generator"][1], "beside": groups[COMPARED][1]}
         top = parts.boxed("dnilab-top", self.presets.widget, buttons)
         self.tour = intro.Tour(lambda part: intro.point_at(places | {"presets": top}, part))
@@ -372,10 +410,15 @@ class Playground(Player[growing_lines.Progress]):
         words = intro.words_part()
         intro.give_tips(self.controls)
         panel.children = (
-            style, title, self._intro, self.tour.widget, top, body, parts.row(self.string.widget),
-            self.sweep.widget, self._pin_part(), widgets.VBox(words).add_class("dnilab-words-part"),
+            style, title, self._intro, self.tour.widget, top, body,
+            widgets.VBox(words).add_class("dnilab-words-part"), self.sweep.widget,
+            parts.row(self.string.widget, self._share), self._told["string"], self._pin_part(),
         )  # fmt: skip
         self._show_pins()
+        with self._linked():
+            preset = self.preset
+            self._list_presets(preset)
+            self.presets.value = preset
         self._show_now()
         return panel.add_class("dnilab-playground")
 
@@ -406,15 +449,17 @@ class Playground(Player[growing_lines.Progress]):
         rows = [
             widgets.HTML("<h2>Pinned runs</h2>" if self._page else "<h4>Pinned runs</h4>"),
             parts.row(self.pin_name.widget, *self._pin_buttons),
+            self._told["pin"],
             self._table,
             parts.row(self.sort.widget, which, self._remove_button),
             parts.row(self._links, self._upload),
+            self._told["file"],
         ]
         return widgets.VBox(rows).add_class("dnilab-pins")
 
     def _pin_clicked(self) -> None:
         if self.pin(self.pin_name.value) is None:
-            self.tell("There is no run to pin yet: press Play")
+            self.tell("There is no run to pin yet: press Play", "pin")
         else:
             self.pin_name.value = ""
 
@@ -427,16 +472,16 @@ class Playground(Player[growing_lines.Progress]):
             for file in change["new"]:
                 self.add(saved_runs.pins_in(bytes(file["content"]), file["name"]))
         except ValueError as error:
-            self.tell(str(error))
+            self.tell(str(error), "file")
         finally:
             self._upload.value = ()
 
 
-def _picture_to_be() -> tuple[widgets.Image, widgets.HTML]:
+def _picture_to_be(name: str) -> widgets.VBox:
     """A picture and its sentence, before there is any."""
     image = widgets.Image(format="png").add_class("dnilab-picture")
     image.layout.display = "none"  # without data it shows as broken
-    return image, widgets.HTML().add_class("dnilab-sentence")
+    return widgets.VBox([image, widgets.HTML().add_class("dnilab-sentence")]).add_class(name)
 
 
 def playground(
@@ -471,9 +516,7 @@ def playground(
     if own is not None:
         size = min(settings.settings.batch_size, len(own.x_train))
         settings = settings.but(task=OWN, batch_size=size)
-    why = choices.unreachable(settings)
-    if why:
-        raise ValueError(why)
+    choices.check_reachable(settings, own=own is not None)
     return Playground(settings, own, name=name, play=play, page=page)
 
 

@@ -51,6 +51,15 @@ def heading(
     return made
 
 
+def see_html(words: str, what: str) -> str:
+    """A button that brings a part of the playground, named as in a style sheet, into view."""
+    go = f"this.closest('.dnilab-playground').querySelector('{what}').scrollIntoView"
+    return (
+        '<button type="button" class="jupyter-button dnilab-copy" '
+        f"onclick=\"{go}({{block: 'center'}})\">{words}</button>"
+    )
+
+
 def table_html(title: str, head: Sequence[str], body: Sequence[Sequence[str]], caption: str) -> str:
     """A table that scrolls within its own frame, also by keyboard."""
     table = Table(tuple(head), tuple(map(tuple, body)), caption).as_html()

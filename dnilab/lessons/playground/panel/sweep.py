@@ -81,7 +81,7 @@ class SweepPart(Panel[Swept]):
         self.shown: Plan | None = None
         self.rows: dict[str, Record] = {}
         self.map: pictures.SweepMap | None = None
-        self.line = self.news = ""
+        self.line = self.news = self.stale = ""
         names = {spec.label: name for name, spec in SWEPT.items()}
         specs: dict[str, Choice | Words] = {}
         for at, title, first, count in (
@@ -147,7 +147,8 @@ class SweepPart(Panel[Swept]):
         head = [name.replace("_", " ") for name in HEAD]
         runs = parts.table_html("Its runs", head, [_texts(row) for row in self._rows(cell)], "")
         seeds = _count(len(cell.jobs), "seed")
-        self._tell(f"Loaded: {cell.words}, {seeds}. The controls above are set to it now.", runs)
+        words = f"Loaded: {cell.words}, {seeds}. The controls above are set to it now."
+        self._tell(words, f"<p>{parts.see_html('See its curves', '.dnilab-curves')}</p>{runs}")
 
     # -- a sweep under way, on the panel's own thread ----------------------------------------
 
@@ -238,10 +239,12 @@ class SweepPart(Panel[Swept]):
         )
         # On the picture lies a grid of buttons that can't be seen, one on each cell.
         self._cells = widgets.GridBox().add_class("dnilab-cells")
-        frame = parts.boxed("dnilab-map-frame", parts.boxed("dnilab-map", image, self._cells))
+        self._map = parts.boxed("dnilab-map", image, self._cells)
+        frame = parts.boxed("dnilab-map-frame", self._map)
+        self._old = parts.text("dnilab-sentence")
         self._progress_box.layout.display = self._cells.layout.display = "none"
         self._news, self._links = parts.text("dnilab-sentence"), parts.text("dnilab-links")
-        run = (button_row(self._button), self._progress_box, alert, frame)
+        run = (button_row(self._button), self._progress_box, alert, self._old, frame)
         under = widgets.VBox([*rows, self._line, *run, self._news, sentence, self._links])
         under.add_class("dnilab-sweep")
         self._heading = parts.heading("Sweep", under, opened=False, moved=self.follow)
@@ -304,9 +307,26 @@ class SweepPart(Panel[Swept]):
             self.line = self._plan_words(self.plan())
         except ValueError as fault:
             self.line = f"{fault}."
+        self._look_whether_stale()
         parts.say(self._line, f"<p>{html.escape(self.line)}</p><p>{html.escape(HINT)}</p>")
         with self._lock:
             self._mark()
+
+    def _look_whether_stale(self) -> None:
+        """Dim a map of other settings than those that are chosen now, and say so."""
+        plan, self.stale = self.shown, ""
+        if plan is not None:
+            try:
+                now = replace(plan, base=self._playground.values)
+                same = [job.key for job in now.jobs] == [job.key for job in plan.jobs]
+            except ValueError:  # one of its controls changes nothing any more
+                same = False
+            if not same:
+                self.stale = (
+                    "This map is of the settings as they were. Start runs it for those now."
+                )
+        parts.say(self._old, f'<p role="status">{self.stale}</p>' if self.stale else "")
+        (self._map.add_class if self.stale else self._map.remove_class)("dnilab-stale-map")
 
     def _moved(self, name: str) -> None:
         if name in ("across", "up"):

@@ -103,11 +103,11 @@ class Beside:
         self._shown: tuple[Any, ...] = ()
         self._drawn = (b"", "")
 
-    def draw(self, progress: Progress) -> tuple[bytes, str]:
-        """PNG bytes and the sentence; b"" before there is anything to see."""
+    def draw(self, progress: Progress) -> tuple[bytes | None, str]:
+        """PNG bytes and the sentence; None before there is anything to see."""
         line = progress.lines[progress.main]
         if line.told is None or not line.epoch.size:
-            return b"", "The network comes with the first report."
+            return None, "The network comes with the first report."
         epoch = line.records[0].curves["epoch"][-1] or 0.0
         shown = (line.told, line.label, line.settings, epoch)
         if shown != self._shown:
@@ -123,14 +123,17 @@ class Detail:
         self._key: tuple[Any, ...] = ()
         self._curves: LiveCurves | None = None
 
-    def draw(self, progress: Progress, values: Mapping[str, Any]) -> tuple[bytes, str]:
-        """PNG bytes and the sentence; b"" where there is nothing to draw, with the reason."""
+    def draw(self, progress: Progress, values: Mapping[str, Any]) -> tuple[bytes | None, str]:
+        """PNG bytes and the sentence; b"" where there is nothing to draw, with the reason.
+
+        None before there is anything to see.
+        """
         line = progress.lines[progress.main]
         match values["below"]:
             case "cosine":
                 return self._cosine(line)
             case "timeline" if not line.spans:
-                return b"", "The timeline comes with the first batches."
+                return None, "The timeline comes with the first batches."
             case "timeline":
                 title = f"{line.label}: the last batches of one seed, as they ran"
                 picture: Picture = timeline(bars_of_spans(latest(line.spans, 4)), title=title)
@@ -140,11 +143,11 @@ class Detail:
                 return b"", ""
         return picture.png(), picture.sentence
 
-    def _cosine(self, line: Line) -> tuple[bytes, str]:
+    def _cosine(self, line: Line) -> tuple[bytes | None, str]:
         if not line.settings.decoupled:
             return b"", f"{line.label} has no synthetic gradients to compare with the true ones."
         if line.cosine is None or not line.epoch.size:
-            return b"", "The cosines come with the first report."
+            return None, "The cosines come with the first report."
         key = (line.label, line.settings.epochs)
         if self._curves is None or key != self._key:
             self._key = key

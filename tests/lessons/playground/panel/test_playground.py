@@ -20,11 +20,13 @@ from dnilab.lessons.playground.experiments.comparison import (
     PRESETS,
     Lineup,
 )
+from dnilab.lessons.playground.experiments.saved_runs import Pin
 from dnilab.lessons.playground.panel.choices import (
     COME_AND_GO,
     FIRST_GROUP,
     GROUPS,
     SHOWN,
+    in_labels,
     lineup_of,
     specs,
     unreachable,
@@ -35,6 +37,7 @@ from dnilab.lessons.playground.panel.choices import (
 from dnilab.lessons.playground.panel.intro import NOTEBOOKS, TIPS, TOUR, WORDS
 from dnilab.lessons.playground.panel.panel import YOURS, playground
 from dnilab.network.modules import CONTEXTS
+from dnilab.widgets.panel import MEASURING
 
 HANG = 60.0
 ROOT = Path(__file__).resolve().parents[4]
@@ -135,12 +138,12 @@ def test_it_trains_what_the_controls_say(make):
     for seed in range(2):
         assert right[seed, -1] == run(TINY.settings.but(seed=seed)).final("bit_accuracy")
     assert play.png.startswith(PNG)
-    assert play.detail.startswith(PNG)
+    assert play.others[1][0].startswith(PNG)
     assert "backprop" in play.sentence
     assert "DNI(h, y)" in play.sentence
-    assert "Cosine" in play.detail_sentence
-    assert play.net.startswith(PNG)
-    assert "network of DNI(h, y) at epoch 2" in play.net_sentence
+    assert "Cosine" in play.others[1][1]
+    assert play.others[0][0].startswith(PNG)
+    assert "network of DNI(h, y) at epoch 2" in play.others[0][1]
 
 
 def test_a_moved_control_makes_another_run(make):
@@ -154,7 +157,7 @@ def test_a_moved_control_makes_another_run(make):
 
 def test_a_control_that_only_redraws_leaves_the_run_alone(make):
     play = done(make())
-    snapshot, png, detail = play.snapshot, play.png, play.detail
+    snapshot, png, detail = play.snapshot, play.png, play.others[1][0]
     play.controls["over"].value = "seconds"
     play.controls["show"].value = "loss"
     done(play)
@@ -165,16 +168,30 @@ def test_a_control_that_only_redraws_leaves_the_run_alone(make):
     for below, said in (("timeline", "Measured timeline"), ("network", "moment 6")):
         play.controls["below"].value = below
         done(play)
-        assert play.detail.startswith(PNG)
-        assert play.detail != detail
-        assert said in play.detail_sentence
+        assert play.others[1][0].startswith(PNG)
+        assert play.others[1][0] != detail
+        assert said in play.others[1][1]
     play.controls["moment"].value = 7
     done(play)
-    assert "moment 7" in play.detail_sentence
+    assert "moment 7" in play.others[1][1]
     play.controls["below"].value = "nothing"
     done(play)
-    assert (play.detail, play.detail_sentence) == (b"", "")
-    assert play._others[1][0].layout.display == "none"
+    assert play.others[1] == (b"", "")
+    assert play._others[1].children[0].layout.display == "none"
+
+
+def test_until_there_is_a_new_network_the_old_one_stays_dimmed(make):
+    play = done(make())
+    shown = play.others[0]
+    play.reset()
+    image, _ = play._others[0].children
+    play._show_other(0, None, "The network comes with the first report.")
+    assert play.others[0] == shown
+    assert image.layout.display == ""
+    done(play)
+    assert play.others[0] != shown
+    assert "epoch 0" in play.others[0][1]
+    assert MEASURING not in play._others[0]._dom_classes
 
 
 def test_redrawing_while_it_runs_does_not_restart(make):
@@ -208,9 +225,9 @@ def test_every_ordering_in_every_picture(make, ordering, below):
     play.controls["below"].value = below
     done(play)
     assert play.message == ""
-    assert play.detail_sentence
+    assert play.others[1][1]
     has_picture = below != "cosine" or play.lineup.settings.decoupled
-    assert bool(play.detail) == has_picture
+    assert bool(play.others[1][0]) == has_picture
 
 
 def test_a_step_moves_every_line(make):
@@ -265,7 +282,7 @@ def test_divergence_is_a_sentence(make):
     ("name", "value", "said"),
     [
         ("widths", "none", "Width of each"),
-        ("batch_size", 1000, "batch_size is 1000"),
+        ("batch_size", 1000, "Batch size is 1000"),
         ("bits", 4, "bits=4"),
         ("sees y", False, "sees nothing"),
     ],
@@ -375,10 +392,88 @@ def test_a_pasted_string_sets_the_controls_and_runs(make):
     assert other.lineup == play.lineup
 
 
+def test_your_own_mix_is_a_name_and_no_choice(make):
+    play = make(FIRST, play=False)
+    listed = play.presets.parts[0]
+    assert list(listed.options) == list(PRESETS)
+    play.controls["epochs"].value = 3
+    assert list(listed.options) == [YOURS, *PRESETS]
+    assert listed.value == YOURS
+    listed.value = FIRST
+    assert list(listed.options) == list(PRESETS)
+    assert play.preset == listed.value == FIRST
+
+
+def test_while_a_setting_is_refused_there_is_no_string_to_copy(make):
+    play = done(make())
+    play.controls["batch_size"].value = 1000
+    done(play)
+    assert play.text == play.string.value == ""
+    assert play._share.value.count("disabled") == 2
+    play.controls["batch_size"].value = 20
+    assert play.text == TINY.text
+    assert "disabled" not in play._share.value
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("dnilab(seed=3)", "seed is 3, and here seeds 0 to 4 are run"),
+        ("dnilab(test_examples=100)", "test_examples is 100, and here 500"),
+        ("dnilab(dtype='float64')", "dtype is 'float64', and here 'float32'"),
+        ("dnilab(task='digits', test_examples=100)", ""),  # which changes nothing there
+        ("dnilab(p=0.1, workers=1)", ""),
+        ("dnilab(rate=0.01, generator_rate=0.01)", ""),
+        ("dnilab(epochs=3, seeds=2, beside=('backprop',), dtype='float32')", ""),
+    ],
+)
+def test_what_a_string_asks_for_and_does_not_get_is_said(make, text, said):
+    play = make(play=False)
+    play.string.parts[0].value = text
+    assert said in play.told["string"]
+    assert bool(said) == bool(play.told["string"])
+
+
+def test_what_would_add_no_line_is_greyed_out(make):
+    play = make(Lineup(TINY.settings, 1), play=False)
+    for name in ("DNI(h, y)", "Red Box"):  # the setting itself
+        assert not play.controls[f"beside {name}"].enabled
+        assert play.controls[f"beside {name}"].parts[0].disabled
+    assert play.controls["beside DNI(h)"].enabled
+    play.controls["ordering"].value = "backprop"
+    assert not play.controls["beside backprop"].enabled
+    assert play.controls["beside Red Box"].enabled
+    play.controls["beside Red Box"].value = True
+    assert play.controls["beside Red Box"].enabled  # or it could not be taken away
+    assert not play.controls["beside DNI(h, y)"].enabled  # it is there as the Red Box
+    assert len(play.lineup.entries()) == 2
+
+
+def test_messages_speak_of_controls_as_they_are_called():
+    said = "batch_size is 5000; it accepts 1 to 2000, the number of examples"
+    assert in_labels(said) == said.replace("batch_size", "Batch size")
+    said = "examples is 3 and test_examples is 4; with bits=4 they accept 64 together"
+    assert in_labels(said).startswith("Training sums is 3 and unseen sums is 4; with bits=4")
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"), [(3.7, 4), (12.0, 12), (1000.0, 200), (-5.0, 1), (2.5, 2)]
+)
+def test_a_box_of_whole_numbers_takes_what_is_typed(make, typed, taken):
+    play = make(play=False)
+    box = play.controls["epochs"].parts[1]
+    box.set_state({"value": typed})  # as the browser sends it
+    assert play.controls["epochs"].value == taken
+    assert isinstance(play.controls["epochs"].value, int)
+    assert box.value == taken
+    assert play.message == ""
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("rm -rf", "settings string"),
+        ("dnilab(**{'epochs': 3})", "settings string"),
         ("dnilab(epochs=0)", "epochs is 0"),
         ("dnilab(epochs=1" + 400 * "0" + ")", "epochs is 1000"),
         ("dnilab(beside=5)", "beside is 5"),
@@ -395,7 +490,9 @@ def test_a_pasted_string_that_cannot_be_taken_says_why(make, text, said):
     before = play.lineup
     play.string.parts[0].value = text
     done(play)
-    assert said in play.message
+    assert said in play.told["string"]
+    assert html.escape(said) in play._told["string"].value
+    assert play.message == ""
     assert play.lineup == before
     assert play.controls["epochs"].value == 2
 
@@ -409,13 +506,15 @@ def test_what_is_wrong_with_the_run_stays_said(nothing_left):
     assert "more different sums" in refused
     for _ in range(2):
         play._pin_buttons[0].click()
-        assert play.message == f"There is no run to pin yet: press Play. {refused}"
+        assert play.told["pin"] == "There is no run to pin yet: press Play."
     play.string.parts[0].value = "dnilab(epochs=0)"
-    assert "epochs is 0" in play.message
-    assert play.message.endswith(refused)
+    assert "epochs is 0" in play.told["string"]
+    assert play.message == refused
     assert isinstance(play.error, ValueError)
     play.controls["bits"].value = 8
     assert done(play).message == ""
+    assert set(play.told.values()) == {""}
+    assert {text.layout.display for text in play._told.values()} == {"none"}
 
 
 def test_a_mistake_stays_said_while_a_run_goes_on(make):
@@ -427,10 +526,10 @@ def test_a_mistake_stays_said_while_a_run_goes_on(make):
         while play.snapshot is shown:
             told.wait(0.01)
     assert play.running
-    assert "settings string" in play.message
+    assert "settings string" in play.told["string"]
     play.controls["epochs"].value = 1
     done(play)
-    assert play.message == ""
+    assert play.told["string"] == ""
 
 
 # -- the first minute ------------------------------------------------------------------------
@@ -516,7 +615,7 @@ def test_own_arrays(make):
     assert "unseen answers right".capitalize() in play.sentence
     play.controls["below"].value = "network"
     done(play)
-    assert play.detail.startswith(PNG)
+    assert play.others[1][0].startswith(PNG)
     play.controls["task"].value = "addition"
     done(play)
     assert "Unseen bits right" in play.sentence
@@ -571,6 +670,17 @@ def test_the_table_is_sorted(make):
     assert play._table.value.index(">a<") < play._table.value.index(">b<")
 
 
+def test_a_name_is_of_letters_that_can_be_seen_and_not_too_many(make):
+    play = done(make())
+    play.pin_name.parts[0].value = "\u202eright to left\n" + 3000 * "a"
+    play._pin_buttons[0].click()
+    (pin,) = play.pins
+    assert len(pin.name) == 60
+    assert pin.name.startswith("right to left aaa")
+    play.add([Pin("\u202e", pin.line)])  # as from a file
+    assert play.pins[1].name == "DNI(h, y)"
+
+
 def test_names_are_shown_as_text(make):
     play = done(make())
     play.pin("<script>alert(1)</script>")
@@ -614,7 +724,7 @@ def test_saved_and_loaded(make, tmp_path):
     assert [p.name for p in play.pins] == ["kept", "kept (2)", "kept (3)"]
     assert play._upload.value == ()
     play._upload.value = uploaded(b"{")
-    assert "file is 'runs.json', which holds no runs" in play.message
+    assert "file is 'runs.json', which holds no runs" in play.told["file"]
     assert 'download="dnilab-runs.csv"' in play._links.value
     with pytest.raises(ValueError, match="name of a pinned run"):
         play.remove("nobody")

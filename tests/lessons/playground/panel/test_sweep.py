@@ -346,13 +346,13 @@ def test_refused_settings_say_so_and_are_not_loaded(make):
     assert [texts(part)[i, 1] for i in (0, 1)] == ["refused", "refused"]
     assert part.sentence.startswith("Done: 2 runs.")
     assert "Refused: learning rate 0.001 and batch size 400; learning rate 0.1" in part.sentence
-    assert "Refused, for instance: batch_size is 400" in part.sentence
-    assert "refused: batch_size is 400" in part._buttons[0, 1].tooltip
+    assert "Refused, for instance: Batch size is 400" in part.sentence
+    assert "refused: Batch size is 400" in part._buttons[0, 1].tooltip
     assert "Click" not in part._buttons[0, 1].tooltip
     part._buttons[0, 1].click()
     assert play.controls["batch_size"].value == 20
     assert part.news.startswith("Not loaded")
-    assert "batch_size is 400" in part.news
+    assert "Batch size is 400" in part.news
 
 
 def test_a_map_of_nothing_but_refused_settings(make):
@@ -535,3 +535,28 @@ def test_a_sweep_that_there_is_no_room_for_is_refused_in_words(make, monkeypatch
     monkeypatch.setenv(needs.MINUTES, "1")
     assert len(swept(play).rows) == 4
     assert part.message == ""
+
+
+def test_a_map_of_other_settings_says_so(make):
+    play = make()
+    part = play.sweep
+    part.start()
+    part.wait(HANG)
+    part.follow()
+    assert part.stale == ""
+    part.click((0, 1))  # which moves only what the map is of
+    assert part.stale == ""
+    play.controls["epochs"].value = 2
+    assert "settings as they were" in part.stale
+    assert part.stale in part._old.value
+    assert "dnilab-stale-map" in part._map._dom_classes
+    part.start()
+    part.wait(HANG)
+    part.follow()
+    assert part.stale == ""
+    assert part._old.layout.display == "none"
+    assert "dnilab-stale-map" not in part._map._dom_classes
+    play.controls["optimiser"].value = "sgd"
+    assert part.stale
+    play.controls["optimiser"].value = "adam"
+    assert part.stale == ""
