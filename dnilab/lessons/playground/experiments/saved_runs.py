@@ -81,7 +81,7 @@ def named(name: str, line: Line, pins: Sequence[Pin]) -> Pin:
 
 
 def tidy(name: str) -> str:
-    """A name of letters that can be seen, on one line, and not longer than a table can bear.
+    r"""A name of letters that can be seen, on one line, and not longer than a table can bear.
 
     >>> tidy("  mine \u202e\n again "), len(tidy(300 * "a"))
     ('mine again', 60)
