@@ -14,9 +14,9 @@ from dnilab.experiments.settings_table import Table, among, or_none, setting, wh
 from dnilab.lessons.any_graph.experiments import ClockSettings
 from dnilab.lessons.convolutions.experiments import ConvolutionSettings
 from dnilab.lessons.playground.experiments.comparison import Lineup
-from dnilab.lessons.playground.panel.words import spec_of
+from dnilab.lessons.playground.panel.words import Whole, spec_of
 from dnilab.lessons.through_time.experiments import RecurrentSettings
-from dnilab.widgets.controls import Choice, Slider, Toggle
+from dnilab.widgets.controls import Choice, Toggle
 
 EVERY = [Settings, ConvolutionSettings, RecurrentSettings, ClockSettings]
 
@@ -79,7 +79,7 @@ def test_a_new_setting_is_one_line() -> None:
         with pytest.raises(ValueError, match=rf"^{next(iter(wrong))} is .*; it accepts "):
             Newer(**wrong)
     loud = spec_of(Newer.rows()["loudness"], 70)
-    assert loud == Slider(4, 512, 1, 70, "Loudness", "dB")
+    assert loud == Whole(4, 512, 1, 70, "Loudness", "dB")
     assert spec_of(Newer.rows()["voice"], "low") == Choice(VOICES, "low", "Voice")
     assert spec_of(Newer.rows()["batch_norm"], True) == Toggle(True, "Batch normalisation")
     assert spec_of(Newer.rows()["rate"], 0.1).log
