@@ -92,9 +92,8 @@ def test_a_sweep_and_a_click_on_its_map(page: Page, course: Lab):
     page.keyboard.press("Enter")
     expect(part).to_contain_text(f"Loaded: learning rate {rate}, ")
     expect(part.locator(".dnilab-table tbody tr")).to_have_count(1)  # its only run
-    box.locator(".dnilab-heading", has_text="Training").click()
-    training = box.locator(".dnilab-side .dnilab-control", has_text="Learning rate")
-    expect(training.first.locator("input[type=number]")).to_have_value(rate)
+    number = box.get_by_role("spinbutton", name="Learning rate, number", exact=True)
+    expect(number).to_have_value(rate)
     assert f"rate={rate}" in string.input_value()
     assert "The controls are set to this." in (chosen.get_attribute("title") or "")
     screenshot(page, "sweep", "loaded")
