@@ -169,6 +169,24 @@ def test_the_playground_opens_with_the_settings_of_its_link(page: Page, site: Si
     assert site.outside == []
 
 
+def test_the_default_comparison_comes_to_its_end(
+    page: Page, site: Site, pytestconfig: pytest.Config
+):
+    """How long it takes here; in JupyterLab `python -m benchmarks.panels --only default` says."""
+    if not pytestconfig.getoption("--all-notebooks"):
+        pytest.skip("it takes a while; --all-notebooks runs it, too")
+    page.goto(f"{site.url}playground.html")
+    box = page.frame_locator("iframe").locator(".dnilab-playground").first
+    expect(box.locator(".dnilab-picture").first).to_be_visible(timeout=SLOW)
+    again = box.get_by_role("button", name="Play again")
+    expect(again).to_be_visible(timeout=SLOW)
+    again.click()
+    began = time.perf_counter()
+    expect(box.get_by_role("button", name="Pause")).to_be_visible()
+    expect(again).to_be_visible(timeout=SLOW)
+    print(f"\nthe default comparison took {time.perf_counter() - began:.1f} s")
+
+
 def test_a_link_can_not_bring_code_along(page: Page, site: Site):
     hostile = 'x"); import js; js.postMessage("mine"); ("\\\n\u2028é'
     page.goto(f"{site.url}playground.html?settings={quote(hostile)}")
