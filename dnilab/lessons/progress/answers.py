@@ -19,6 +19,18 @@ from IPython.core.inputtransformer2 import TransformerManager
 from dnilab.lessons.progress.course import COURSE, EXERCISES, Lesson
 
 
+class _ScopesOfTheirOwn(ast.NodeTransformer):
+    """Comprehensions as generators: since Python 3.12 the names of the others are the cell's."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        node = super().generic_visit(node)
+        if isinstance(node, ast.DictComp):
+            return ast.GeneratorExp(ast.Tuple([node.key, node.value], ast.Load()), node.generators)
+        if isinstance(node, ast.ListComp | ast.SetComp):
+            return ast.GeneratorExp(node.elt, node.generators)
+        return node
+
+
 @dataclass(frozen=True)
 class Cell:
     """A code cell, as plain Python: magics are calls already."""
@@ -44,7 +56,8 @@ class Cell:
         """The global names that it binds or changes, and those that it uses."""
         if self._tree is None:
             return frozenset(), frozenset()
-        top = symtable.symtable(self.source, "cell", "exec")
+        plain = ast.unparse(_ScopesOfTheirOwn().visit(ast.parse(self.source)))
+        top = symtable.symtable(plain, "cell", "exec")
         tables = [top]
         for table in tables:  # which grows
             tables += table.get_children()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -193,8 +193,8 @@ def run(channel="DNI", generator=None, optimiser=None, seed=0, **words):
 
 
 def told(events):
-    """What the reports say, but for the time that it took."""
-    return [replace(event, seconds=0.0) for event in events]
+    """What the reports say, but for the time that it took; a NaN is equal to itself."""
+    return [astuple(replace(event, seconds=0.0)) for event in events]
 
 
 def test_reports():
@@ -226,7 +226,7 @@ def test_threads_give_the_same_bits(channel, lag):
         )  # fmt: skip
         ends.append((told(events), bits(watcher, counter, generator)))
     assert ends[0] == ends[1] == ends[2]
-    assert ends[0][0][-1].batch == 40
+    assert ends[0][0][-1][0] == 40  # batches
 
 
 def test_a_run_that_diverges_ends_with_a_sentence(seed, learned):
