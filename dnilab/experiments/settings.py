@@ -18,6 +18,7 @@ from dnilab.network.layers import ACTIVATIONS, LOSSES
 from dnilab.network.modules import check_context
 from dnilab.network.optimisers import OPTIMISERS
 from dnilab.training import EXECUTORS, Event, train
+from dnilab.training.train import Executor
 
 # What a panel calls an ordering, and its name.
 _ORDERINGS = {
@@ -314,12 +315,16 @@ class Settings(Table):
         )
 
     def start(
-        self, report_every: int | None = None, data: Dataset | None = None
+        self,
+        report_every: int | None = None,
+        data: Dataset | None = None,
+        executor: Executor | None = None,
     ) -> tuple[Stack, Iterator[Event]]:
         """A new network, and the events of its training, which begins with the first of them.
 
         ``data``: the rows to learn from, if they are not those that the settings draw.
-        ``report_every`` is in batches; None: once an epoch.
+        ``report_every`` is in batches; None: once an epoch.  ``executor``: see ``train``; None: the
+        one that the settings name.
         """
         data = self.data() if data is None else data.astype(self.dtype)
         stack = self.stack(data)
@@ -335,5 +340,5 @@ class Settings(Table):
             seed=self.seed,
             report_every=report_every,
             probe_rows=self.probe_rows,
-            executor=self.executor_name(),
+            executor=executor or self.executor_name(),
         )

@@ -17,7 +17,8 @@ import numpy as np
 from dnilab.data import Dataset
 from dnilab.experiments.settings import Settings
 from dnilab.network import Stack
-from dnilab.training import Event, train
+from dnilab.orderings import Program
+from dnilab.training import Event
 from dnilab.training.events import Snapshot
 from dnilab.training.one_thread import one_blas_thread
 from dnilab.training.train import cosine, executor_for
@@ -78,19 +79,16 @@ def watched(
     settings: Settings, report_every: int, data: Dataset, see: Callable[[Told], None]
 ) -> Iterator[Event]:
     """The events of one run, as ``settings.start`` gives them; before each report, what is seen."""
-    stack, program = settings.stack(data), settings.program(data)
-    optimiser, generator_optimiser = settings.optimisers()
-    execute = executor_for(settings.executor_name(), program)
     x, y = data.x_train[:ROWS], data.y_train[:ROWS]
 
-    def watching(*given: Any) -> Generator[Snapshot, None, None]:
-        with closing(execute(*given)) as snapshots:
+    def seen(snapshots: Generator[Snapshot, None, None]) -> Generator[Snapshot, None, None]:
+        with closing(snapshots):
             for at in snapshots:
                 see(look_at(at.stack, x, y))
                 yield at
 
-    return train(
-        stack, data, program, optimiser=optimiser, generator_optimiser=generator_optimiser,
-        batch_size=settings.batch_size, epochs=settings.epochs, seed=settings.seed,
-        report_every=report_every, probe_rows=settings.probe_rows, executor=watching,
-    )  # fmt: skip
+    def watching(stack: Stack, workers: Any, program: Program, *others: Any) -> Any:
+        execute = executor_for(settings.executor_name(), program)
+        return seen(execute(stack, workers, program, *others))
+
+    return settings.start(report_every, data, executor=watching)[1]
