@@ -185,48 +185,55 @@ DIGITS = Settings(
 )  # fmt: skip
 
 FIRST = "Does the guess have to see the label?"
-PRESETS: Mapping[str, Lineup] = {
-    FIRST: Lineup(SMALL, 5, ("backprop", "DNI(h)")),
-    "Do guessed gradients teach the lower layers anything?": Lineup(
-        SMALL, 5, ("backprop", "last layer only")
+_QUESTIONS: Mapping[str, tuple[Lineup, str, int]] = {
+    FIRST: (
+        Lineup(SMALL, 5, ("backprop", "DNI(h)")),
+        "DNI(h) guesses from a layer’s activation h alone, DNI(h, y) from h and the label y. "
+        "Which of the two stays close to backprop?",
+        4,
     ),
-    "Is the label needed on scanned digits, too?": Lineup(
-        DIGITS.but(context=("h",)), 3, ("backprop", "last layer only", "DNI(h, y)")
-    ),
-    "What does batch normalisation do for six layers?": Lineup(
-        DIGITS.but(hidden=(64,) * 5, batch_norm=False, context=("h",)),
+    "Do guessed gradients teach the lower layers anything?": (
+        Lineup(SMALL, 5, ("backprop", "last layer only")),
+        "In “last layer only” the lower layers keep their random weights. What DNI(h, y) "
+        "gains over it is what the guesses have taught.",
         3,
-        ("backprop", "batch norm the other way"),
     ),
-    "Red Box or Blue Box: in line, or a thread for each fit?": Lineup(
-        SMALL.but(ordering="blue box", epochs=6), 2, ("Red Box",)
+    "Is the label needed on scanned digits, too?": (
+        Lineup(DIGITS.but(context=("h",)), 3, ("backprop", "last layer only", "DNI(h, y)")),
+        "The same question for another task. Do DNI(h) and DNI(h, y) still part?",
+        4,
     ),
-    "What does a pipeline of two workers cost?": Lineup(
-        SMALL.but(ordering="pipeline", batch_size=100, staleness=4, epochs=20), 3, ("Red Box",)
+    "What does batch normalisation do for six layers?": (
+        Lineup(
+            DIGITS.but(hidden=(64,) * 5, batch_norm=False, context=("h",)),
+            3,
+            ("backprop", "batch norm the other way"),
+        ),
+        "The generators see h alone. Find DNI(h) with and without batch normalisation.",
+        4,
     ),
-    "Can a module skip seven updates out of ten?": Lineup(
-        SMALL.but(ordering="sparse", p=0.3), 3, ("Red Box", "backprop")
+    "Red Box or Blue Box: in line, or a thread for each fit?": (
+        Lineup(SMALL.but(ordering="blue box", epochs=6), 2, ("Red Box",)),
+        "Both take the same steps. Choose “Over: seconds of training” to see what the "
+        "threads cost.",
+        5,
+    ),
+    "What does a pipeline of two workers cost?": (
+        Lineup(
+            SMALL.but(ordering="pipeline", batch_size=100, staleness=4, epochs=20), 3, ("Red Box",)
+        ),
+        "Two workers train at the same time, and each generator learns four batches late. "
+        "Look over epochs, then over seconds.",
+        5,
+    ),
+    "Can a module skip seven updates out of ten?": (
+        Lineup(SMALL.but(ordering="sparse", p=0.3), 3, ("Red Box", "backprop")),
+        "Each module makes about three updates in ten. The Red Box makes them all.",
+        5,
     ),
 }
+PRESETS = {question: lineup for question, (lineup, _, _) in _QUESTIONS.items()}
 """Comparisons to begin with, each a question."""
 
-LOOK_AT: Mapping[str, tuple[str, int]] = dict(
-    zip(
-        PRESETS,
-        (
-            ("DNI(h) guesses from a layer’s activation h alone, DNI(h, y) from h and the label y. "
-             "Which of the two stays close to backprop?", 4),
-            ("In “last layer only” the lower layers keep their random weights. What DNI(h, y) "
-             "gains over it is what the guesses have taught.", 3),
-            ("The same question for another task. Do DNI(h) and DNI(h, y) still part?", 4),
-            ("The generators see h alone. Find DNI(h) with and without batch normalisation.", 4),
-            ("Both take the same steps. Choose “Over: seconds of training” to see what the "
-             "threads cost.", 5),
-            ("Two workers train at the same time, and each generator learns four batches late. "
-             "Look over epochs, then over seconds.", 5),
-            ("Each module makes about three updates in ten. The Red Box makes them all.", 5),
-        ),
-        strict=True,
-    )
-)  # fmt: skip
+LOOK_AT = {question: (look, number) for question, (_, look, number) in _QUESTIONS.items()}
 """By preset: what to look at, and the number of the notebook that explains it."""
