@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from matplotlib.axes import Axes
+
 from dnilab.experiments.settings import Settings
 from dnilab.lessons.playground.experiments.told import Told
 from dnilab.lessons.shared.diagram import Arrow, Box, Words, draw_parts, math
@@ -190,14 +192,14 @@ def _strands(way: str, told: Told, plan: _Plan) -> list[Strand]:
     return found
 
 
-def _key(ax: object) -> None:
+def _key(ax: Axes) -> None:
     """What the width of an arrow says."""
-    write(ax, 10, 36, "cosine with the true gradient:", SMALL, MUTED, "left")  # type: ignore[arg-type]
+    write(ax, 10, 36, "cosine with the true gradient:", SMALL, MUTED, "left")
     for place, value in enumerate((-0.5, 0.0, 0.5, 1.0)):
         x = 12 + 86 * place
         stroke = replace(true_stroke(value), head=7.0 + 2 * abs(value))
-        arrow(ax, ((x, 13), (x + 32, 13)), stroke)  # type: ignore[arg-type]
-        write(ax, x + 40, 13, f"{value:g}", SMALL, MUTED, "left")  # type: ignore[arg-type]
+        arrow(ax, ((x, 13), (x + 32, 13)), stroke)
+        write(ax, x + 40, 13, f"{value:g}", SMALL, MUTED, "left")
 
 
 def _sentence(settings: Settings, told: Told, label: str, epoch: float) -> str:
