@@ -327,11 +327,11 @@ def not_taken(text: str, lineup: Lineup) -> str:
     left = [
         f"{name} is {shown(asked[name])}, and here {got[name]!r}"
         for name in given
-        if asked[name] != got[name]
+        if name != "seed"
+        and asked[name] != got[name]
         and (name in vars(lineup) or any(one.settings.applies(name) for one in entries))
     ]
     if "seed" in given and asked["seed"] != got["seed"]:
         last = lineup.seeds - 1
-        left = [one for one in left if not one.startswith("seed is ")]
         left.append(f"seed is {asked['seed']}, and here seeds 0 to {last} are run")
     return f"Taken, but not all of it: {'; '.join(left)}" if left else ""
