@@ -64,6 +64,7 @@ def on(python: str) -> dict[str, Any]:
 def rows_of(rounds: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """A row for each case and Python: how fast each way is there."""
     rows, first = [], next(iter(rounds))
+    ways = dict.fromkeys(name for _, _, names in CASES for name in names)
     for key, times in rounds[first][0]["seconds"].items():
         dtype, network, batch = key.split()
         in_line = {
@@ -73,7 +74,7 @@ def rows_of(rounds: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
         for python, several in rounds.items():
             row = {"dtype": dtype, "network": network, "batch": int(batch), "python": python}
             row["in line"] = in_line[python] / in_line[first]
-            for way in dict.fromkeys(name for _, _, names in CASES for name in names):
+            for way in ways:
                 row[way] = ""
                 if way in times:
                     row[way] = statistics.median(
