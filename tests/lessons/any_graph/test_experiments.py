@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, replace
-
 import numpy as np
 import pytest
 
@@ -16,6 +14,7 @@ from dnilab.lessons.any_graph.experiments import (
     counting_names,
     graph_errors,
 )
+from tests.lessons.any_graph.test_clocks import told
 
 TINY = ClockSettings(windows=20, report_every=10, unseen=50, features=8, width=8, message=4)
 
@@ -47,11 +46,6 @@ def test_every_method_learns_and_repeats(seed, learned):
     assert len({e.tobytes() for e in errors.values()}) == 4
     gain = errors["output only"][-1] - errors["DNI(h, y)"][-1]
     learned("errors fewer than of output only", gain, above=0)
-
-
-def told(reports):
-    """What the reports say, but for the time that it took; a NaN is equal to itself."""
-    return [astuple(replace(report, seconds=0.0)) for report in reports]
 
 
 def test_clocks_repeat_and_differ_by_method():
