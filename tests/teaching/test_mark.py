@@ -26,7 +26,7 @@ SAID = [
     "",
     "no cell of the notebook calls its checker",
     "b is subtracted",
-    "it took longer than 15 seconds",
+    "it took longer than 10 seconds",
     "is no notebook that can be read",
     "no checker of the course is called in it",
     "ZeroDivisionError",
@@ -60,7 +60,7 @@ def handed_in(tmp_path: Path) -> Path:
 def test_a_class(handed_in: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     files = tmp_path / "marks.csv", tmp_path / "marks.json"
     asked = [str(handed_in), "--csv", str(files[0]), "--json", str(files[1])]
-    assert mark.main([*asked, "--seconds", "15", "--workers", "2"]) == 0
+    assert mark.main([*asked, "--seconds", "10", "--workers", "2"]) == 0
     rows = json.loads(files[1].read_text("utf-8"))
     assert [(r["student"], r["lesson"], r["exercise"], r["result"]) for r in rows] == [
         ("anna", "00", "weighted_sum", "right"),

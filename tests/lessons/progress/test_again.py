@@ -68,7 +68,7 @@ def test_cells_that_an_answer_does_not_need_are_not_run(tmp_path: Path):
 def test_one_that_hangs_or_falls_does_not_stop_the_others(tmp_path: Path, spoilt: str):
     bad = f"{spoilt}\nlesson02.check_softplus(1)"
     scale = "class Scale:\n    pass\n\n\nlesson02.check_scale(Scale)"
-    lesson, outcomes = ask_notebook(write(tmp_path / "02_x.ipynb", IMPORT, bad, scale), 15)
+    lesson, outcomes = ask_notebook(write(tmp_path / "02_x.ipynb", IMPORT, bad, scale), 8)
     assert lesson is not None
     assert [one.exercise for one in outcomes] == ["softplus", "scale"]
     assert outcomes[0].result == ("too long" if "while" in spoilt else "stopped")
