@@ -63,6 +63,8 @@ def test_equal_kernels_run_once(capsys):
     name = next(filter(None, ARCHITECTURES))
     assert kernels_that_run([name, name]) == [name]
     assert f"SKIPPED {name}: what runs here is {name}" in capsys.readouterr().out
+    assert kernels_that_run([name], others=True) == []
+    assert f"{name}, the same as for what runs unasked" in capsys.readouterr().out
 
 
 @needs_openblas

@@ -1,10 +1,12 @@
 """How far learned numbers stay from the bounds that the tests set them, on any processor.
 
-    python tools/margins.py [--seeds 20] [--kernels Haswell SkylakeX Prescott ...] [tests ...]
+    python tools/margins.py [--seeds 20] [--kernels Haswell SkylakeX Prescott ...] [--others]
+        [tests ...]
 
 NumPy's OpenBLAS picks its kernels by the processor.  The last bits differ, and a long training
 that stands on an edge falls to another side.  Here the kernels are picked by hand
-(OPENBLAS_CORETYPE), each in a process of its own, and every test that asks for the fixture
+(OPENBLAS_CORETYPE), each in a process of its own (``--others``: but for the one that runs if none
+is picked, as in `make test`), and every test that asks for the fixture
 ``learned`` is run with so many seeds.  The table has a row for each statement: its bound, how
 often it held under each kernel, its worst number, and how far that is from the bound, as a share
 of the bound.  The command fails if a test failed, or if no kernel could be run.
@@ -62,22 +64,32 @@ def environment(kernel: str) -> dict[str, str]:
     return os.environ | one_thread | {"OPENBLAS_CORETYPE": kernel}
 
 
-def kernels_that_run(asked: list[str]) -> list[str]:
-    """Those that this processor has, each once; says aloud why another one is left out."""
-    found: dict[str, str] = {}
+def running(environment: dict[str, str]) -> str:
+    """The kernels that NumPy runs there, by OpenBLAS's name; nothing if it can't."""
+    probe = subprocess.run(
+        [sys.executable, "-c", PROBE], env=environment, capture_output=True, text=True
+    )
+    return "" if probe.returncode else probe.stdout.strip()
+
+
+def kernels_that_run(asked: list[str], *, others: bool = False) -> list[str]:
+    """Those that this processor has, each once; says aloud why another one is left out.
+
+    ``others``: without the one that runs here if none is picked.
+    """
+    found = {running(dict(os.environ)): "what runs unasked"} if others else {}
+    kernels = []
     for kernel in asked:
-        probe = subprocess.run(
-            [sys.executable, "-c", PROBE], env=environment(kernel), capture_output=True, text=True
-        )
-        runs = probe.stdout.strip()
-        if probe.returncode or not runs:
+        runs = running(environment(kernel))
+        if not runs:
             print(f"SKIPPED {kernel}: it can't be run here, or NumPy's BLAS is not OpenBLAS")
         elif runs in found:
             print(f"SKIPPED {kernel}: what runs here is {runs}, the same as for {found[runs]}")
         else:
             print(f"{kernel}: what runs here is {runs}")
             found[runs] = kernel
-    return list(found.values())
+            kernels.append(kernel)
+    return kernels
 
 
 def run(kernel: str, seeds: int, tests: list[str], record: Path) -> bool:
@@ -102,10 +114,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=20, help="of each test (default: 20)")
     parser.add_argument("--kernels", nargs="+", default=KERNELS, help="OPENBLAS_CORETYPE of each")
+    parser.add_argument("--others", action="store_true", help="than the one that runs unasked")
     parser.add_argument("tests", nargs="*", default=["tests"], help="files, folders or tests")
     asked = parser.parse_args()
 
-    kernels = kernels_that_run(asked.kernels)
+    kernels = kernels_that_run(asked.kernels, others=asked.others)
     table: dict[tuple[str, str], Statement] = {}
     passed = bool(kernels)
     with tempfile.TemporaryDirectory() as folder:
