@@ -320,6 +320,15 @@ def done_by(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_ctrl_c_that_wakes_nobody(tmp_path: Path) -> None:
+    """As one does that comes between Python's last look at the signals and its wait for a row."""
+    silent = "import _thread, threading; threading.Timer(0.5, _thread.interrupt_main).start()"
+    done = done_by(SCRIPT.replace("print(", f"{silent}; print("), tmp_path)
+    assert done.stderr.rstrip().endswith("KeyboardInterrupt")
+    assert done.stdout == "one\n"
+    assert [row.seed for row in read_sweep(tmp_path / "sweep.jsonl")] == [0]
+
+
 def test_a_worker_that_is_still_starting_hears_no_ctrl_c(tmp_path: Path) -> None:
     starting = 'if __name__ == "__mp_main__":\n    os.kill(os.getpid(), signal.SIGINT)\n'
     done = done_by(SCRIPT.replace(", runner=WAITING", "") + starting, tmp_path)

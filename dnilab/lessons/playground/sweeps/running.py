@@ -7,9 +7,10 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import ExitStack
 from dataclasses import replace
+from queue import Empty, SimpleQueue
 from time import perf_counter
 from typing import Any, cast
 
@@ -29,7 +30,7 @@ from dnilab.training.one_thread import one_blas_thread
 
 Runner = Callable[[Settings], Run]
 BEAT = 0.05  # seconds after which a sweep with a beat gives a sign, while no row comes
-LOOK = 1.0  # seconds after which Dask's futures are looked at, while none comes in
+LOOK = 1.0  # seconds after which a sweep looks for Ctrl-C and lost futures, while no row comes
 
 
 class SweepInterrupted(RuntimeError):
@@ -222,24 +223,32 @@ def _forget(row: Record) -> None:
 def _as_they_end(
     futures: set[Future[Record]], executor: Executor, beat: float | None
 ) -> Iterator[Future[Record] | None]:
-    """``as_completed``, with a beat, and at last those that Dask has lost, which are not done."""
+    """Each future when it has ended, a beat while none does, and at last those that Dask has lost.
+
+    Not ``as_completed``, which waits for ever: Python looks for Ctrl-C and then begins to wait, and
+    one that comes in between is heard when the wait is over.  So no wait is longer than ``LOOK``.
+    """
     dask = executor if isinstance(executor, OnDask) else None
-    wait = LOOK if dask is not None else beat
+    wait = LOOK if beat is None else beat
+    ended: SimpleQueue[Future[Record]] = SimpleQueue()
+    for future in futures:
+        future.add_done_callback(ended.put)
     while futures:
         if isinstance(executor, InProcess):
             executor.work()
             wait = 0  # nobody else works meanwhile
         try:
-            for future in as_completed(futures, timeout=wait):
-                futures.remove(future)
-                yield future
-        except TimeoutError:
-            if beat is not None:
-                yield None
-        if dask is not None:
-            lost = {future for future in futures if dask.lost(future)}
+            future = ended.get(timeout=wait)
+        except Empty:
+            lost = set() if dask is None else {future for future in futures if dask.lost(future)}
             futures -= lost
             yield from lost
+            if beat is not None:
+                yield None
+        else:
+            if future in futures:  # not given up as lost
+                futures.remove(future)
+                yield future
 
 
 def _has_row(future: Future[Record]) -> bool:
