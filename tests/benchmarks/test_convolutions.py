@@ -34,6 +34,10 @@ def test_figures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert row["worst"] == pytest.approx(max(errors), abs=0.006)
     assert row["diverged"] == 0
     assert row["seeds"] == 2
+    exact = [100 * run(small.but(ordering="backprop", seed=n)).final("class_error") for n in (0, 1)]
+    better = sum(a < b for a, b in zip(errors, exact, strict=True))
+    assert row["beside backprop"].startswith(f"{better} better, ")
+    assert rows[0]["beside backprop"] == "0 better, 2 level, 0 worse"
 
 
 def test_equal_seeds_start_from_equal_weights() -> None:

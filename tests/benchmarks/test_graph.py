@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -46,5 +47,9 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
         assert 0 < row["counting names"] <= 100
         assert row["seeds"] == 2
         assert row["diverged"] == 0
+    assert found["clocks"][0]["beside no gradient"] == "0 better, 2 level, 0 worse"
+    assert found["graph"][0]["beside backprop"] == "0 better, 2 level, 0 worse"
+    for column, part in (("beside no gradient", "clocks"), ("beside backprop", "graph")):
+        assert all(sum(map(int, re.findall(r"\d+", row[column]))) == 2 for row in found[part])
     assert [row["trained with"] for row in found["graph"]] == list(GRAPH_METHODS)
     assert all(0 < row["test error"] <= row["worst"] <= 100 for row in found["graph"])
