@@ -60,18 +60,31 @@ def door(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*arguments, **named)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            signature, hints = inspect.signature(function), get_type_hints(function)
+            given = signature.bind(*arguments, **named).arguments
+            if isinstance(error.__cause__, MemoryError):  # of a door inside this one
+                raise too_much(given, str(error)) from error.__cause__
             if "accept" in str(error):
                 raise  # the function has said itself what it accepts
-            signature, hints = inspect.signature(function), get_type_hints(function)
-            for name, value in signature.bind(*arguments, **named).arguments.items():
+            for name, value in given.items():
                 if not fits(value, hints.get(name, object)):
                     refuse(name, value, str(function.__annotations__[name]))
             raise
         except MemoryError as error:
-            asked = ", ".join(inspect.signature(function).parameters)
-            raise ValueError(f"{asked}: they ask for more than fits into memory") from error
+            given = inspect.signature(function).bind(*arguments, **named).arguments
+            names = [name for name in given if name not in ("self", "cls")]
+            raise too_much(given, ", ".join(names)) from error
 
     return entered
+
+
+def too_much(given: Mapping[str, Any], otherwise: str) -> ValueError:
+    """What asks for more memory than there is: the numbers among the arguments, if there are."""
+    some = {n: v if isinstance(v, list | tuple) else (v,) for n, v in given.items()}
+    numbers = [n for n, of in some.items() if of and all(type(v) is int and v for v in of)]
+    said = "more than fits into memory is asked for"
+    named = ", ".join(f"{n} is {given[n]}" for n in numbers) or otherwise.removesuffix(f": {said}")
+    return ValueError(f"{named}: {said}")
 
 
 def check_fields(made: Any) -> None:
@@ -82,7 +95,7 @@ def check_fields(made: Any) -> None:
 
 
 def open_doors(package: str) -> None:
-    """Put a door before every public function of a package, and every public class's making.
+    """Put a door before the public functions of a package, and before the making of its classes.
 
     Within the package the functions are called as they are.
     """
@@ -90,5 +103,9 @@ def open_doors(package: str) -> None:
     for name, value in list(public.items()):
         if inspect.isfunction(value) and not name.startswith("_"):
             public[name] = door(value)
-        elif inspect.isclass(value) and inspect.isfunction(vars(value).get("__init__")):
-            value.__init__ = door(value.__init__)  # type: ignore[method-assign]
+        elif inspect.isclass(value):
+            for method, made in list(vars(value).items()):
+                if method == "__init__" and inspect.isfunction(made):
+                    value.__init__ = door(made)  # type: ignore[method-assign]
+                elif isinstance(made, classmethod) and not method.startswith("_"):
+                    setattr(value, method, classmethod(door(made.__func__)))

@@ -13,7 +13,7 @@ import pytest
 
 from dnilab import experiments, orderings, training
 from dnilab.doors import door, fits
-from dnilab.network import Stack
+from dnilab.network import Dense, Stack
 from dnilab.orderings import Ear
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -123,3 +123,19 @@ def test_random_bad_inputs_are_taken_or_refused_in_words() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     refused = int(done.stdout.split(" refused")[0].split()[-1])
     assert refused > 1000
+
+
+def test_more_than_fits_into_memory_is_said_with_the_numbers() -> None:
+    said = rf"^n_in is 3, n_out is {2**47}: more than fits into memory is asked for$"
+    with pytest.raises(ValueError, match=said):
+        Dense(3, 2**47, np.random.default_rng(0))
+    shaped = door(lambda shape: np.empty(shape))
+    with pytest.raises(ValueError, match=r"^shape is \(1073741824, 1048576\): more than fits"):
+        shaped((2**30, 2**20))
+    outside = door(lambda rows, columns: shaped((rows, columns)))
+    with pytest.raises(ValueError, match=r"^rows is 1073741824, columns is 1048576: more than"):
+        outside(2**30, 2**20)
+    with pytest.raises(ValueError, match=r"^shape is \(1073741824, 1048576\): more than fits"):
+        door(lambda text: shaped((*map(int, text.split()), 2**20)))("1073741824")
+    with pytest.raises(ValueError, match=r"^text: more than fits into memory is asked for$"):
+        door(lambda text: np.empty(int(text)))(str(2**50))
