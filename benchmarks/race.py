@@ -6,8 +6,9 @@ Parts:
 batch     time of a batch by every contestant, relative to backpropagation in line, with the limit
           that the cost model allows on the cores that are here, and the limit by measured steps
 ledger    what each costs: locks, work, messages, memory; nothing is timed
-accuracy  batches until an accuracy, by every contestant, with rates chosen on other seeds; the time
-          relative to backpropagation in line is that of the batches times that of one
+accuracy  batches until an accuracy, by every contestant, with rates chosen on other seeds, and on
+          how many seeds these are fewer than in line; the time relative to backpropagation in line
+          is that of the batches times that of one
 apart     two workers in processes of their own, where messages cost
 bits      random programs of all contestants' steps, on threads against one thread, to the last bit
 
@@ -28,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import orderings
-from benchmarks.harness import finish_parts, seeded, seeds_of
+from benchmarks.harness import finish_parts, seed_by_seed, seeded, seeds_of
 from dnilab.experiments import Settings
 from dnilab.lessons.many_machines.experiments import laps
 from dnilab.lessons.many_machines.training import apart as apart_on
@@ -198,7 +199,11 @@ def accuracy(seeds: range, rounds: int, seconds: float) -> list[dict[str, Any]]:
                         "task": task,
                         "way": name,
                         "rate": rate,
-                        "batches": " ".join("never" if n is None else f"{n:g}" for n in took),
+                        "batches": " ".join(map(_shown, _counts(took))),
+                        "median": _shown(median(_counts(took))),
+                        "beside in line": seed_by_seed(
+                            _counts(took), _counts(needs[IN_LINE][1]), lower=True
+                        ),
                         "speed of a batch": speed[task][name],
                         "speed to it": _to_accuracy(needs[IN_LINE][1], took, speed[task][name]),
                     }
@@ -216,11 +221,21 @@ def needed(
     }
 
     def mean(rate: float) -> float:
-        took = [run.result() for run in tried[rate]]
-        return fmean(float("inf") if n is None else n for n in took)
+        return fmean(_counts([run.result() for run in tried[rate]]))
 
     best = min(RATES, key=mean)
     return best, list(pool.map(partial(batches_to, goal, one, rate=best), seeds))
+
+
+NEVER = 1e12  # batches; later than anybody waited
+
+
+def _counts(took: list[float | None]) -> list[float]:
+    return [NEVER if n is None else n for n in took]
+
+
+def _shown(count: float) -> str:
+    return "never" if count >= NEVER / 2 else f"{count:g}"
 
 
 def _to_accuracy(

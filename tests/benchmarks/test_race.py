@@ -68,8 +68,14 @@ def test_the_time_to_an_accuracy(
             assert reached[name][figure] == reached[same][figure]
     ratio = local["speed of a batch"] * float(in_line["batches"]) / float(local["batches"])
     assert local["speed to it"] == pytest.approx(ratio)
+    assert in_line["median"] == in_line["batches"]  # of one seed
+    assert in_line["beside in line"] == "0 better, 1 level, 0 worse"
+    better = float(local["batches"]) < float(in_line["batches"])
+    assert local["beside in line"].startswith(f"{better:d} better")
     for row in missed.values():
-        assert (row["batches"], row["speed to it"]) == ("never", "not on all seeds")
+        assert (row["batches"], row["median"]) == ("never", "never")
+        assert row["speed to it"] == "not on all seeds"
+        assert row["beside in line"] == "0 better, 1 level, 0 worse"
 
 
 def test_the_published_goals_fit_their_contestants() -> None:
