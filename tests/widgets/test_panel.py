@@ -140,14 +140,14 @@ def test_a_control_without_use_is_greyed_out(make):
 
 
 def heights_while_it_runs(make, cls):
-    """How high the picture is after each snapshot of a second run, and how high at the end."""
-    ask, go_on = threading.Semaphore(0), threading.Semaphore(0)
+    """How high the picture is after each snapshot of two runs, and how high at the end."""
+    drawn, go_on = threading.Semaphore(0), threading.Semaphore(0)
 
     def run(values):
         for height in [300] if values["a"] == 1 else [100, 200, 150]:
-            ask.release()
-            assert go_on.acquire(timeout=HANG)
             yield height
+            drawn.release()  # asked for the next one: this one is shown
+            assert go_on.acquire(timeout=HANG)
 
     def draw(height):
         return Picture(200, height, sentence=f"{height} high")
@@ -157,15 +157,14 @@ def heights_while_it_runs(make, cls):
 
     panel = make(run, Redrawn(draw), cls=cls, rate=1e6, share=1.0, name=cls.__name__)
     panel.start()
-    go_on.release()
-    panel.wait(HANG)
-    panel.controls["a"].value = 2
     found = []
-    for _ in range(5 - 1):
-        assert ask.acquire(timeout=HANG)
-        found.append(height())
-        go_on.release()
-    panel.wait(HANG)
+    for a, snapshots in ((1, 1), (2, 3)):
+        panel.controls["a"].value = a
+        for _ in range(snapshots):
+            assert drawn.acquire(timeout=HANG)
+            found.append(height())
+            go_on.release()
+        panel.wait(HANG)
     return found, height()
 
 
