@@ -67,6 +67,13 @@ def both_ways(client: Any, stack: Stack, data: Any, program: Program, **how: Any
     return on_one_and_on(stack, data, program, apart(client), **how)
 
 
+def test_nobody_reads_the_frames_of_threads_that_run(client: Any) -> None:
+    """As Dask's profiler does.  Without the global lock that ends Python 3.13, now and then."""
+    profiled = client.run(lambda dask_worker: "profile" in dask_worker.periodic_callbacks)
+    assert list(profiled.values()) == [False] * PROCESSES
+    assert "Profile" not in {thread.name for thread in threading.enumerate()}
+
+
 # ---- no number changes ---------------------------------------------------------------------------
 
 

@@ -71,9 +71,11 @@ def cluster(address: str | None = None, workers: int | None = None) -> Iterator[
             client.wait_for_workers(workers or 1, timeout=PATIENCE)
             yield client
         return
-    # No limit of memory: Dask's own would stop or kill a process for what others have taken.
-    with (
-        distributed.LocalCluster(
+    # Nobody looks at Dask's profile, and it reads the frames of threads while they run: without the
+    # global lock that ends Python 3.13 (github.com/python/cpython/issues/152355).
+    with distributed.dask.config.set({"distributed.worker.profile.enabled": False}):
+        # No limit of memory: Dask's own would stop or kill a process for what others have taken.
+        local = distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
@@ -84,7 +86,6 @@ def cluster(address: str | None = None, workers: int | None = None) -> Iterator[
             memory_limit=None,
             env=dict.fromkeys(_BLASES, "1"),
             silence_logs=logging.ERROR,  # a process that is lost is told by an exception
-        ) as local,
-        distributed.Client(local, set_as_default=False, direct_to_workers=True) as client,
-    ):
+        )
+    with local, distributed.Client(local, set_as_default=False, direct_to_workers=True) as client:
         yield client
