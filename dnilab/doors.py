@@ -60,12 +60,13 @@ def door(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*arguments, **named)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            signature, hints = inspect.signature(function), get_type_hints(function)
-            given = signature.bind(*arguments, **named).arguments
-            if isinstance(error.__cause__, MemoryError):  # of a door inside this one
-                raise too_much(given, str(error)) from error.__cause__
-            if "accept" in str(error):
+            too_large = isinstance(error.__cause__, MemoryError)  # of a door inside this one
+            if "accept" in str(error) and not too_large:
                 raise  # the function has said itself what it accepts
+            given = inspect.signature(function).bind(*arguments, **named).arguments
+            if too_large:
+                raise too_much(given, str(error)) from error.__cause__
+            hints = get_type_hints(function)
             for name, value in given.items():
                 if not fits(value, hints.get(name, object)):
                     refuse(name, value, str(function.__annotations__[name]))
