@@ -72,7 +72,7 @@ def cluster(address: str | None = None, workers: int | None = None) -> Iterator[
             yield client
         return
     # Nobody looks at Dask's profile, and it reads the frames of threads while they run: without the
-    # global lock that ends Python 3.13 (github.com/python/cpython/issues/152355).
+    # global lock that may end Python 3.13 (github.com/python/cpython/issues/152355).
     with distributed.dask.config.set({"distributed.worker.profile.enabled": False}):
         # No limit of memory: Dask's own would stop or kill a process for what others have taken.
         local = distributed.LocalCluster(
